@@ -73,6 +73,7 @@ class GrpcNodeLinks::Link {
   uint64_t session_ = 0;  // what streams of an earlier one post is ignored
   std::shared_ptr<ExchangeStream> streams_[kStreamKinds];
   Boot boot_;             // of the session, once the first Hello was answered
+  std::string store_uuid_;  // likewise
   MonoTime due_ = kNever; // connecting: give up; waiting: try again
   int failures_ = 0;      // in a row
   bool answers_ = false;
@@ -156,9 +157,12 @@ void GrpcNodeLinks::Link::HandleHello(StreamKind kind, const v1::ReplicaBatchRep
   }
   if (kind == kSmall) {
     boot_ = Boot(batch.boot());
+    store_uuid_ = batch.replies(0).hello().store_uuid();
     return OpenStream(kLarge);
   }
-  if (Boot(batch.boot()) != boot_) return EndSession("restarted while connecting", true);
+  if (Boot(batch.boot()) != boot_ || batch.replies(0).hello().store_uuid() != store_uuid_) {
+    return EndSession("restarted while connecting", true);
+  }
   phase_ = Phase::kConnected;
   due_ = kNever;
   failures_ = 0;
@@ -211,7 +215,7 @@ void GrpcNodeLinks::Link::Retarget(const PeerAddress& to) {
   if (to == to_) return;
   const bool same_place = to.address == to_.address && to.node == to_.node;
   const bool still_right = phase_ == Phase::kConnected && same_place && to.boot == boot_ &&
-                           (to_.store_uuid.empty() || to.store_uuid == to_.store_uuid);
+                           to.store_uuid == store_uuid_;
   to_ = to;
   if (still_right) return;
   if (phase_ != Phase::kWaiting) EndSession("registered again", false);
