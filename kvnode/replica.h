@@ -46,6 +46,7 @@ class Replica {
   struct Options {
     uint32_t slots = 4096;
     uint32_t groups = 64;
+    Boot boot;                 // of this process
     bool sync_writes = false;  // durability `sync`: each batch is synced before it is answered
   };
 
@@ -74,12 +75,13 @@ class Replica {
     bool voting = false;
     bool retired = false;
     Version floor;
-    // No record of this instance has a higher version. Unknown after a start until a promise or a
-    // contact says so: then every Apply reads first.
+    // No record of this instance has a version above `bound`, if it is known: unknown after a start
+    // until a promise or a contact says so, and then every Apply reads first. `bound` covers what
+    // this process applied in either case.
     bool bound_known = false;
     Version bound;
   };
-  class Run;  // consecutive data operations that go to the store together (replica.cc)
+  class DataRun;  // consecutive Apply and Read operations, which go to the store together
 
   Replica(Store& store, const Options& options) : store_(store), options_(options) {}
 
@@ -87,10 +89,11 @@ class Replica {
   Status Load(std::vector<GroupId> mine);
   // Null, with `reply` filled, when a fence or a missing instance forbids the operation.
   Instance* Admit(const v1::ReplicaOp& op, v1::ReplicaOpReply* reply);
-  Status DoPromise(const v1::ReplicaOp& op, v1::ReplicaOpReply* reply);
+  Status DoPromises(std::span<const v1::ReplicaOp* const> ops,
+                    std::span<v1::ReplicaOpReply> replies);
   Status DoCreate(const v1::ReplicaOp& op, v1::ReplicaOpReply* reply);
   void DoContact(const v1::ReplicaOp& op, v1::ReplicaOpReply* reply);
-  void DoScan(const v1::ReplicaOp& op, v1::ReplicaOpReply* reply);
+  Status DoScan(const v1::ReplicaOp& op, v1::ReplicaOpReply* reply);
 
   Store& store_;
   const Options options_;
