@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <deque>
+#include <functional>
 #include <map>
 #include <set>
 
@@ -95,6 +97,79 @@ int64_t FewestCopies(const Ring& before, const Ring& after) {
   return gained + std::max<int64_t>(0, int64_t{after.slots()} * after.replicas() - sum);
 }
 
+// The same with distinctness, by the textbook: a min-cost flow over an explicit graph, one unit at
+// a time, by Bellman-Ford. Slow.
+class DumbFlow {
+ public:
+  explicit DumbFlow(size_t vertices) : first_(vertices) {}
+
+  void Edge(size_t from, size_t to, int64_t capacity, int64_t cost) {
+    first_[from].push_back(edges_.size());
+    edges_.push_back({from, to, capacity, cost});
+    first_[to].push_back(edges_.size());
+    edges_.push_back({to, from, 0, -cost});
+  }
+
+  int64_t CheapestFull(size_t source, size_t sink) {
+    int64_t cost = 0;
+    for (;;) {
+      std::vector<int64_t> distance(first_.size(), INT64_MAX);
+      std::vector<size_t> by(first_.size());
+      distance[source] = 0;
+      std::deque<size_t> queue = {source};
+      while (!queue.empty()) {
+        const size_t v = queue.front();
+        queue.pop_front();
+        for (size_t e : first_[v]) {
+          const auto& [from, to, capacity, price] = edges_[e];
+          if (capacity == 0 || distance[v] + price >= distance[to]) continue;
+          distance[to] = distance[v] + price;
+          by[to] = e;
+          queue.push_back(to);
+        }
+      }
+      if (distance[sink] == INT64_MAX) return cost;
+      cost += distance[sink];
+      for (size_t v = sink; v != source; v = edges_[by[v]].from) {
+        --edges_[by[v]].capacity;
+        ++edges_[by[v] ^ 1].capacity;
+      }
+    }
+  }
+
+ private:
+  struct E {
+    size_t from, to;
+    int64_t capacity, cost;
+  };
+  std::vector<E> edges_;
+  std::vector<std::vector<size_t>> first_;
+};
+
+int64_t FewestCopiesByFlow(const Ring& before, const Ring& after) {
+  constexpr int64_t kMust = 1 << 20;  // below what a node must hold, nothing is too dear
+  const size_t slots = after.slots(), nodes = after.nodes().size();
+  const size_t source = slots + nodes, sink = source + 1;
+  DumbFlow flow(sink + 1);
+  std::map<NodeId, Bounds> bounds = FairBounds(after, 1);
+  int64_t floors = 0;
+  for (size_t i = 0; i < nodes; ++i) {
+    const Bounds b = bounds[after.member(after.nodes()[i]).id];
+    flow.Edge(slots + i, sink, b.low, -kMust);
+    flow.Edge(slots + i, sink, b.high - b.low, 0);
+    floors += b.low;
+  }
+  for (size_t slot = 0; slot < slots; ++slot) {
+    flow.Edge(source, slot, after.replicas(), 0);
+    std::set<NodeId> held;
+    for (NodeIndex n : before.Replicas(SlotId(slot))) held.insert(before.member(n).id);
+    for (size_t i = 0; i < nodes; ++i) {
+      flow.Edge(slot, slots + i, 1, held.contains(after.member(after.nodes()[i]).id) ? 0 : 1);
+    }
+  }
+  return flow.CheapestFull(source, sink) + kMust * floors;
+}
+
 void CheckMoves(const Ring& before, const PlannedChange& plan) {
   const Ring& after = plan.next;
   std::vector<std::set<NodeIndex>> rows(before.slots());
@@ -114,8 +189,14 @@ void CheckMoves(const Ring& before, const PlannedChange& plan) {
     std::span<const NodeIndex> row = after.Replicas(SlotId(slot));
     RC_ASSERT(rows[slot] == std::set<NodeIndex>(row.begin(), row.end()));
   }
-  RC_ASSERT(copies == FewestCopies(before, after));
-  RC_ASSERT(plan.moves.size() == plan.least_moves);
+  const int64_t fewest = FewestCopies(before, after);
+  RC_ASSERT(copies >= fewest);
+  if (copies > fewest) {
+    // Distinctness may truly forbid it; a dumb solver decides.
+    RC_TAG("detour");
+    RC_ASSERT(copies == FewestCopiesByFlow(before, after));
+  }
+  RC_ASSERT((plan.moves.size() == plan.least_moves) == (copies == fewest));
   const int64_t dropped = std::max<int64_t>(0, int64_t{before.replicas()} - after.replicas());
   RC_ASSERT(static_cast<int64_t>(plan.moves.size()) ==
             std::max(copies, copies + dropped * before.slots()));
@@ -142,7 +223,7 @@ rc::Gen<std::vector<Step>> Steps(std::vector<Kind> kinds, std::vector<uint32_t> 
                    [](auto t) {
                      return Step{std::get<0>(t), std::get<1>(t), std::get<2>(t)};
                    });
-  return rc::gen::scale(2.0, rc::gen::container<std::vector<Step>>(step));
+  return rc::gen::container<std::vector<Step>>(step);
 }
 
 struct Run {
@@ -172,7 +253,7 @@ struct Run {
 
 Run Start(const std::vector<uint32_t>& vnodes) {
   const auto replicas = *rc::gen::inRange<uint32_t>(1, 6);
-  const auto slots = *rc::gen::element<uint32_t>(16, 32, 64, 128, 512);
+  const auto slots = *rc::gen::element<uint32_t>(16, 32, 64, 128, 256);
   const auto nodes = *rc::gen::inRange<uint32_t>(replicas, 13);
   std::vector<Member> members;
   for (uint32_t i = 1; i <= nodes; ++i) members.push_back(Node(i, *rc::gen::elementOf(vnodes)));
