@@ -7,7 +7,7 @@
 namespace ringkv {
 
 Placement::Placement(std::vector<uint32_t> rows, uint32_t width, uint32_t empty_places,
-                     std::span<const uint32_t> targets)
+                     std::span<const Share> shares, std::span<const uint32_t> targets)
     : nodes_(static_cast<uint32_t>(targets.size())),
       slots_(static_cast<uint32_t>(rows.size() / width)),
       width_(width),
@@ -15,6 +15,7 @@ Placement::Placement(std::vector<uint32_t> rows, uint32_t width, uint32_t empty_
       rows_(std::move(rows)),
       before_(rows_),
       surplus_(nodes_ + 1),
+      rounding_(nodes_ + 1, Rounding::kWhole),
       held_(nodes_ + 1),
       pairs_(targets) {
   // Nobody is to hold what is left of the places.
@@ -22,6 +23,8 @@ Placement::Placement(std::vector<uint32_t> rows, uint32_t width, uint32_t empty_
   for (uint32_t node = 0; node < nodes_; ++node) {
     surplus_[node] = -int64_t{targets[node]};
     surplus_[nodes_] += targets[node];
+    if (shares[node].remainder == 0) continue;
+    rounding_[node] = targets[node] > shares[node].floor ? Rounding::kUp : Rounding::kDown;
   }
   for (uint32_t node : rows_) ++surplus_[node];
   for (uint32_t node = 0; node < nodes_; ++node) {
@@ -55,6 +58,15 @@ void Placement::Hop(uint32_t slot, uint32_t leaving, uint32_t entering) {
   --surplus_[leaving];
   ++surplus_[entering];
   held_[entering].push_back(slot);
+}
+
+void Placement::Reround(uint32_t up, uint32_t down) {
+  RINGKV_CHECK(rounding_[up] == Rounding::kDown && rounding_[down] == Rounding::kUp,
+               "only what is rounded can be rounded the other way");
+  rounding_[up] = Rounding::kUp;
+  rounding_[down] = Rounding::kDown;
+  --surplus_[up];
+  ++surplus_[down];
 }
 
 void Placement::PackRows() {

@@ -12,15 +12,16 @@
 #include <vector>
 
 #include "ring/pair_counts.h"
+#include "ring/shares.h"
 
 namespace ringkv {
 
 class Placement {
  public:
   // `rows`: slots × width node numbers. A row may come to hold as many nobodies as `empty_places`.
-  // `targets`: how many slots each node is to hold in the end.
+  // `targets`: how many slots each node is to hold in the end: its share, rounded.
   Placement(std::vector<uint32_t> rows, uint32_t width, uint32_t empty_places,
-            std::span<const uint32_t> targets);
+            std::span<const Share> shares, std::span<const uint32_t> targets);
 
   uint32_t nodes() const { return nodes_; }
   uint32_t nobody() const { return nodes_; }
@@ -40,6 +41,13 @@ class Placement {
 
   // What each node still has to give (positive) or to take (negative); the last is nobody.
   int64_t surplus(uint32_t node) const { return surplus_[node]; }
+
+  // Which way a node's share is rounded; kWhole: there is nothing to round.
+  enum class Rounding : uint8_t { kWhole, kDown, kUp };
+  Rounding rounding(uint32_t node) const { return rounding_[node]; }
+
+  // Rounds `up` up and `down` down, which were the other way round.
+  void Reround(uint32_t up, uint32_t down);
 
   // Slots that the node holds or has held; who asks checks with Holds. May name one twice.
   const std::vector<uint32_t>& MaybeHeldBy(uint32_t node) const { return held_[node]; }
@@ -77,6 +85,7 @@ class Placement {
   std::vector<uint32_t> rows_;
   const std::vector<uint32_t> before_;
   std::vector<int64_t> surplus_;             // nodes_ + 1
+  std::vector<Rounding> rounding_;           // nodes_ + 1
   std::vector<std::vector<uint32_t>> held_;  // nodes_ + 1
   PairCounts pairs_;
 };

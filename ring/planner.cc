@@ -124,7 +124,7 @@ PlannedChange Plan(Change change) {
   const std::vector<uint32_t> targets =
       RoundShares(shares, current, uint64_t{slots} * change.replicas, roster.about);
 
-  Placement placement(std::move(rows), width, width - narrow, targets);
+  Placement placement(std::move(rows), width, width - narrow, shares, targets);
   Rebalance(placement);
   EvenSpread(placement, change.replicas);
   placement.PackRows();

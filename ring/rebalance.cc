@@ -150,9 +150,11 @@ class DirectHops {
 // ---- stage 2: shortest augmenting paths ----------------------------------------------------
 
 // Shortest paths between nodes, where an edge a → b is a slot in which b can take a's place. Its
-// length is the copies that this adds (-1, 0 or 1); among equal ones fewer hops win, which also
-// keeps a path from using one slot twice. There are no negative cycles while the placement is
-// optimal for the counts it has, and each augmentation keeps it so.
+// length is the copies that this adds (-1, 0 or 1), or, for nothing, a share that is rounded up
+// instead of another; among equal ones fewer hops win, which also keeps a path from using one slot
+// twice. There are no negative cycles while the placement is optimal for what it has reached
+// (direct hops are: no rounding gains fewer replicas in all than RoundShares'), and each
+// augmentation keeps it so.
 class PathSearch {
  public:
   explicit PathSearch(const Placement& placement)
@@ -179,14 +181,20 @@ class PathSearch {
     return nearest;
   }
 
-  // The hops to `node`, last first: (slot, leaving, entering).
-  template <class Visit>
-  void WalkBack(uint32_t node, Visit visit) const {
-    for (; from_[node] != UINT32_MAX; node = from_[node]) visit(slot_[node], from_[node], node);
+  // Does what the path to `node` says.
+  void Apply(uint32_t node, Placement& placement) const {
+    for (; from_[node] != UINT32_MAX; node = from_[node]) {
+      if (slot_[node] == kReround) {
+        placement.Reround(from_[node], node);
+      } else {
+        placement.Hop(slot_[node], from_[node], node);
+      }
+    }
   }
 
  private:
   static constexpr int64_t kFar = INT64_MAX / 2;
+  static constexpr uint32_t kReround = UINT32_MAX;    // in place of a slot
   static constexpr int64_t kCopy = int64_t{1} << 32;  // outweighs any number of hops
 
   void Reach(uint32_t node, int64_t distance, uint32_t from, uint32_t slot) {
@@ -199,6 +207,12 @@ class PathSearch {
   }
 
   void Expand(uint32_t node) {
+    if (placement_.rounding(node) == Placement::Rounding::kDown) {
+      for (uint32_t other = 0; other < placement_.nodes(); ++other) {
+        if (placement_.rounding(other) != Placement::Rounding::kUp) continue;
+        Reach(other, distance_[node] + 1, node, kReround);
+      }
+    }
     // Those that a full-price hop would still bring nearer; nearly all leave at the first slot.
     std::vector<uint32_t> hopeful[2];
     for (int copies : {0, 1}) {
@@ -243,9 +257,7 @@ void Rebalance(Placement& placement) {
     PathSearch search(placement);
     const uint32_t taker = search.Run();
     RINGKV_CHECK(taker != UINT32_MAX, "the targets cannot be reached");
-    search.WalkBack(taker, [&](uint32_t slot, uint32_t leaving, uint32_t entering) {
-      placement.Hop(slot, leaving, entering);
-    });
+    search.Apply(taker, placement);
   }
 }
 
