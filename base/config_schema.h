@@ -7,6 +7,7 @@
 // defect of the program and ends it. Thread-compatible.
 #pragma once
 
+#include <algorithm>
 #include <concepts>
 #include <cstdint>
 #include <deque>
@@ -51,7 +52,8 @@ class ConfigSchema {
     const std::string& help() const { return help_; }
     const std::string& allowed() const { return allowed_; }  // "a whole number from 1 to 7"
     bool required() const { return required_; }
-    bool is_bool() const { return is_bool_; }
+    bool is_bool() const { return is_bool_; }  // its flag may stand without a value
+    bool is_list() const { return is_list_; }  // its flag may be given several times
 
     // Reads `value` into the field; leaves the field alone and says why if it is bad.
     ConfigProblem Set(const ConfigValue& value) const { return set_(value); }
@@ -70,6 +72,7 @@ class ConfigSchema {
     std::string allowed_;
     bool required_ = false;
     bool is_bool_ = false;
+    bool is_list_ = false;
     std::function<ConfigProblem(const ConfigValue&)> set_;
     std::function<std::string()> yaml_;
   };

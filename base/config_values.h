@@ -43,6 +43,9 @@ struct NodeEntry {
 Result<NodeEntry> ParseNodeEntry(std::string_view text);
 std::string FormatNodeEntry(const NodeEntry& entry);
 
+// A zone's name: 1 to 63 of [A-Za-z0-9._-].
+Status CheckZone(std::string_view zone);
+
 // Ok if no two entries share an id or an address.
 Status CheckDistinct(std::span<const NodeEntry> entries);
 

@@ -33,8 +33,12 @@ enum class Connection {
 struct ChannelOptions {
   Connection connection = Connection::kShared;
   size_t max_message_bytes = kMaxMessageBytes;
+  // Pauses between attempts. gRPC 1.51 raises what is below 100 ms to 100 ms.
   Duration connect_backoff_min = std::chrono::milliseconds(50);
   Duration connect_backoff_max = std::chrono::milliseconds(500);
+  // What one attempt gets before it is given up. It bounds how long a network that came back goes
+  // unnoticed.
+  Duration connect_timeout = std::chrono::seconds(2);
   // A connection without any sign of life for this long is asked for one, and dropped without it.
   Duration keepalive_interval = std::chrono::seconds(10);
   Duration keepalive_timeout = std::chrono::seconds(5);
