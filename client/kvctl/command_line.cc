@@ -1,28 +1,39 @@
 #include "client/kvctl/command_line.h"
 
-#include <CLI/CLI.hpp>
-#include <charconv>
-#include <cmath>
-#include <functional>
-#include <memory>
-#include <utility>
+#include <optional>
+#include <string_view>
 
 #include "base/config.h"
 #include "base/config_schema.h"
-#include "base/config_values.h"
-#include "base/limits.h"
+#include "base/ids.h"
 #include "client/kvctl/byte_text.h"
+#include "client/kvctl/command_line_parser.h"
 
 namespace ringkv {
 namespace {
 
-// CLI11 gives a meaning to two forms of plain arguments: `++` ends a command, and `[…]` is a list
-// to be split. A key is neither: such arguments go through CLI11 behind a mark.
 constexpr char kShield = '\x01';
+
+// The variables that kvctl reads; others that begin with RINGKV_ are the servers'.
+std::vector<const char*> OwnVariables(const char* const* environment) {
+  std::vector<const char*> own;
+  for (const char* const* entry = environment; entry != nullptr && *entry != nullptr; ++entry) {
+    const std::string_view text = *entry;
+    for (std::string_view name :
+         {"RINGKV_ROUTER=", "RINGKV_TIMEOUT=", "RINGKV_OUTPUT=", "RINGKV_CONFIG="}) {
+      if (text.starts_with(name)) own.push_back(*entry);
+    }
+  }
+  own.push_back(nullptr);
+  return own;
+}
+
+}  // namespace
 
 std::string Shield(std::string text) {
   const bool list = text.size() >= 2 && text.front() == '[' && text.back() == ']';
-  if (list || text == "++" || (!text.empty() && text.front() == kShield)) text.insert(0, 1, kShield);
+  if (list || text == "++" || (!text.empty() && text.front() == kShield))
+    text.insert(0, 1, kShield);
   return text;
 }
 
@@ -30,378 +41,103 @@ std::string Unshield(const std::string& text) {
   return !text.empty() && text.front() == kShield ? text.substr(1) : text;
 }
 
-// The text of an option as it was given, past CLI11's own conversions.
 std::string TextOf(const CLI::Option* option) {
   return option->count() == 0 ? std::string() : Unshield(option->results().back());
 }
 
-template <class T>
-Result<T> ParseNumber(const std::string& what, const std::string& text) {
-  T number{};
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, number);
-  if (error == std::errc::result_out_of_range) {
-    return Status::InvalidArgument(what + ": '" + text + "' does not fit 64 bits");
-  }
-  if (error != std::errc() || stop != end) {
-    return Status::InvalidArgument(what + ": '" + text + "' is not a number");
-  }
-  return number;
-}
+Status CommandLineParser::LoadGlobals(const char* const* environment, Invocation& out) const {
+  std::string format = "text";
+  ConfigSchema schema("kvctl", "Talks to a ringkv cluster.");
+  schema.AddAddresses("router", &out.globals.routers, "routers, in the order to try");
+  schema.AddDuration("timeout", &out.globals.timeout, std::chrono::milliseconds(1),
+                     std::chrono::hours(24), "for each call");
+  schema.AddOneOf("output", &format, {"text", "json"}, "what results look like");
 
-template <class T>
-Status Bounded(const std::string& what, const CLI::Option* option, T low, T high, T& out) {
-  if (option->count() == 0) return Status::Ok();
-  const Result<T> number = ParseNumber<T>(what, TextOf(option));
-  if (!number.ok()) return number.status();
-  if (!(*number >= low && *number <= high)) {
-    std::ostringstream range;
-    range << what << ": " << *number << " is not from " << low << " to " << high;
-    return Status::InvalidArgument(range.str());
+  std::vector<std::string> words = {"kvctl"};
+  for (const auto& [name, option] :
+       {std::pair{"--router", router_}, std::pair{"--timeout", timeout_},
+        std::pair{"--output", output_}, std::pair{"--config", config_}}) {
+    if (option->count() > 0) words.push_back(std::string(name) + "=" + TextOf(option));
   }
-  out = *number;
+  if (check_config_->count() > 0) words.push_back("--check-config");
+  std::vector<const char*> arguments;
+  for (const std::string& word : words) arguments.push_back(word.c_str());
+
+  const Result<Config> config = LoadConfig(schema, static_cast<int>(arguments.size()),
+                                           arguments.data(), OwnVariables(environment).data());
+  if (!config.ok()) return config.status();
+  out.globals.timeout_given = config->OriginOf("timeout") != "default";
+  out.globals.format = format == "json" ? OutputFormat::kJson : OutputFormat::kText;
+  if (config->exit) {
+    out.text = config->exit->text;
+    out.code = config->exit->code;
+  } else if (out.globals.routers.empty()) {
+    return Status::InvalidArgument("--router: no address is given");
+  }
   return Status::Ok();
 }
 
-Status ParseIfVersion(const CLI::Option* option, std::optional<Version>& out) {
-  if (option->count() == 0) return Status::Ok();
-  const Result<Version> version = ParseVersion(TextOf(option));
-  if (!version.ok()) return version.status().Annotate("--if-version");
-  out = *version;
-  return Status::Ok();
-}
-
-Status DecodeKey(const std::string& text, std::string& key) {
-  const Result<std::string> bytes = Base64Decode(text);
-  if (!bytes.ok()) return bytes.status().Annotate("--key-base64");
-  key = *bytes;
-  return Status::Ok();
-}
-
-// The one KEY of a command, plain or in base64, given what its plain arguments are; what is left
-// of those stays in `rest`.
-Status TakeKey(const CLI::Option* base64, std::vector<std::string>& rest, std::string& key) {
-  if (base64->count() > 0) {
-    RINGKV_RETURN_IF_ERROR(DecodeKey(TextOf(base64), key));
-  } else if (!rest.empty()) {
-    key = rest.front();
-    rest.erase(rest.begin());
-  } else {
-    return Status::InvalidArgument("KEY is missing (or --key-base64 K)");
+Result<Invocation> CommandLineParser::Parse(int argc, const char* const* argv,
+                                            const char* const* environment) {
+  std::vector<std::string> words;  // last first, as CLI11 takes them
+  for (int i = argc - 1; i > 0; --i) words.push_back(Shield(argv[i]));
+  Invocation out;
+  try {
+    app_.parse(words);
+  } catch (const CLI::CallForHelp&) {
+    out.text = app_.help();
+    return out;
+  } catch (const CLI::ParseError& error) {
+    return Status::InvalidArgument(Explain(error.what()));
   }
-  return CheckKey(key);
+  if (version_->count() > 0) {
+    out.text = "kvctl " + std::string(VersionText()) + "\n";
+    return out;
+  }
+  RINGKV_RETURN_IF_ERROR(LoadGlobals(environment, out));
+  if (check_config_->count() > 0) return out;
+
+  for (const auto& [app, finish] : commands_) {
+    if (!app->parsed()) continue;
+    Result<CommandArgs> args = finish();
+    if (!args.ok()) return args.status();
+    out.command = std::move(args).value();
+    return out;
+  }
+  const bool admin = app_.got_subcommand("admin");
+  return Status::InvalidArgument(admin ? "which admin command? See kvctl admin --help"
+                                       : "which command? See kvctl --help");
 }
 
-Status NothingLeft(const std::vector<std::string>& rest) {
-  if (rest.empty()) return Status::Ok();
-  return Status::InvalidArgument("unexpected argument '" + Visible(rest.front()) +
-                                 "' (an argument with spaces needs quotes)");
+std::string CommandLineParser::Explain(const std::string& error) const {
+  // CLI11's words for a plain argument that nothing takes: here that can only be the command.
+  std::string text = Visible(Unshield(error));
+  constexpr std::string_view kExtra = "The following argument was not expected: ";
+  if (!text.starts_with(kExtra)) return text + " (see kvctl --help)";
+  const std::string word = text.substr(kExtra.size());
+  if (word.starts_with("-")) {
+    return "unknown option " + word + " (see kvctl --help; a KEY that starts with - goes after --)";
+  }
+  return "unknown command '" + word + "' (see kvctl --help)";
 }
 
-// Builds the commands on a CLI::App. Each gets a `finish`, which makes its arguments into values
-// once CLI11 has sorted them.
-class Parser {
- public:
-  Parser();
-  Result<Invocation> Parse(int argc, const char* const* argv, const char* const* environment);
-
- private:
-  using Finish = std::function<Result<CommandArgs>()>;
-
-  CLI::App* Command(CLI::App* parent, const std::string& name, const std::string& about);
-  CLI::Option* Words(CLI::App* app, const std::string& names, const std::string& about);
-  static CLI::Option* Text(CLI::App* app, const std::string& name, const std::string& about,
-                           const std::string& type);
-  static CLI::Option* Flag(CLI::App* app, const std::string& name, const std::string& about);
-  static CLI::Option* KeyBase64(CLI::App* app);
-  static std::vector<std::string> All(const CLI::Option* words);
-
-  void AddPut();
-  void AddGet();
-  void AddDel();
-  void AddIncr();
-  void AddScan();
-  void AddFiles();
-  void AddBench();
-  void AddAdmin();
-  Status LoadGlobals(const char* const* environment, Invocation& out) const;
-
-  CLI::App app_{"Talks to a ringkv cluster.", "kvctl"};
-  CLI::Option* router_;
-  CLI::Option* timeout_;
-  CLI::Option* output_;
-  CLI::Option* config_;
-  CLI::Option* check_config_;
-  CLI::Option* version_;
-  std::vector<std::pair<CLI::App*, Finish>> commands_;
-};
-
-Parser::Parser() {
-  app_.set_help_flag("-h,--help", "Print this help and exit");
-  app_.require_subcommand(0, 1);
-  app_.fallthrough(false);
-  router_ = Text(&app_, "--router", "Routers, in the order to try (RINGKV_ROUTER; 127.0.0.1:7400)",
-                 "HOST:PORT[,…]");
-  timeout_ = Text(&app_, "--timeout", "For each call (5s)", "DURATION");
-  output_ = Text(&app_, "-o,--output", "text or json (text)", "FORMAT");
-  config_ = Text(&app_, "--config", "YAML file with router, timeout and output", "FILE");
-  check_config_ =
-      Flag(&app_, "--check-config", "Print the effective configuration with origins and exit");
-  version_ = Flag(&app_, "--version", "Print the version and exit");
-  app_.footer(
-      "Exit codes: 0 done, 1 the answer is no, 2 wrong usage or bad input, 3 not available in time\n"
-      "(nothing was changed), 4 outcome unknown (a write may or may not have been applied),\n"
-      "5 refused. A KEY that starts with - goes after --.");
-  AddPut();
-  AddGet();
-  AddDel();
-  AddIncr();
-  AddScan();
-  AddFiles();
-  AddBench();
-  AddAdmin();
+Result<Invocation> ParseCommandLine(int argc, const char* const* argv,
+                                    const char* const* environment) {
+  CommandLineParser parser;
+  return parser.Parse(argc, argv, environment);
 }
 
-CLI::App* Parser::Command(CLI::App* parent, const std::string& name, const std::string& about) {
-  CLI::App* app = parent->add_subcommand(name, about);
-  app->set_help_flag("-h,--help", "Print this help and exit");
-  app->fallthrough();  // so that global options may follow the command
-  return app;
-}
-
-CLI::Option* Parser::Words(CLI::App* app, const std::string& names, const std::string& about) {
-  // A function that takes everything keeps CLI11 from converting; results() has the arguments.
-  CLI::Option* option =
-      app->add_option(names, [](const CLI::results_t&) { return true; }, about);
-  return option->expected(0, 1 << 20)->type_name("");
-}
-
-CLI::Option* Parser::Text(CLI::App* app, const std::string& name, const std::string& about,
-                          const std::string& type) {
-  CLI::Option* option = app->add_option(name, [](const CLI::results_t&) { return true; }, about);
-  return option->expected(1)->type_name(type)->multi_option_policy(CLI::MultiOptionPolicy::Throw);
-}
-
-CLI::Option* Parser::Flag(CLI::App* app, const std::string& name, const std::string& about) {
-  return app->add_flag(name, about);
-}
-
-CLI::Option* Parser::KeyBase64(CLI::App* app) {
-  return Text(app, "--key-base64", "The key in base64, instead of KEY", "K");
-}
-
-std::vector<std::string> Parser::All(const CLI::Option* words) {
-  std::vector<std::string> all;
-  for (const std::string& text : words->results()) all.push_back(Unshield(text));
-  return all;
-}
-
-void Parser::AddPut() {
-  CLI::App* app = Command(&app_, "put", "Store a value");
-  CLI::Option* words = Words(app, "KEY_VALUE", "KEY VALUE, or KEY with --file");
-  CLI::Option* base64 = KeyBase64(app);
-  CLI::Option* file = Text(app, "--file", "Take the value from a file; - is stdin", "F");
-  CLI::Option* ttl = Text(app, "--ttl", "Let it expire after 1 s to 10 years, such as 60s",
-                          "DURATION");
-  CLI::Option* if_absent = Flag(app, "--if-absent", "Only if the key is not there");
-  CLI::Option* if_version = Text(app, "--if-version", "Only if this is the key's version", "V");
-  commands_.emplace_back(app, [=]() -> Result<CommandArgs> {
-    PutArgs args;
-    std::vector<std::string> rest = All(words);
-    RINGKV_RETURN_IF_ERROR(TakeKey(base64, rest, args.key));
-    if (file->count() > 0) {
-      args.file = TextOf(file);
-      if (args.file.empty()) return Status::InvalidArgument("--file: the name is empty");
-      if (!rest.empty()) return Status::InvalidArgument("give VALUE or --file, not both");
-    } else if (rest.empty()) {
-      return Status::InvalidArgument("VALUE is missing (or --file F, where - is stdin)");
-    } else {
-      args.value = std::move(rest.front());
-      rest.erase(rest.begin());
-      RINGKV_RETURN_IF_ERROR(CheckValueSize(args.value->size()));
+OutputFormat FormatOf(int argc, const char* const* argv) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    if (word == "--") break;
+    if (word == "-ojson" || word == "-o=json" || word == "--output=json")
+      return OutputFormat::kJson;
+    if ((word == "-o" || word == "--output") && i + 1 < argc) {
+      if (std::string_view(argv[i + 1]) == "json") return OutputFormat::kJson;
     }
-    RINGKV_RETURN_IF_ERROR(NothingLeft(rest));
-    if (ttl->count() > 0) {
-      const Result<Duration> duration = ParseDuration(TextOf(ttl));
-      if (!duration.ok()) return duration.status().Annotate("--ttl");
-      args.ttl_ms = static_cast<uint64_t>(duration->count() / 1'000'000);
-      RINGKV_RETURN_IF_ERROR(CheckTtlMs(args.ttl_ms).Annotate("--ttl"));
-    }
-    args.if_absent = if_absent->count() > 0;
-    RINGKV_RETURN_IF_ERROR(ParseIfVersion(if_version, args.if_version));
-    if (args.if_absent && args.if_version) {
-      return Status::InvalidArgument("give --if-absent or --if-version, not both");
-    }
-    return CommandArgs(std::move(args));
-  });
+  }
+  return OutputFormat::kText;
 }
 
-void Parser::AddGet() {
-  CLI::App* app = Command(&app_, "get", "Print the value's bytes, nothing added");
-  CLI::Option* words = Words(app, "KEY", "");
-  CLI::Option* base64 = KeyBase64(app);
-  commands_.emplace_back(app, [=]() -> Result<CommandArgs> {
-    GetArgs args;
-    std::vector<std::string> rest = All(words);
-    RINGKV_RETURN_IF_ERROR(TakeKey(base64, rest, args.key));
-    RINGKV_RETURN_IF_ERROR(NothingLeft(rest));
-    return CommandArgs(std::move(args));
-  });
-}
-
-void Parser::AddDel() {
-  CLI::App* app = Command(&app_, "del", "Delete keys; exit code 1 if none was there");
-  CLI::Option* words = Words(app, "KEY", "One or more");
-  CLI::Option* base64 =
-      app->add_option("--key-base64", [](const CLI::results_t&) { return true; },
-                      "Keys in base64, instead of or besides KEY")
-          ->expected(1, 1 << 20)
-          ->type_name("K…");
-  CLI::Option* if_version = Text(app, "--if-version", "Only if this is the key's version", "V");
-  commands_.emplace_back(app, [=]() -> Result<CommandArgs> {
-    DelArgs args;
-    args.keys = All(words);
-    for (const std::string& text : All(base64)) {
-      RINGKV_RETURN_IF_ERROR(DecodeKey(text, args.keys.emplace_back()));
-    }
-    if (args.keys.empty()) return Status::InvalidArgument("KEY is missing (or --key-base64 K)");
-    for (const std::string& key : args.keys) RINGKV_RETURN_IF_ERROR(CheckKey(key));
-    RINGKV_RETURN_IF_ERROR(ParseIfVersion(if_version, args.if_version));
-    if (args.if_version && args.keys.size() > 1) {
-      return Status::InvalidArgument("--if-version goes with one KEY");
-    }
-    return CommandArgs(std::move(args));
-  });
-}
-
-void Parser::AddIncr() {
-  CLI::App* app = Command(&app_, "incr", "Add to a decimal integer and print the result");
-  CLI::Option* words = Words(app, "KEY_DELTA", "KEY [DELTA]; DELTA is 1 if not given, may be < 0");
-  CLI::Option* base64 = KeyBase64(app);
-  commands_.emplace_back(app, [=]() -> Result<CommandArgs> {
-    IncrArgs args;
-    std::vector<std::string> rest = All(words);
-    RINGKV_RETURN_IF_ERROR(TakeKey(base64, rest, args.key));
-    if (!rest.empty()) {
-      const Result<int64_t> delta = ParseNumber<int64_t>("DELTA", rest.front());
-      if (!delta.ok()) return delta.status();
-      args.delta = *delta;
-      rest.erase(rest.begin());
-    }
-    RINGKV_RETURN_IF_ERROR(NothingLeft(rest));
-    return CommandArgs(std::move(args));
-  });
-}
-
-void Parser::AddScan() {
-  CLI::App* app = Command(&app_, "scan", "Every live key once, in no promised order");
-  CLI::Option* words = Words(app, "NONE", "")->group("");
-  CLI::Option* prefix = Text(app, "--prefix", "Only keys that start with it", "P");
-  CLI::Option* limit = Text(app, "--limit", "Stop after that many keys", "N");
-  CLI::Option* keys_only = Flag(app, "--keys-only", "Without the values");
-  commands_.emplace_back(app, [=]() -> Result<CommandArgs> {
-    ScanArgs args;
-    RINGKV_RETURN_IF_ERROR(NothingLeft(All(words)));
-    args.prefix = TextOf(prefix);
-    if (args.prefix.size() > kMaxKeyBytes) {
-      return Status::InvalidArgument("--prefix: " + std::to_string(args.prefix.size()) +
-                                     " bytes; no key is longer than 4096 bytes");
-    }
-    RINGKV_RETURN_IF_ERROR(Bounded<uint64_t>("--limit", limit, 1, UINT64_MAX, args.limit));
-    args.keys_only = keys_only->count() > 0;
-    return CommandArgs(std::move(args));
-  });
-}
-
-void Parser::AddFiles() {
-  const auto one_file = [](const CLI::Option* words) -> Result<std::string> {
-    std::vector<std::string> rest = All(words);
-    if (rest.empty() || rest.front().empty()) return Status::InvalidArgument("FILE is missing");
-    const std::string file = rest.front();
-    rest.erase(rest.begin());
-    RINGKV_RETURN_IF_ERROR(NothingLeft(rest));
-    return file;
-  };
-
-  CLI::App* import = Command(&app_, "import", "Store records from a JSON Lines file");
-  CLI::Option* import_words = Words(import, "FILE", "- is stdin");
-  CLI::Option* resume = Text(import, "--resume-from", "Begin with this line", "LINE");
-  commands_.emplace_back(import, [=]() -> Result<CommandArgs> {
-    const Result<std::string> file = one_file(import_words);
-    if (!file.ok()) return file.status();
-    ImportArgs args{.file = *file};
-    RINGKV_RETURN_IF_ERROR(
-        Bounded<uint64_t>("--resume-from", resume, 1, UINT64_MAX, args.resume_from));
-    return CommandArgs(std::move(args));
-  });
-
-  CLI::App* exporting = Command(&app_, "export", "Write every record to a JSON Lines file");
-  CLI::Option* export_words = Words(exporting, "FILE", "- is stdout");
-  commands_.emplace_back(exporting, [=]() -> Result<CommandArgs> {
-    const Result<std::string> file = one_file(export_words);
-    if (!file.ok()) return file.status();
-    return CommandArgs(ExportArgs{.file = *file});
-  });
-}
-
-void Parser::AddBench() {
-  CLI::App* app = Command(&app_, "bench", "YCSB-style load, with latencies by operation");
-  CLI::Option* words = Words(app, "NONE", "")->group("");
-  CLI::Option* workload = Text(app, "--workload", "a to f (YCSB), put or get (a)", "W");
-  CLI::Option* keys = Text(app, "--keys", "How many keys (10000)", "N");
-  CLI::Option* value_size = Text(app, "--value-size", "Bytes of a value (1000)", "B");
-  CLI::Option* clients = Text(app, "--clients", "Calls in flight at a time (16)", "C");
-  CLI::Option* seconds = Text(app, "--seconds", "How long to measure (10)", "S");
-  CLI::Option* rate = Text(app, "--rate", "Start R operations a second, and measure from when each "
-                           "should have started", "R");
-  CLI::Option* no_load = Flag(app, "--no-load", "The keys are there already: do not store them");
-  commands_.emplace_back(app, [=]() -> Result<CommandArgs> {
-    BenchArgs args;
-    RINGKV_RETURN_IF_ERROR(NothingLeft(All(words)));
-    if (workload->count() > 0) args.workload = TextOf(workload);
-    const std::string& w = args.workload;
-    const bool letter = w.size() == 1 && w[0] >= 'a' && w[0] <= 'f';
-    if (!letter && w != "put" && w != "get") {
-      return Status::InvalidArgument("--workload: '" + Visible(w) + "' is none of a, b, c, d, e, "
-                                     "f, put, get");
-    }
-    RINGKV_RETURN_IF_ERROR(Bounded<uint64_t>("--keys", keys, 1, 1'000'000'000, args.keys));
-    RINGKV_RETURN_IF_ERROR(
-        Bounded<uint64_t>("--value-size", value_size, 0, kMaxValueBytes, args.value_size));
-    RINGKV_RETURN_IF_ERROR(Bounded<uint64_t>("--clients", clients, 1, 100'000, args.clients));
-    RINGKV_RETURN_IF_ERROR(Bounded<double>("--seconds", seconds, 0.1, 86'400, args.seconds));
-    RINGKV_RETURN_IF_ERROR(Bounded<double>("--rate", rate, 0.1, 10'000'000, args.rate));
-    args.load = no_load->count() == 0;
-    return CommandArgs(std::move(args));
-  });
-}
-
-void Parser::AddAdmin() {
-  CLI::App* admin = Command(&app_, "admin", "Look after the cluster");
-  admin->require_subcommand(0, 1);
-  CLI::App* status = Command(admin, "status", "Health, nodes, slots not fully replicated");
-  CLI::Option* status_words = Words(status, "NONE", "")->group("");
-  commands_.emplace_back(status, [=]() -> Result<CommandArgs> {
-    RINGKV_RETURN_IF_ERROR(NothingLeft(All(status_words)));
-    return CommandArgs(StatusArgs{});
-  });
-  CLI::App* ring = Command(admin, "ring", "Slots, epoch, share of each node; json: the slot table");
-  CLI::Option* ring_words = Words(ring, "NONE", "")->group("");
-  commands_.emplace_back(ring, [=]() -> Result<CommandArgs> {
-    RINGKV_RETURN_IF_ERROR(NothingLeft(All(ring_words)));
-    return CommandArgs(RingArgs{});
-  });
-  CLI::App* locate = Command(admin, "locate", "Token, slot and replicas of a key");
-  CLI::Option* words = Words(locate, "KEY", "");
-  CLI::Option* base64 = KeyBase64(locate);
-  commands_.emplace_back(locate, [=]() -> Result<CommandArgs> {
-    LocateArgs args;
-    std::vector<std::string> rest = All(words);
-    RINGKV_RETURN_IF_ERROR(TakeKey(base64, rest, args.key));
-    RINGKV_RETURN_IF_ERROR(NothingLeft(rest));
-    return CommandArgs(std::move(args));
-  });
-}
-
-}  // namespace
 }  // namespace ringkv

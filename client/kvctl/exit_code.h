@@ -14,18 +14,24 @@ inline constexpr int kExitRefused = 5;      // permission, conflict, would lose 
 
 inline int ExitCodeOf(const Status& status) {
   switch (status.code()) {
-    case StatusCode::kOk: return kExitDone;
+    case StatusCode::kOk:
+      return kExitDone;
     case StatusCode::kNotFound:
-    case StatusCode::kConditionFailed: return kExitNo;
-    case StatusCode::kInvalidArgument: return kExitUsage;
+    case StatusCode::kConditionFailed:
+      return kExitNo;
+    case StatusCode::kInvalidArgument:
+      return kExitUsage;
     case StatusCode::kUnavailable:
     case StatusCode::kOverloaded:
     case StatusCode::kDeadline:
-    case StatusCode::kIoError: return kExitUnavailable;
-    case StatusCode::kUnknownOutcome: return kExitUnknown;
+    case StatusCode::kIoError:
+      return kExitUnavailable;
+    case StatusCode::kUnknownOutcome:
+      return kExitUnknown;
     case StatusCode::kRefused:
     case StatusCode::kCorruption:
-    case StatusCode::kInternal: return kExitRefused;
+    case StatusCode::kInternal:
+      return kExitRefused;
   }
   return kExitRefused;
 }

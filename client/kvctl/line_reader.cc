@@ -61,10 +61,15 @@ LineReader::Kind LineReader::Next(std::string_view& line) {
       start_ = buffer_.size();
     }
     switch (ReadMore()) {
-      case Fill::kMore: break;
-      case Fill::kEnd: end_ = true; break;
-      case Fill::kError: return Kind::kError;
-      case Fill::kInterrupted: return Kind::kInterrupted;
+      case Fill::kMore:
+        break;
+      case Fill::kEnd:
+        end_ = true;
+        break;
+      case Fill::kError:
+        return Kind::kError;
+      case Fill::kInterrupted:
+        return Kind::kInterrupted;
     }
   }
 }

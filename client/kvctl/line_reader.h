@@ -1,6 +1,7 @@
-// LineReader: the lines of a file or pipe, of any size up to a bound, without ever holding more than
-// one of them (and a buffer). A line ends in "\n" or "\r\n"; the last one need not. A line above the
-// bound is passed over, in bounded memory, and reported as such. Thread-compatible; borrows `fd`.
+// LineReader: the lines of a file or pipe, of any size up to a bound, without ever holding more
+// than one of them (and a buffer). A line ends in "\n" or "\r\n"; the last one need not. A line
+// above the bound is passed over, in bounded memory, and reported as such. Thread-compatible;
+// borrows `fd`.
 #pragma once
 
 #include <cstddef>
@@ -20,7 +21,7 @@ class LineReader {
   // kInterrupted: a signal came; the line at hand is not lost.
   Kind Next(std::string_view& line);
 
-  uint64_t number() const { return number_; }           // of the last line, from 1
+  uint64_t number() const { return number_; }  // of the last line, from 1
   uint64_t bytes_read() const { return bytes_read_; }
   int error() const { return error_; }
 
@@ -32,8 +33,8 @@ class LineReader {
   const int fd_;
   const size_t max_line_bytes_;
   std::string buffer_;
-  size_t start_ = 0;     // of what was not delivered
-  size_t searched_ = 0;  // no newline before this
+  size_t start_ = 0;       // of what was not delivered
+  size_t searched_ = 0;    // no newline before this
   bool too_long_ = false;  // the line at hand; its bytes are dropped
   bool end_ = false;
   uint64_t number_ = 0;

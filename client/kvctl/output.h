@@ -23,8 +23,8 @@ class Output {
 
   bool json() const { return format_ == OutputFormat::kJson; }
 
-  void Bytes(std::string_view bytes);  // to stdout, nothing added
-  void Line(std::string_view text);    // to stdout, with a newline
+  void Bytes(std::string_view bytes);   // to stdout, nothing added
+  void Line(std::string_view text);     // to stdout, with a newline
   void Document(const Json& document);  // to stdout, on one line
 
   // A remark for people, to stderr, whatever the format.

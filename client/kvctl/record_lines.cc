@@ -104,8 +104,7 @@ Result<std::string> Take(const std::string& name, Field& text, Field& base64) {
   }
   if (text) return std::move(*text);
   if (!base64) {
-    return Status::InvalidArgument("neither \"" + name + "\" nor \"" + name +
-                                   "_base64\" is there");
+    return Status::InvalidArgument("neither \"" + name + "\" nor \"" + name + "_base64\" is there");
   }
   Result<std::string> bytes = Base64Decode(*base64);
   if (!bytes.ok()) return bytes.status().Annotate(name + "_base64");
@@ -114,8 +113,7 @@ Result<std::string> Take(const std::string& name, Field& text, Field& base64) {
 
 }  // namespace
 
-std::string FormatRecordLine(std::string_view key, std::string_view value,
-                             uint64_t expires_at_ms) {
+std::string FormatRecordLine(std::string_view key, std::string_view value, uint64_t expires_at_ms) {
   std::string line = "{";
   AppendBytes(line, "key", key);
   line += ',';

@@ -3,8 +3,8 @@
 //   {"key_base64":"…","value_base64":"…"}       others in base64, key and value each by itself
 //   {"key":"…","value":"…","expires_at":"2026-01-31T23:59:59.125Z"}
 // Written: compact, in this order, UTF-8 not escaped, control characters as \n, \t, \b, \f, \r or
-// \u00XX, so that the same record is always the same line. Read: any JSON of that shape; null counts
-// as absent, an unknown field is an error. Pure functions; thread-safe.
+// \u00XX, so that the same record is always the same line. Read: any JSON of that shape; null
+// counts as absent, an unknown field is an error. Pure functions; thread-safe.
 #pragma once
 
 #include <cstdint>

@@ -88,14 +88,15 @@ Result<uint64_t> ParseRfc3339(std::string_view text) {
   const int ms = TakeFraction(text);
   int offset = 0;
   if (!TakeOffset(text, offset) || !text.empty()) return bad;
-  if (y < 0 || mo < 0 || d < 0 || h < 0 || h > 23 || mi < 0 || mi > 59 || s < 0 || s > 60 || ms < 0) {
+  if (y < 0 || mo < 0 || d < 0 || h < 0 || h > 23 || mi < 0 || mi > 59 || s < 0 || s > 60 ||
+      ms < 0) {
     return bad;
   }
   const year_month_day date{year(y), month(static_cast<unsigned>(mo)),
                             day(static_cast<unsigned>(d))};
   if (!date.ok()) return bad;
-  const auto time = sys_days(date) + hours(h) + minutes(mi) + seconds(s) + milliseconds(ms) -
-                    minutes(offset);
+  const auto time =
+      sys_days(date) + hours(h) + minutes(mi) + seconds(s) + milliseconds(ms) - minutes(offset);
   const int64_t since_epoch = duration_cast<milliseconds>(time.time_since_epoch()).count();
   if (since_epoch < 0 || static_cast<uint64_t>(since_epoch) > kLastMs) return bad;
   return static_cast<uint64_t>(since_epoch);
