@@ -20,6 +20,9 @@ grpc_port() {
 }
 http_port() { printf '%s\n' $(($(grpc_port "$1") + 1)); }
 
+# count_of 3 node: 3 nodes
+count_of() { if (($1 == 1)); then printf '1 %s' "$2"; else printf '%s %ss' "$1" "$2"; fi; }
+
 is_formed() { [[ -s $(cluster_dir)/nodes ]]; }
 first_nodes() { cat "$(cluster_dir)/nodes"; }
 
@@ -28,12 +31,14 @@ is_first_node() { [[ $1 == r* ]] || (($(_number "$1") <= $(first_nodes))); }
 
 # cluster_members: ids of all its processes, running or not; nodes in order, then the router.
 cluster_members() {
-  local dir id
-  for dir in "$(cluster_dir)"/n[1-9]*/ "$(cluster_dir)"/r[1-9]*/; do
-    [[ -d $dir ]] || continue
-    id=${dir%/}
-    printf '%s\n' "${id##*/}"
-  done | sort -V
+  local dir
+  is_formed || return 0
+  {
+    new_members "$(first_nodes)"
+    for dir in "$(cluster_dir)"/n[1-9]*/; do
+      if [[ -d $dir ]]; then basename "$dir"; fi
+    done
+  } | sort -uV
 }
 
 # ---- configuration ------------------------------------------------------------------------
@@ -162,8 +167,11 @@ need_binaries() {
   done
 }
 
+cluster_built=0
 build_cluster() {
   local name
+  ((cluster_built == 0)) || return 0
+  cluster_built=1
   build release
   unlock_build
   for name in kvnode kvrouter kvctl; do
@@ -200,7 +208,7 @@ _need_node_count() {
 }
 
 cluster_up() {
-  local nodes='' fresh=0
+  local nodes='' fresh=0 members
   while [[ $# -gt 0 ]]; do
     case $1 in
       --nodes) [[ $# -ge 2 ]] || usage_error "up: --nodes needs a number"; nodes=$2; _need_node_count "$nodes"; shift 2 ;;
@@ -215,9 +223,11 @@ cluster_up() {
     # Built before anything is deleted, so that a build that fails costs nothing.
     build_cluster
     stop_cluster
+    mapfile -t members < <(new_members "${nodes:-3}")
+    check_ports "${members[@]}"
     rm -rf "$(cluster_dir)"
   elif is_formed && [[ -n $nodes && $nodes != "$(first_nodes)" ]]; then
-    usage_error "this cluster was formed with $(first_nodes) nodes" \
+    refuse "this cluster was formed with $(count_of "$(first_nodes)" node)" \
       "  ./dev node n$(($(first_nodes) + 1))              starts a further node" \
       "  ./dev up --nodes $nodes --fresh  deletes its data and forms one with $nodes"
   fi
@@ -225,24 +235,30 @@ cluster_up() {
   if is_formed; then bring_back; else form "${nodes:-3}"; fi
 }
 
+# new_members N: ids of the processes of a cluster that is formed with N nodes.
+new_members() {
+  local n
+  for ((n = 1; n <= $1; n++)); do printf 'n%s\n' "$n"; done
+  printf 'r1\n'
+}
+
 form() {
-  local n members=()
+  local members
   build_cluster
-  for ((n = 1; n <= $1; n++)); do members+=("n$n"); done
-  members+=(r1)
+  mapfile -t members < <(new_members "$1")
   check_ports "${members[@]}"
   mkdir -p "$(cluster_dir)"
   printf '%s\n' "$1" >"$(cluster_dir)/nodes"
-  note "starting $1 nodes and a router"
+  note "starting $(count_of "$1" node) and a router"
   start_members "${members[@]}"
   wait_started "${members[@]}"
   put_and_get
-  say "ringkv is up: $1 nodes, $(($1 < 3 ? $1 : 3)) replicas; one key was put and read back."
+  say "ringkv is up: $(count_of "$1" node), $(count_of "$(($1 < 3 ? $1 : 3))" replica); one key was put and read back."
   show_endpoints
 }
 
 bring_back() {
-  local id members died=() stopped=()
+  local id members to_start died=() stopped=()
   mapfile -t members < <(cluster_members)
   for id in "${members[@]}"; do
     if is_running "$id"; then continue; fi
@@ -257,8 +273,9 @@ bring_back() {
 
   [[ ${#died[@]} -eq 0 ]] || note "not running though nobody stopped it: ${died[*]} (see .local/cluster/ID/log)"
   build_cluster
-  note "starting ${died[*]} ${stopped[*]}"
-  start_members "${died[@]}" "${stopped[@]}"
+  mapfile -t to_start < <(printf '%s\n' "${died[@]}" "${stopped[@]}" | sed '/^$/d')
+  note "starting ${to_start[*]}"
+  start_members "${to_start[@]}"
   wait_started "${members[@]}"
   put_and_get
   if [[ ${#died[@]} -gt 0 ]]; then
@@ -294,31 +311,54 @@ cluster_down() {
   fi
 }
 
+# can_become_ready ID: what it needs for that is running. A node needs its router; a router needs
+# more than half of the first nodes.
+can_become_ready() {
+  local n up=0
+  if [[ $1 != r* ]]; then is_running r1; return; fi
+  for ((n = 1; n <= $(first_nodes); n++)); do
+    if is_running "n$n"; then up=$((up + 1)); fi
+  done
+  ((2 * up > $(first_nodes)))
+}
+
 # start_one ID: one process by hand.
 start_one() {
-  local id=$1
+  local id=$1 where
+  where="gRPC 127.0.0.1:$(grpc_port "$id"), HTTP http://127.0.0.1:$(http_port "$id")/"
   if is_running "$id"; then
     say "$id is running already (pid $(pid_of "$id"))."
     return
   fi
   need_binaries
   start_members "$id"
+  if ! can_become_ready "$id"; then
+    sleep 0.5
+    is_running "$id" || wait_started "$id"
+    say "$id is running and waits for the others (./dev up starts them): $where"
+    return
+  fi
   wait_started "$id"
   if is_first_node "$id" || is_ready "$id"; then
-    say "$id is up: gRPC 127.0.0.1:$(grpc_port "$id"), HTTP http://127.0.0.1:$(http_port "$id")/"
+    say "$id is up: $where"
   else
-    say "$id is running on 127.0.0.1:$(grpc_port "$id") and has registered; it holds no data until it is added:" \
-      $'\n'"  build/release/bin/kvctl admin add-node $id 127.0.0.1:$(grpc_port "$id")"
+    say "$id is running and registers with the router: $where"
+    say "It holds no data until it is added with 'kvctl admin add-node $id 127.0.0.1:$(grpc_port "$id")'."
   fi
 }
 
-# stop_one ID, kill_one ID
-stop_one() {
-  if is_running "$1"; then stop_processes "$1"; say "$1 is stopped."; else rm -f "$(cluster_dir "$1")/pid"; say "$1 was not running."; fi
+# end_one ID HOW SAID: what stop and kill have in common.
+end_one() {
+  if is_running "$1"; then
+    "$2" "$1"
+    say "$1 $3."
+  else
+    rm -f "$(cluster_dir "$1")/pid"
+    say "$1 was not running."
+  fi
 }
-kill_one() {
-  if is_running "$1"; then kill_process "$1"; say "$1 was ended with SIGKILL."; else rm -f "$(cluster_dir "$1")/pid"; say "$1 was not running."; fi
-}
+stop_one() { end_one "$1" stop_processes "is stopped"; }
+kill_one() { end_one "$1" kill_process "was ended with SIGKILL"; }
 
 wipe_one() {
   local dir
@@ -333,7 +373,7 @@ wipe_one() {
 }
 
 _need_formed_cluster() {
-  is_formed || usage_error "there is no local cluster here yet: ./dev up"
+  is_formed || refuse "there is no local cluster here yet: ./dev up"
 }
 
 cluster_node() {
@@ -347,7 +387,7 @@ cluster_node() {
     usage_error "node: unknown action '$action'; there are: start, stop, kill, wipe"
   _need_formed_cluster
   lock_cluster
-  [[ $action == start || -d $(cluster_dir "$id") ]] || usage_error "node: $id was never started here"
+  [[ $action == start || -d $(cluster_dir "$id") ]] || refuse "node: $id was never started here"
   "${action}_one" "$id"
 }
 
