@@ -13,7 +13,7 @@ RUN apt-get update \
 FROM packages AS build
 WORKDIR /src
 COPY . .
-RUN cmake --preset release \
+RUN cmake --preset release -D RINGKV_TESTS=OFF \
  && ninja -C build/release kvrouter kvnode kvctl \
  && mkdir -p /out/bin \
  && for name in kvrouter kvnode kvctl; do strip -o /out/bin/$name build/release/bin/$name || exit 1; done

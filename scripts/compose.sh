@@ -47,9 +47,14 @@ _compose_fail() {
   exit 1
 }
 
+# Also what a run that was cut off has left.
 _compose_clean() {
-  _compose --profile more down --volumes --remove-orphans --timeout 10 >/dev/null 2>&1 ||
-    _compose down --volumes --remove-orphans --timeout 10 >/dev/null 2>&1 || true
+  local output
+  if ! output=$(_compose --profile more down --volumes --remove-orphans --timeout 10 2>&1); then
+    note "compose: containers could not be taken away:"
+    sed 's/^/  | /' <<<"$output" >&2
+    return 1
+  fi
 }
 
 # kvctl inside the router's container.
@@ -93,10 +98,10 @@ compose_command() {
   need_packages curl
   unlock_build
   lock_cluster
-  export IMAGE_TAG=smoke ROUTER_PORT ROUTER_HTTP_PORT COMPOSE_IGNORE_ORPHANS=1
+  export IMAGE_TAG=smoke ROUTER_PORT ROUTER_HTTP_PORT
   ROUTER_PORT=$(free_port 7400)
   ROUTER_HTTP_PORT=$(free_port "$((ROUTER_PORT + 1))")
-  trap _compose_clean EXIT
+  trap '_compose_clean || true' EXIT
   trap 'exit 130' INT TERM
   _compose_clean
 
@@ -133,6 +138,7 @@ compose_command() {
   _expect second get smoke:two
   _compose_step "n2 is back"
 
+  trap - EXIT
   _compose_clean
   _compose_step "passed in $((SECONDS - start)) s; containers and volumes are gone, the image ringkv:smoke stays"
 }
