@@ -52,7 +52,7 @@ _compose_clean() {
   local output
   if ! output=$(_compose --profile more down --volumes --remove-orphans --timeout 10 2>&1); then
     note "compose: containers could not be taken away:"
-    sed 's/^/  | /' <<<"$output" >&2
+    printf '%s\n' "$output" | sed 's/^/  | /' >&2
     return 1
   fi
 }
