@@ -5,7 +5,7 @@
 // a flipped bit or a cut is Corruption, and nothing else is looked at. What passes the checksum is
 // still judged (a hostile sender can compute one too): InvalidArgument, each fault its own message.
 // Decoding allocates at most in proportion to the input and to the ring it describes, and never
-// before the input is known to be long enough for it. 4 096 slots × 3 on up to 100 nodes: < 16 KiB.
+// before the input is known to be long enough for it. 4 096 slots × 3 on 100 nodes: about 14 KiB.
 //
 // Pure functions; thread-safe.
 #pragma once
