@@ -95,6 +95,7 @@ class Sequencer {
   bool IsUsable(Peer peer) const;
   bool QuorumReachable() const;
   SlotReport Report() const;
+  uint64_t pending_keys() const { return pending_keys_.size(); }
 
   bool active = false;  // the shard's own mark: it is among those to be ticked
 

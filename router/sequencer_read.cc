@@ -3,6 +3,7 @@
 #include <bit>
 #include <utility>
 
+#include "base/rule.h"
 #include "router/sequencer.h"
 #include "router/version_proto.h"
 
@@ -35,7 +36,8 @@ int Sequencer::PickSingle(const Key* key, Mask asked) const {
   for (size_t i = 0; i < seats_.size(); ++i) {
     if (!predecessor_gone_ && !seats_[i].promised) return -1;
     Mask bit = static_cast<Mask>(1u << i);
-    Mask unfit = asked | key->behind_mask | key->corrupt_mask;
+    Mask unfit = asked | key->corrupt_mask;
+    if (RINGKV_RULE(kBehindAtSingleReads)) unfit |= key->behind_mask;
     int seat = static_cast<int>(i);
     if (seats_[i].clean && seats_[i].voting && !(unfit & bit) && Reachable(seat)) return seat;
   }
@@ -93,7 +95,7 @@ void Sequencer::OnSingleAnswer(Call* call, int seat, const v1::ReplicaOpReply& r
   if (reply.code() != v1::REPLICA_CODE_OK) return ReadLate(call);
   const v1::Record& record = reply.read().record();
   bool counts = reply.voting() && seats_[seat].voting && seats_[seat].clean && host_.LeaseValid() &&
-                !IsPending(call->key, FromProto(record.version()));
+                !(IsPending(call->key, FromProto(record.version())) && RINGKV_RULE(kPendingIsNotReleased));
   if (!counts) return AskQuorum(call);
   ReadDone(call, record);
 }

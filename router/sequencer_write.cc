@@ -4,6 +4,7 @@
 #include <charconv>
 #include <utility>
 
+#include "base/rule.h"
 #include "router/sequencer.h"
 #include "router/version_proto.h"
 
@@ -85,7 +86,8 @@ void Sequencer::CommitIfQuorum(Key* key) {
   int committed = -1;
   for (size_t p = 0; p < key->pending.size(); ++p) {
     Mask votes = key->pending[p].acks & VotingMask();
-    if (std::popcount(votes) >= Quorum()) committed = static_cast<int>(p);
+    int needed = RINGKV_RULE(kQuorumCommits) ? Quorum() : 1;
+    if (std::popcount(votes) >= needed) committed = static_cast<int>(p);
   }
   if (committed < 0) return;
   ++host_.stats().commits;
@@ -110,6 +112,7 @@ void Sequencer::CommitIfQuorum(Key* key) {
 
 // The node's process is another one: what it acknowledged before proves nothing.
 void Sequencer::DropAcks(int i) {
+  if (!RINGKV_RULE(kOwnBootOnly)) return;
   for (size_t k = 0; k < pending_keys_.size(); ++k) {
     Key* key = pending_keys_[k];
     for (Pending& pending : key->pending) {
@@ -208,7 +211,7 @@ void Sequencer::SendRepair(const std::string& name, const v1::Record& record) {
 void Sequencer::Settle(Call* call) {
   Key* key = call->key;
   call->stage = Call::Stage::kSettling;
-  if (key->pending.empty()) return AfterSettle(call);
+  if (key->pending.empty() || !RINGKV_RULE(kSettleBeforeCondition)) return AfterSettle(call);
   SendPending(key, key->pending.back());
 }
 

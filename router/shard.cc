@@ -386,6 +386,7 @@ ShardReport Shard::Report() const {
   }
   for (const auto& [slot, sequencer] : sequencers_) {
     bool full = true;
+    report.pending_keys += sequencer->pending_keys();
     for (const ReplicaReport& replica : sequencer->Report().replicas) {
       PeerReport& peer = report.peers[replica.peer.value()];
       if (replica.clean) ++peer.clean_slots;

@@ -137,6 +137,7 @@ struct ShardReport {
   uint64_t degraded = 0;          // not so, yet a quorum is there
   uint64_t blocked = 0;           // no quorum
   uint64_t calls_in_flight = 0;
+  uint64_t pending_keys = 0;      // keys with a version that is not committed yet
   std::vector<PeerReport> peers;
 };
 
