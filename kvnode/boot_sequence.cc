@@ -181,6 +181,7 @@ v1::RegisterRequest BootSequence::Request() const {
   request.set_boot(boot_);
   request.set_nonce(intent_.nonce());
   request.set_version(options_.version);
+  request.set_vnodes(options_.vnodes);
   return request;
 }
 
