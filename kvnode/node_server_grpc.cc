@@ -2,6 +2,7 @@
 
 #include <fstream>
 
+#include "base/address.h"
 #include "base/config.h"
 #include "base/logging.h"
 #include "kvnode/replica_service_grpc.h"
@@ -20,6 +21,15 @@ std::string ReadKernelBootId() {
   std::string id;
   std::getline(file, id);
   return id;
+}
+
+// Where others reach the HTTP server; empty if that cannot be known.
+std::string HttpAddress(const std::string& http_listen, const std::string& grpc_address) {
+  Result<HostPort> http = ParseAddress(http_listen, PortZero::kRefused);
+  Result<HostPort> grpc = ParseAddress(grpc_address, PortZero::kRefused);
+  if (!http.ok() || !grpc.ok()) return {};
+  bool anywhere = http->host == "0.0.0.0" || http->host == "::";
+  return FormatAddress(anywhere ? grpc->host : http->host, http->port);
 }
 
 }  // namespace
@@ -87,7 +97,7 @@ BootOptions NodeServer::MakeBootOptions() const {
   BootOptions boot;
   boot.node = id_;
   boot.address = options_.advertise.empty() ? grpc_.address() : options_.advertise;
-  boot.http_address = options_.http_listen;
+  boot.http_address = HttpAddress(options_.http_listen, boot.address);
   boot.zone = options_.zone;
   boot.vnodes = options_.vnodes;
   boot.version = std::string(VersionText());
