@@ -3,9 +3,10 @@
 //   DATA-DIR/LOCK.ringkv   one process at a time (net/data_dir_lock.h)
 //   DATA-DIR/db/           RocksDB
 //
-// Guarantees: MoveAside deletes nothing; it renames DATA-DIR to DATA-DIR.aside-TIME-bootN, or, where
-// DATA-DIR itself cannot be renamed (a mount point), DATA-DIR/db to DATA-DIR/db.aside-TIME-bootN.
-// Thread-safety: Report from any thread; everything else from one at a time.
+// Guarantees: MoveAside deletes nothing; it renames DATA-DIR to DATA-DIR.aside-TIME-bootN, or,
+// where DATA-DIR itself cannot be renamed (a mount point), DATA-DIR/db to
+// DATA-DIR/db.aside-TIME-bootN. Thread-safety: Report from any thread; everything else from one at
+// a time.
 #pragma once
 
 #include <map>
@@ -53,7 +54,7 @@ class DiskDirectory final : public NodeDisk {
   const RocksOptions options_;
   const Clock& clock_;
   std::optional<DataDirLock> lock_;
-  std::mutex store_mutex_;              // held while store_ is replaced, and by MakeReport
+  std::mutex store_mutex_;  // held while store_ is replaced, and by MakeReport
   std::unique_ptr<RocksStore> store_;
 };
 

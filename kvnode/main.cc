@@ -6,7 +6,8 @@
 
 int main(int argc, char** argv) {
   ringkv::NodeOptions options;
-  ringkv::ConfigSchema schema("kvnode", "Stores the records of the slots that routers place on it.");
+  ringkv::ConfigSchema schema("kvnode",
+                              "Stores the records of the slots that routers place on it.");
   ringkv::AddNodeOptions(&options, &schema);
   ringkv::NodeServer server(options);
   return ringkv::RunDaemon(schema, server, argc, argv);

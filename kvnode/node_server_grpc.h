@@ -2,9 +2,9 @@
 //
 // Life: Start opens the disk and both servers and returns; the node registers in the background and
 // serves from then on, and /readyz says why it does not yet. A disk that fails later stops the
-// serving, not the process, so that somebody can look. Stop takes no more requests, answers those it
-// has, syncs, and notes on the disk that nothing was lost.
-// Thread-safety: Start and Stop from one thread, the rest from any between them.
+// serving, not the process, so that somebody can look. Stop takes no more requests, answers those
+// it has, syncs, and notes on the disk that nothing was lost. Thread-safety: Start and Stop from
+// one thread, the rest from any between them.
 #pragma once
 
 #include <atomic>

@@ -1,5 +1,6 @@
-// Drives a BootSequence to its end on a thread of its own: asks routers, with a growing pause between
-// the attempts, moves an old disk aside, and says in one sentence why the node does not serve yet.
+// Drives a BootSequence to its end on a thread of its own: asks routers, with a growing pause
+// between the attempts, moves an old disk aside, and says in one sentence why the node does not
+// serve yet.
 //
 // Guarantees: `serve` or `fail` is called at most once, from the start's thread; neither after Stop
 // has returned. Each new reason is logged once, and again each minute for as long as it lasts.
