@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "base/limits.h"
+#include "base/rule.h"
 #include "ringkv/v1/disk.pb.h"
 
 namespace ringkv {
@@ -175,7 +176,7 @@ class Replica::DataRun {
       stored = std::max(stored, earlier->second);
     }
     Version version = FromProto(apply.record().version());
-    if (version > stored || !found.status.ok()) {
+    if (version > stored || !found.status.ok() || !RINGKV_RULE(kCompareVersions)) {
       batch->PutRecord(KeyOf(item), apply.record());
       (*written)[name] = version;
       stored = version;
@@ -295,7 +296,8 @@ Replica::Instance* Replica::Admit(const v1::ReplicaOp& op, v1::ReplicaOpReply* r
   }
   const Promised& promised = promised_[GroupOfSlot(SlotId(op.slot())).value()];
   Term term(op.term());
-  if (term != promised.term || OwnerId(op.owner()) != promised.owner) {
+  bool fits = term == promised.term && OwnerId(op.owner()) == promised.owner;
+  if (!fits && RINGKV_RULE(kTermCheckOnNode)) {
     ++stats_.fenced;
     bool higher = term > promised.term;
     reply->set_promised_term(promised.term.value());

@@ -25,7 +25,6 @@
 
 #include "base/clock.h"
 #include "base/ids.h"
-#include "base/random.h"
 #include "ringkv/v1/kv.pb.h"
 #include "ringkv/v1/replica.pb.h"
 
@@ -138,6 +137,7 @@ struct ShardReport {
   uint64_t degraded = 0;          // not so, yet a quorum is there
   uint64_t blocked = 0;           // no quorum
   uint64_t calls_in_flight = 0;
+  uint64_t pending_keys = 0;      // keys with a version that is not committed yet
   std::vector<PeerReport> peers;
 };
 
@@ -192,9 +192,63 @@ class Shard {
   const ShardStats& stats() const { return stats_; }
 
  private:
+  class Host;
+  // A group as this shard owns it.
+  struct Group {
+    GroupId id;
+    Term term;
+    OwnerId owner;
+    bool deposed = false;
+    std::vector<SlotId> slots;
+    std::vector<Peer> peers;  // that hold a replica of any of its slots
+  };
+  // One node, as long as the shard lives; reset with each connection.
+  struct Session {
+    NodeId node;
+    bool connected = false;
+    bool suspected = false;
+    Boot boot;
+    MonoTime last_heard;
+    MonoTime last_ping;
+    std::unordered_map<GroupId, bool> promised;  // true: the promise is in, in this session
+    uint64_t behind_keys = 0;
+    double pace_ns = 1e6;                        // smoothed time of an answer to a read
+    v1::NodeStats stats;
+  };
+  struct Outstanding;
+
+  void SendPromise(Session& session, Peer peer, const Group& group);
+  void OnPromiseReply(Peer peer, GroupId group, const v1::ReplicaOpReply& reply);
+  void OnReply(Peer peer, const v1::ReplicaOpReply& reply);
+  void Depose(Group& group);
+  bool SendOp(Peer peer, v1::ReplicaOp op, struct Expected expected);
+  void DropOutstanding(Peer peer);
+  void Watch();    // pings and suspicion
+  void Introduce();  // promises and contacts that are due
+  bool Admit(const ClientCall& call, size_t bytes);
+  const Group* GroupOf(SlotId slot) const;
+
+  const ShardOptions options_;
   const Clock& clock_;
+  NodeTransport& transport_;
   MonoTime lease_until_;
   ShardStats stats_;
+
+  std::unique_ptr<Host> host_;  // what the sequencers see of this shard
+  std::vector<Session> sessions_;                                     // by peer
+  std::unordered_map<GroupId, Group> groups_;
+  std::unordered_map<SlotId, std::unique_ptr<Sequencer>> sequencers_;
+  std::vector<Sequencer*> active_;                                    // to be ticked
+  std::unordered_map<uint64_t, Outstanding> outstanding_;             // by op
+  uint64_t last_op_ = 0;
+  uint64_t last_call_ = 0;
+  uint64_t last_wall_ms_ = 0;
+  size_t calls_ = 0;
+  size_t call_bytes_ = 0;
+  size_t repairs_ = 0;
+  MonoTime next_tick_;
+  MonoTime next_watch_;
+  MonoTime next_introduce_;
 };
 
 }  // namespace ringkv
