@@ -118,6 +118,16 @@ TEST(BootSequence, FirstDiskOfANodeVotesAndTakesThePromises) {
   EXPECT_EQ(PromiseOf(machine.disk, 3).term(), 0u);
 }
 
+TEST(BootSequence, LearnerDoesNotVoteEvenOnAFirstDisk) {
+  Machine machine;
+  machine.registrar.Grant(3, 1);
+  machine.registrar.instances.back().set_learner(true);
+  auto outcome = RunStart(machine);
+  ASSERT_TRUE(outcome.has_value());
+  EXPECT_EQ(outcome->registered.non_voting, 1u);
+  EXPECT_FALSE(InstanceOf(machine.disk, 3, 1).voting());
+}
+
 TEST(BootSequence, EverythingThatServingRestsOnIsSynced) {
   Machine machine;
   machine.registrar.Grant(3, 1);
