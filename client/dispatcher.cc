@@ -65,8 +65,8 @@ Dispatcher::Dispatcher(const std::vector<std::string>& routers, const Clock& clo
       loop_("client", clock, [this] { return AfterTasks(); }) {
   RINGKV_CHECK(!routers.empty(), "a client has at least one router");
   for (const std::string& address : routers) {
-    routers_.push_back(
-        {.link = std::make_unique<RouterLink>(routers_.size(), address, clock_, loop_, *this)});
+    routers_.push_back({.link = std::make_unique<RouterLink>(routers_.size(), address, clock_,
+                                                             loop_, driver_, *this)});
   }
   loop_.Start();
 }

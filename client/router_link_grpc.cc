@@ -65,8 +65,13 @@ class RouterLink::StreamEvents final : public BatchStream::Events {
 };
 
 RouterLink::RouterLink(size_t index, std::string address, const Clock& clock, EventLoop& loop,
-                       Owner& owner)
-    : index_(index), address_(std::move(address)), clock_(clock), loop_(loop), owner_(owner) {}
+                       ConnectionDriver& driver, Owner& owner)
+    : index_(index),
+      address_(std::move(address)),
+      clock_(clock),
+      loop_(loop),
+      driver_(driver),
+      owner_(owner) {}
 
 size_t RouterLink::open_streams() const {
   return std::count_if(lanes_.begin(), lanes_.end(), [](const Lane& l) { return l.stream; });
@@ -114,6 +119,7 @@ MonoTime RouterLink::PumpConnection(MonoTime now) {
     GoDown(Status::Unavailable("router " + address_ + ": no answer to a connection"));
     return kNever;
   }
+  driver_.Drive(*channel_, state, look_interval_);
   next_look_ = std::min(now + look_interval_, connect_deadline_);
   look_interval_ = std::min(look_interval_ * 2, kMaxLook);
   return next_look_;
