@@ -48,8 +48,12 @@ class RouterLink::StreamEvents final : public BatchStream::Events {
   void OnBroken() override {
     Post([](RouterLink& link, size_t lane) { link.LaneBroken(lane); });
   }
-  void OnClosed(const grpc::Status& status) override {
-    Post([status](RouterLink& link, size_t lane) { link.LaneClosed(lane, status); });
+  void OnClosed(std::unique_ptr<BatchStream> self, const grpc::Status& status) override {
+    // By hand: a copy of an owner that stays behind on this thread could be the last one.
+    Post([raw = self.release(), status](RouterLink& link, size_t lane) {
+      const std::unique_ptr<BatchStream> ended(raw);
+      link.LaneClosed(lane, status);
+    });
   }
 
  private:
