@@ -1,8 +1,8 @@
 #include "base/config.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <CLI/CLI.hpp>
@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 #include <map>
+#include <sstream>
 #include <utility>
 
 #include "base/hex.h"
@@ -168,6 +169,36 @@ Result<std::string> ReadWholeFile(const std::string& path) {
 
 int LineOf(const YAML::Mark& mark) { return mark.line + 1; }
 
+// Hears where documents begin, and nothing else.
+class DocumentStarts final : public YAML::EventHandler {
+ public:
+  void OnDocumentStart(const YAML::Mark& mark) override { last_line = LineOf(mark); }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                  YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+
+  int last_line = 0;
+};
+
+// The line where something follows the first document, or 0. YAML::Load says nothing of it, and
+// YAML::LoadAll never ends on a stray line that starts with '%'.
+int LineAfterFirstDocument(const std::string& text) {
+  std::istringstream stream(text);
+  YAML::Parser parser(stream);
+  DocumentStarts starts;
+  if (!parser.HandleNextDocument(starts) || !parser) return 0;
+  parser.HandleNextDocument(starts);
+  return starts.last_line;
+}
+
 // Bounds what a file can make us do: anchors and aliases can make a small file huge, or endless.
 constexpr int kMaxDepth = 4;
 constexpr int kMaxValues = 100'000;
@@ -240,15 +271,15 @@ FileEntries ReadFile(const ConfigSchema& schema, const std::string& path, Proble
   }
   auto at = [&](int line) { return path + ":" + std::to_string(line); };
   try {
-    std::vector<YAML::Node> documents = YAML::LoadAll(*text);
-    if (documents.size() > 1) {
-      problems->Add(at(LineOf(documents[1].Mark())), "a second YAML document; one is allowed");
-    } else if (documents.empty() || documents[0].IsNull()) {
-      return entries;  // an empty file, or one of comments, sets nothing
-    } else if (!documents[0].IsMap()) {
-      problems->Add(at(LineOf(documents[0].Mark())), "it needs lines of 'key: value'");
-    } else {
-      ReadTopLevel(schema, path, documents[0], &entries, problems);
+    if (int line = LineAfterFirstDocument(*text); line != 0) {
+      problems->Add(at(line), "a second YAML document begins; one is allowed");
+      return entries;
+    }
+    YAML::Node root = YAML::Load(*text);
+    if (root.IsMap()) {
+      ReadTopLevel(schema, path, root, &entries, problems);
+    } else if (!root.IsNull()) {  // an empty file, or one of comments, sets nothing
+      problems->Add(at(LineOf(root.Mark())), "it needs lines of 'key: value'");
     }
   } catch (const YAML::Exception& error) {
     int line = error.mark.is_null() ? 1 : LineOf(error.mark);

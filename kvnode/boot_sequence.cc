@@ -181,6 +181,7 @@ v1::RegisterRequest BootSequence::Request() const {
   request.set_boot(boot_);
   request.set_nonce(intent_.nonce());
   request.set_version(options_.version);
+  request.set_vnodes(options_.vnodes);
   return request;
 }
 
@@ -195,8 +196,9 @@ Result<BootStep> BootSequence::OnReply(const v1::RegisterReply& reply) {
     case v1::REGISTER_OUTCOME_REGISTERED:
       return OnRegistered(reply);
     case v1::REGISTER_OUTCOME_NOT_A_MEMBER:
-      return AskAgain(Kind::kAskLater,
-                      "waits for kvctl admin add-node " + node + " " + options_.address);
+      return AskAgain(Kind::kAskLater, reply.message().empty() ? "waits for kvctl admin add-node " +
+                                                                     node + " " + options_.address
+                                                               : reply.message());
     case v1::REGISTER_OUTCOME_WRONG_CLUSTER:
       return AskAgain(Kind::kRefused,
                       WithDetail("this disk belongs to cluster " + Hex(identity_.cluster_uuid()) +
@@ -338,16 +340,15 @@ Status BootSequence::AdoptInstances(const v1::RegisterReply& reply, StoreBatch* 
     ++registered_.instances;
     if (!instance.fact.voting()) ++registered_.non_voting;
   }
-  const bool votes = reply.first_disk() && boot_ == 0;
   for (const v1::InstanceGrant& grant : reply.instances()) {
     Incarnation& known = newest[SlotId(grant.slot())];
     if (known >= Incarnation(grant.inc())) continue;
     known = Incarnation(grant.inc());
     v1::DiskInstance fact;
-    fact.set_voting(votes);
+    fact.set_voting(reply.first_disk() && boot_ == 0 && !grant.learner());
     PutFact(InstanceMetaName(SlotId(grant.slot()), known), fact, batch);
     ++registered_.instances;
-    if (!votes) ++registered_.non_voting;
+    if (!fact.voting()) ++registered_.non_voting;
   }
   return Status::Ok();
 }

@@ -33,6 +33,7 @@ struct BootOptions {
   std::string address;       // host:port where routers reach this node
   std::string http_address;  // may be empty
   std::string zone;          // may be empty
+  uint32_t vnodes = 0;       // wished for; 0: no wish
   std::string version;       // of the binary
 
   std::string fresh_store_uuid;  // 16 random bytes: the identity of the disk if it has none yet

@@ -164,10 +164,10 @@ void NodeWorker::RunTurn(Turn turn) {
   replies.reserve(turn.ops);
   Execute(&turn, &replies);
   AdaptReads(turn, replies);
-  const size_t ops = turn.ops, bytes = turn.bytes;
+  // Before the answers: who has one may count on the room that it left.
+  queued_ops_.fetch_sub(turn.ops, std::memory_order_relaxed);
+  queued_bytes_.fetch_sub(turn.bytes, std::memory_order_relaxed);
   Deliver(&turn, std::move(replies));
-  queued_ops_.fetch_sub(ops, std::memory_order_relaxed);
-  queued_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
 }
 
 // `replies`: those of the parts that were executed, in order.
@@ -207,11 +207,9 @@ void NodeWorker::AdaptReads(const Turn& turn, const std::vector<v1::ReplicaOpRep
   if (turn.reads == 0) return;
   size_t bytes = 0;
   for (const v1::ReplicaOpReply& reply : replies) bytes += ValueBytes(reply);
-  if (bytes > limits_.turn_reply_bytes) {
-    turn_reads_ = std::max<size_t>(1, turn.reads * limits_.turn_reply_bytes / bytes);
-  } else {
-    turn_reads_ = std::min(limits_.turn_reads, turn_reads_ * 2);
-  }
+  size_t right = bytes == 0 ? limits_.turn_reads : turn.reads * limits_.turn_reply_bytes / bytes;
+  // Upwards step by step: one small value says little of the next ones.
+  turn_reads_ = std::clamp<size_t>(std::min(right, turn_reads_ * 2), 1, limits_.turn_reads);
 }
 
 void NodeWorker::Publish(bool recount) {

@@ -135,7 +135,7 @@ class NodeWorker {
   std::deque<Waiting> queue_;  // guarded by queue_mutex_
   bool scheduled_ = false;     // guarded by queue_mutex_: RunAll is posted or running
   bool stopped_ = false;       // guarded by queue_mutex_
-  // Waiting or running. Raised under queue_mutex_, lowered when answered.
+  // Waiting or running. Raised under queue_mutex_, lowered when executed.
   std::atomic<size_t> queued_ops_{0};
   std::atomic<size_t> queued_bytes_{0};
 

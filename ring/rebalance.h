@@ -13,8 +13,8 @@
 
 namespace ringkv {
 
-// Afterwards every surplus is 0. Needs targets of at most one per slot that sum to what the rows
-// can hold: then a solution exists (Gale and Ryser).
+// Afterwards every surplus is 0; which shares are rounded up may have changed. Needs targets of at
+// most one per slot that sum to what the rows can hold: then a solution exists (Gale and Ryser).
 void Rebalance(Placement& placement);
 
 }  // namespace ringkv

@@ -1,7 +1,6 @@
 #include "ring/ring.h"
 
 #include <algorithm>
-#include <numeric>
 
 namespace ringkv {
 namespace {

@@ -133,14 +133,15 @@ class Planner {
   }
 
   void AddGrants(const v1::SlotPlacement& slot, v1::RegisterReply* reply) const {
-    auto grant = [&](const v1::ReplicaRef& replica) {
+    auto grant = [&](const v1::ReplicaRef& replica, bool learner) {
       if (replica.node() != request_.node()) return;
       v1::InstanceGrant* instance = reply->add_instances();
       instance->set_slot(slot.slot());
       instance->set_inc(replica.inc());
+      instance->set_learner(learner);
     };
-    for (const v1::ReplicaRef& replica : slot.replicas()) grant(replica);
-    if (slot.has_learner()) grant(slot.learner());
+    for (const v1::ReplicaRef& replica : slot.replicas()) grant(replica, /*learner=*/false);
+    if (slot.has_learner()) grant(slot.learner(), /*learner=*/true);
   }
 
   // What a node says of itself is taken over with every registration; vnodes and, once an operator

@@ -112,7 +112,6 @@ void Sequencer::CommitIfQuorum(Key* key) {
 
 // The node's process is another one: what it acknowledged before proves nothing.
 void Sequencer::DropAcks(int i) {
-  if (!RINGKV_RULE(kOwnBootOnly)) return;
   for (size_t k = 0; k < pending_keys_.size(); ++k) {
     Key* key = pending_keys_[k];
     for (Pending& pending : key->pending) {

@@ -238,7 +238,8 @@ TEST_F(ConfigTest, WrongShapesAreErrors) {
   EXPECT_THAT(FileError("- a\n- b\n"), HasSubstr("x.yaml:1: it needs lines of 'key: value'"));
   EXPECT_THAT(FileError("just words"), HasSubstr("it needs lines of 'key: value'"));
   EXPECT_THAT(FileError("[a]: 3"), HasSubstr("unknown key"));
-  EXPECT_THAT(FileError("vnodes: 3\n---\nvnodes: 4\n"), HasSubstr("second YAML document"));
+  EXPECT_THAT(FileError("vnodes: 3\n---\nvnodes: 4\n"),
+              HasSubstr("x.yaml:2: a second YAML document"));
 }
 
 TEST_F(ConfigTest, NodeErrorsNameTheLineWithinTheList) {
@@ -288,10 +289,16 @@ TEST_F(ConfigTest, HostileYamlIsRefusedQuickly) {
   EXPECT_THAT(FileError(bomb + "*a]"), HasSubstr("nested too deeply, or too much"));
 }
 
+TEST_F(ConfigTest, AStrayDirectiveIsAnErrorAndNotAnEndlessLoop) {
+  EXPECT_THAT(FileError("vnodes: 3\n%x\n"), HasSubstr("x.yaml:"));
+  EXPECT_THAT(FileError("vnodes: 3\n%x\nsmall: 4\n"), HasSubstr("x.yaml:"));
+  EXPECT_TRUE(LoadFile("%YAML 1.2\n---\nvnodes: 3\n...\n").ok());
+}
+
 TEST_F(ConfigTest, RandomBytesNeverCrash) {
   Random random(1);
   constexpr std::string_view kYaml = "[]{}:,-&*!|>'\"%@# \n\ta1?";
-  for (int round = 0; round < 300; ++round) {
+  for (int round = 0; round < 500; ++round) {
     std::string text = "vnodes: 3\n";
     for (int i = 0; i < 60; ++i) {
       bool binary = round % 2 == 0;

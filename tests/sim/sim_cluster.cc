@@ -351,6 +351,7 @@ void SimCluster::TakeStep(int i, Result<BootStep> step) {
 // Asks the router to register, again and again until an answer comes.
 void SimCluster::Ask(int i, const v1::RegisterRequest& request) {
   Node& node = *nodes_[i];
+  node.asking = request.nonce();
   uint64_t generation = node.generation;
   Deliver(i, [this, i, request, generation] {
     if (shard_ == nullptr) return;
@@ -363,16 +364,18 @@ void SimCluster::Ask(int i, const v1::RegisterRequest& request) {
       RINGKV_CHECK(committed && state_->Apply(*planned->txn).ok(), "the only router's transactions hold");
     }
     auto reply = std::make_shared<v1::RegisterReply>(planned->reply);
-    Deliver(i, [this, i, reply, generation] {
+    Deliver(i, [this, i, reply, generation, nonce = request.nonce()] {
       Node& to = *nodes_[i];
       // An answer of an earlier process, or a second one, finds nobody who waits for it.
       if (to.generation != generation || !to.up || to.replica != nullptr) return;
+      if (to.asking != nonce) return;  // a call's answer goes to that call
       TakeStep(i, to.boot_sequence->OnReply(*reply));
     });
   });
   scheduler_.After(milliseconds(random_.Between(100, 300)), [this, i, request, generation] {
     Node& again = *nodes_[i];
-    if (again.generation == generation && again.up && again.replica == nullptr) Ask(i, request);
+    bool waits = again.generation == generation && again.up && again.replica == nullptr;
+    if (waits && again.asking == request.nonce()) Ask(i, request);
   });
 }
 

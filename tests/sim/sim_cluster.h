@@ -99,6 +99,7 @@ class SimCluster {
     Boot boot;
     bool up = false;
     uint64_t generation = 0;           // processes so far
+    uint64_t asking = 0;               // nonce of the registration that it waits for
     std::string kernel_boot_id = "k1";
     bool lost_writes = false;          // the injector's own knowledge: must never vote again
     bool cut_off = false;

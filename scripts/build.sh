@@ -1,0 +1,118 @@
+# shellcheck shell=bash
+# Build, test, simulation. Sourced by ./dev.
+
+readonly presets=(release debug asan tsan)
+
+# Prints how many compilers may run at once: one a core, and 1.2 GB of free memory for each (a
+# source file that includes gRPC takes about 1 GB).
+job_count() {
+  local cores free_kb limit used jobs
+  if [[ -n ${DEV_JOBS:-} ]]; then
+    [[ $DEV_JOBS =~ ^[1-9][0-9]{0,3}$ ]] || usage_error "DEV_JOBS must be a number from 1 on, not '$DEV_JOBS'"
+    printf '%s\n' "$DEV_JOBS"
+    return
+  fi
+  cores=$(nproc)
+  free_kb=$(awk '$1 == "MemAvailable:" { print $2 }' /proc/meminfo)
+  limit=$(cat /sys/fs/cgroup/memory.max 2>/dev/null || echo max)
+  if [[ $limit != max ]]; then
+    used=$(cat /sys/fs/cgroup/memory.current 2>/dev/null || echo 0)
+    if (((limit - used) / 1024 < free_kb)); then free_kb=$(((limit - used) / 1024)); fi
+  fi
+  jobs=$((free_kb / 1200000))
+  if ((jobs > cores)); then jobs=$cores; fi
+  if ((jobs < 1)); then jobs=1; fi
+  printf '%s\n' "$jobs"
+}
+
+# configure PRESET: runs cmake where ninja would not know by itself that it has to.
+configure() {
+  local dir=build/$1 home
+  if [[ -f $dir/CMakeCache.txt ]]; then
+    home=$(sed -n 's/^CMAKE_HOME_DIRECTORY:INTERNAL=//p' "$dir/CMakeCache.txt")
+    if [[ $home != "$root" ]]; then
+      note "$dir was made for $home: starting it anew"
+      rm -rf "$dir"
+    fi
+  fi
+  if [[ ! -f $dir/build.ninja || ! -f $dir/configured || CMakePresets.json -nt $dir/configured ]]; then
+    mkdir -p "$dir"
+    if ! cmake --preset "$1" >"$dir/configure.log" 2>&1; then
+      tail -n 30 "$dir/configure.log" >&2
+      fail "cmake could not configure preset $1; the whole log is $dir/configure.log"
+    fi
+    touch "$dir/configured"
+  fi
+}
+
+# build PRESET
+build() {
+  local preset=$1 jobs start=$SECONDS
+  setup
+  configure "$preset"
+  jobs=$(job_count)
+  export CCACHE_DIR=${CCACHE_DIR:-$local_dir/ccache}
+  note "building preset $preset with $jobs jobs"
+  (cd "build/$preset" && ninja -j "$jobs") || fail "the build failed (preset $preset)"
+  note "built in $((SECONDS - start)) s; binaries are in build/$preset/bin/"
+}
+
+build_command() {
+  local preset=release
+  while [[ $# -gt 0 ]]; do
+    case $1 in
+      --preset) [[ $# -ge 2 ]] || usage_error "--preset needs a name: ${presets[*]}"; preset=$2; shift 2 ;;
+      --preset=*) preset=${1#*=}; shift ;;
+      *) usage_error "build: unknown argument '$1'" ;;
+    esac
+  done
+  [[ " ${presets[*]} " == *" $preset "* && -n $preset ]] ||
+    usage_error "build: unknown preset '$preset'; there are: ${presets[*]}"
+  build "$preset"
+}
+
+# What the environment sets for our binaries is not for the tests' processes.
+clear_ringkv_environment() {
+  local name
+  for name in "${!RINGKV_@}"; do unset "$name"; done
+}
+
+# run_ctest PRESET [ARGUMENT...]: ends in ctest's closing line and exit code.
+run_ctest() {
+  local preset=$1
+  shift
+  clear_ringkv_environment
+  ctest --test-dir "build/$preset" --parallel "$(nproc)" --output-on-failure --no-tests=error "$@"
+}
+
+test_command() {
+  local filter=()
+  case ${1:-} in
+    -*) usage_error "test: unknown option '$1'" ;;
+    ?*) filter=(--tests-regex "$1"); shift ;;
+  esac
+  [[ $# -eq 0 ]] || usage_error "test: one FILTER at most, a regular expression over names of tests"
+  build release
+  share_build_lock
+  (close_locks && run_ctest release "${filter[@]}")
+}
+
+sim_command() {
+  local arguments=()
+  while [[ $# -gt 0 ]]; do
+    case $1 in
+      --seeds | --first | --minutes)
+        [[ ${2:-} =~ ^[0-9]+$ ]] || usage_error "sim: $1 needs a whole number"
+        arguments+=("$1" "$2"); shift 2 ;;
+      --seeds=* | --first=* | --minutes=*)
+        [[ ${1#*=} =~ ^[0-9]+$ ]] || usage_error "sim: ${1%%=*} needs a whole number"
+        arguments+=("${1%%=*}" "${1#*=}"); shift ;;
+      *) usage_error "sim: unknown argument '$1'" ;;
+    esac
+  done
+  build release
+  share_build_lock
+  [[ -x build/release/bin/ringkv_sim ]] || not_yet "the simulator (build/release/bin/ringkv_sim) is not there yet"
+  clear_ringkv_environment
+  (close_locks && exec build/release/bin/ringkv_sim "${arguments[@]}")
+}
