@@ -235,7 +235,7 @@ grpc::ServerWriteReactor<v1::ScanResponse>* KvService::Scan(grpc::CallbackServer
 
 grpc::ServerBidiReactor<v1::BatchRequest, v1::BatchResponse>* KvService::Batch(
     grpc::CallbackServerContext*) {
-  return new BatchStream(context_, streams_);
+  return new BatchCall(context_, streams_);
 }
 
 }  // namespace ringkv

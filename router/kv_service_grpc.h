@@ -1,5 +1,5 @@
 // The Kv service: what clients call. A unary call is a batch of one; a Batch stream is handled by
-// BatchStream; Scan streams what a ScanRun delivers.
+// BatchCall; Scan streams what a ScanRun delivers.
 //
 // Every call that reaches the router ends with gRPC status OK and says in OpStatus what became of it.
 // A call that is not valid, or that comes while the gate is closed, is answered at once and reaches no
@@ -9,7 +9,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include "ringkv/v1/kv.grpc.pb.h"
-#include "router/batch_stream_grpc.h"
+#include "router/batch_call_grpc.h"
 #include "router/kv_context.h"
 
 namespace ringkv {
@@ -38,7 +38,7 @@ class KvService final : public v1::Kv::CallbackService {
 
  private:
   KvContext context_;
-  BatchStreams streams_;
+  BatchCalls streams_;
 };
 
 }  // namespace ringkv

@@ -23,12 +23,12 @@
 
 namespace ringkv {
 
-class BatchStreams;
+class BatchCalls;
 
-class BatchStream final : public grpc::ServerBidiReactor<v1::BatchRequest, v1::BatchResponse> {
+class BatchCall final : public grpc::ServerBidiReactor<v1::BatchRequest, v1::BatchResponse> {
  public:
   // Borrows both. Begins to read.
-  BatchStream(KvContext& context, BatchStreams& streams);
+  BatchCall(KvContext& context, BatchCalls& streams);
 
   // Ends the stream when what it has in flight is answered.
   void EndSoon();
@@ -41,14 +41,14 @@ class BatchStream final : public grpc::ServerBidiReactor<v1::BatchRequest, v1::B
  private:
   // Where the results of one loop arrive.
   struct Port final : TurnEnd {
-    BatchStream* stream = nullptr;
+    BatchCall* stream = nullptr;
     ShardLoop* loop = nullptr;
     bool listed = false;  // asked for this turn's end
     uint64_t results = 0;  // of this turn
     void OnTurnEnd() override;
   };
 
-  ~BatchStream() override = default;
+  ~BatchCall() override = default;
   void Handle(v1::BatchRequest& batch);
   void Dispatch(v1::BatchRequest& batch, MonoTime now);
   void StartScan(const v1::Op& op, MonoTime now);
@@ -69,7 +69,7 @@ class BatchStream final : public grpc::ServerBidiReactor<v1::BatchRequest, v1::B
   void LeaveAndMaybeDelete(uint64_t calls);
 
   KvContext& context_;
-  BatchStreams& streams_;
+  BatchCalls& streams_;
   const std::shared_ptr<std::atomic<bool>> abandoned_ = std::make_shared<std::atomic<bool>>(false);
   std::vector<Port> ports_;     // by loop; each used on its loop only
   v1::BatchRequest incoming_;   // gRPC's while a read is outstanding
@@ -94,16 +94,16 @@ class BatchStream final : public grpc::ServerBidiReactor<v1::BatchRequest, v1::B
 };
 
 // The streams that are open, so that a stop can end them. Thread-safe.
-class BatchStreams {
+class BatchCalls {
  public:
-  void Add(BatchStream* stream);
-  void Remove(BatchStream* stream);
+  void Add(BatchCall* stream);
+  void Remove(BatchCall* stream);
   // Of those there are and those to come.
   void EndAll();
 
  private:
   std::mutex mutex_;
-  std::vector<BatchStream*> streams_;  // guarded by mutex_
+  std::vector<BatchCall*> streams_;  // guarded by mutex_
   bool ending_ = false;                // guarded by mutex_
 };
 

@@ -1,4 +1,4 @@
-#include "router/batch_stream_grpc.h"
+#include "router/batch_call_grpc.h"
 
 #include <algorithm>
 #include <utility>
@@ -19,7 +19,7 @@ size_t ResultBytes(const v1::OpResult& result) {
 
 }  // namespace
 
-BatchStream::BatchStream(KvContext& context, BatchStreams& streams)
+BatchCall::BatchCall(KvContext& context, BatchCalls& streams)
     : context_(context), streams_(streams), ports_(context.loops.size()) {
   for (size_t i = 0; i < ports_.size(); ++i) {
     ports_[i].stream = this;
@@ -29,7 +29,7 @@ BatchStream::BatchStream(KvContext& context, BatchStreams& streams)
   streams_.Add(this);
 }
 
-void BatchStream::EndSoon() {
+void BatchCall::EndSoon() {
   {
     std::lock_guard lock(mutex_);
     end_soon_ = true;
@@ -37,20 +37,24 @@ void BatchStream::EndSoon() {
   Advance();
 }
 
-void BatchStream::OnReadDone(bool ok) {
+void BatchCall::OnReadDone(bool ok) {
   {
-    std::lock_guard lock(mutex_);
-    reading_ = false;
-    if (!ok) half_closed_ = true;
     // Holds the object until this function is done with it.
+    std::lock_guard lock(mutex_);
     ++in_flight_;
   }
   if (ok) Handle(incoming_);
+  {
+    // Only now: whoever finds no read outstanding may start the next one into incoming_.
+    std::lock_guard lock(mutex_);
+    reading_ = false;
+    if (!ok) half_closed_ = true;
+  }
   Advance();
   LeaveAndMaybeDelete(1);
 }
 
-void BatchStream::Handle(v1::BatchRequest& batch) {
+void BatchCall::Handle(v1::BatchRequest& batch) {
   const auto ops = static_cast<uint64_t>(batch.ops_size());
   if (ops == 0) return;
   {
@@ -72,7 +76,7 @@ void BatchStream::Handle(v1::BatchRequest& batch) {
   Dispatch(batch, context_.clock.Now());
 }
 
-void BatchStream::Dispatch(v1::BatchRequest& batch, MonoTime now) {
+void BatchCall::Dispatch(v1::BatchRequest& batch, MonoTime now) {
   std::vector<std::vector<ClientCall>> parts(ports_.size());
   const SlotLayout& layout = context_.gate.layout();
   const uint64_t wall_ms = context_.clock.WallMillis();
@@ -115,7 +119,7 @@ void BatchStream::Dispatch(v1::BatchRequest& batch, MonoTime now) {
   }
 }
 
-void BatchStream::StartScan(const v1::Op& op, MonoTime now) {
+void BatchCall::StartScan(const v1::Op& op, MonoTime now) {
   Result<ScanWalk> walk = ScanWalk::Make(op.scan(), context_.gate.layout().slots,
                                          context_.default_timeout, now);
   if (!walk.ok()) {
@@ -140,7 +144,7 @@ void BatchStream::StartScan(const v1::Op& op, MonoTime now) {
   ScanRun::Make(context_, std::move(*walk), ScanRun::Mode::kOnePage, std::move(deliver))->Start();
 }
 
-void BatchStream::OnResult(Port& port, MonoTime started, v1::OpResult result) {
+void BatchCall::OnResult(Port& port, MonoTime started, v1::OpResult result) {
   context_.metrics.NoteResult(result.result_case(), StatusOf(result).code(),
                               context_.clock.Now() - started);
   Append(std::move(result));
@@ -150,7 +154,7 @@ void BatchStream::OnResult(Port& port, MonoTime started, v1::OpResult result) {
   port.loop->AtTurnEnd(&port);
 }
 
-void BatchStream::Port::OnTurnEnd() {
+void BatchCall::Port::OnTurnEnd() {
   listed = false;
   const uint64_t answered = std::exchange(results, 0);
   stream->Advance();
@@ -158,13 +162,13 @@ void BatchStream::Port::OnTurnEnd() {
   stream->LeaveAndMaybeDelete(answered);
 }
 
-void BatchStream::Refuse(const v1::Op& op, v1::ErrorCode code, const std::string& message) {
+void BatchCall::Refuse(const v1::Op& op, v1::ErrorCode code, const std::string& message) {
   v1::OpResult result = RefuseOp(op, code, message);
   context_.metrics.NoteResult(result.result_case(), code, Duration::zero());
   Append(std::move(result));
 }
 
-void BatchStream::Append(v1::OpResult result) {
+void BatchCall::Append(v1::OpResult result) {
   const size_t bytes = ResultBytes(result);
   std::lock_guard lock(mutex_);
   if (cancelled_) return;
@@ -178,7 +182,7 @@ void BatchStream::Append(v1::OpResult result) {
   tail_bytes_ += bytes;
 }
 
-void BatchStream::Advance() {
+void BatchCall::Advance() {
   while (true) {
     Next next;
     {
@@ -198,7 +202,7 @@ void BatchStream::Advance() {
   }
 }
 
-BatchStream::Next BatchStream::Decide() {
+BatchCall::Next BatchCall::Decide() {
   Next next;
   if (finished_) return next;
   if (writing_ == nullptr && !cancelled_ && !outbox_.empty()) {
@@ -219,7 +223,7 @@ BatchStream::Next BatchStream::Decide() {
   return next;
 }
 
-void BatchStream::Start(const Next& next) {
+void BatchCall::Start(const Next& next) {
   if (next.write) {
     context_.metrics.NoteAnswers(static_cast<uint64_t>(writing_->results_size()),
                                  writing_->ByteSizeLong());
@@ -232,7 +236,7 @@ void BatchStream::Start(const Next& next) {
   if (next.finish) Finish(next.status);
 }
 
-void BatchStream::OnWriteDone(bool ok) {
+void BatchCall::OnWriteDone(bool ok) {
   {
     std::lock_guard lock(mutex_);
     unanswered_ -= static_cast<uint64_t>(writing_->results_size());
@@ -248,7 +252,7 @@ void BatchStream::OnWriteDone(bool ok) {
   LeaveAndMaybeDelete(1);
 }
 
-void BatchStream::OnCancel() {
+void BatchCall::OnCancel() {
   abandoned_->store(true, std::memory_order_relaxed);
   {
     std::lock_guard lock(mutex_);
@@ -260,7 +264,7 @@ void BatchStream::OnCancel() {
   LeaveAndMaybeDelete(1);
 }
 
-void BatchStream::OnDone() {
+void BatchCall::OnDone() {
   streams_.Remove(this);
   {
     std::lock_guard lock(mutex_);
@@ -270,7 +274,7 @@ void BatchStream::OnDone() {
   LeaveAndMaybeDelete(1);
 }
 
-void BatchStream::LeaveAndMaybeDelete(uint64_t calls) {
+void BatchCall::LeaveAndMaybeDelete(uint64_t calls) {
   {
     std::lock_guard lock(mutex_);
     in_flight_ -= calls;
@@ -279,23 +283,23 @@ void BatchStream::LeaveAndMaybeDelete(uint64_t calls) {
   delete this;
 }
 
-void BatchStreams::Add(BatchStream* stream) {
+void BatchCalls::Add(BatchCall* stream) {
   std::lock_guard lock(mutex_);
   streams_.push_back(stream);
   if (ending_) stream->EndSoon();
 }
 
-void BatchStreams::Remove(BatchStream* stream) {
+void BatchCalls::Remove(BatchCall* stream) {
   std::lock_guard lock(mutex_);
   std::erase(streams_, stream);
 }
 
-void BatchStreams::EndAll() {
+void BatchCalls::EndAll() {
   // Under the lock: a stream takes itself out, and so lives, until then. It never asks for this lock
   // within EndSoon.
   std::lock_guard lock(mutex_);
   ending_ = true;
-  for (BatchStream* stream : streams_) stream->EndSoon();
+  for (BatchCall* stream : streams_) stream->EndSoon();
 }
 
 }  // namespace ringkv
