@@ -109,7 +109,8 @@ class Store {
   virtual Result<ScanResult> Scan(SlotId slot, Incarnation inc, std::string_view after,
                                   std::string_view prefix, const ScanLimits& limits) = 0;
 
-  // Drops every record of the instance; nothing of another instance.
+  // Drops every record of the instance; nothing of another instance. No batch: after an error, or a
+  // crash before it is synced, some records may be there, also in older versions; drop again.
   virtual Status DropInstance(SlotId slot, Incarnation inc) = 0;
 
   // kNotFound when there is no such name.

@@ -1,0 +1,28 @@
+// RINGKV_RULE(name): marks the place where the code keeps a rule of the replication protocol. It is
+// `true`, but in the ablated simulator, which switches one rule off to see that the checks notice.
+#pragma once
+
+namespace ringkv {
+
+enum class Rule {
+  kNone,
+  kBehindAtSingleReads,     // R3: no single-replica read of a key that the replica is behind on
+  kRegressedDoesNotVote,    // Node: what may have lost acknowledged writes does not vote
+  kSettleBeforeCondition,   // R4: earlier versions of the key are settled before a condition is read
+  kQuorumCommits,           // R2: a quorum of acknowledgements, not one, commits
+  kPendingIsNotReleased,    // R3: a single-replica read does not give out a pending version
+  kCompareVersions,         // Node: a lower version never replaces a higher one
+};
+
+#ifdef RINGKV_ABLATION
+// The rule that is switched off in this process.
+inline Rule& AblatedRule() {
+  static Rule rule = Rule::kNone;
+  return rule;
+}
+#define RINGKV_RULE(rule) (::ringkv::AblatedRule() != ::ringkv::Rule::rule)
+#else
+#define RINGKV_RULE(rule) true
+#endif
+
+}  // namespace ringkv

@@ -1,0 +1,27 @@
+// AdminClient: what operators ask routers. Blocking; reads only, so that a router that cannot be
+// reached, or is not able to answer now, is followed by the next, and all of them again until the
+// timeout. Thread-safe.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "ringkv/v1/admin.pb.h"
+
+namespace ringkv {
+
+class AdminClient {
+ public:
+  static Result<std::unique_ptr<AdminClient>> Create(std::vector<std::string> routers,
+                                                     Duration timeout);
+  virtual ~AdminClient() = default;
+
+  virtual Result<v1::GetClusterResponse> GetCluster() = 0;
+  virtual Result<v1::GetRingResponse> GetRing(const v1::GetRingRequest& request) = 0;
+  virtual Result<v1::LocateResponse> Locate(const std::string& key) = 0;
+};
+
+}  // namespace ringkv

@@ -1,0 +1,137 @@
+#include <grpcpp/grpcpp.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <utility>
+
+#include "base/ids.h"
+#include "base/limits.h"
+#include "base/random.h"
+#include "client/admin_client.h"
+#include "client/retry_rules.h"
+#include "client/router_channel_grpc.h"
+#include "ringkv/v1/admin.grpc.pb.h"
+
+namespace ringkv {
+namespace {
+
+// One router that does not answer must not use up the time in which another would.
+constexpr Duration kOneTry = std::chrono::seconds(2);
+
+Status FromGrpc(const std::string& address, const grpc::Status& status) {
+  std::string message = "router " + address + ": " + status.error_message();
+  switch (status.error_code()) {
+    case grpc::StatusCode::INVALID_ARGUMENT:
+      return Status::InvalidArgument(std::move(message));
+    case grpc::StatusCode::PERMISSION_DENIED:
+    case grpc::StatusCode::UNAUTHENTICATED:
+    case grpc::StatusCode::UNIMPLEMENTED:
+      return Status::Refused(std::move(message));
+    default:
+      return Status::Unavailable(std::move(message));
+  }
+}
+
+class GrpcAdminClient final : public AdminClient {
+ public:
+  GrpcAdminClient(std::vector<std::string> routers, Duration timeout)
+      : routers_(std::move(routers)), timeout_(timeout), random_(RandomSeed()) {
+    for (const std::string& address : routers_) {
+      stubs_.push_back(v1::Admin::NewStub(MakeRouterChannel(address)));
+    }
+  }
+
+  Result<v1::GetClusterResponse> GetCluster() override {
+    return Ask<v1::GetClusterResponse>(&v1::Admin::Stub::GetCluster, v1::GetClusterRequest());
+  }
+
+  Result<v1::GetRingResponse> GetRing(const v1::GetRingRequest& request) override {
+    return Ask<v1::GetRingResponse>(&v1::Admin::Stub::GetRing, request);
+  }
+
+  Result<v1::LocateResponse> Locate(const std::string& key) override {
+    RINGKV_RETURN_IF_ERROR(CheckKey(key));
+    v1::LocateRequest request;
+    request.set_key(key);
+    return Ask<v1::LocateResponse>(&v1::Admin::Stub::Locate, request);
+  }
+
+ private:
+  template <class Response, class Request>
+  using Method = grpc::Status (v1::Admin::Stub::*)(grpc::ClientContext*, const Request&, Response*);
+
+  template <class Response, class Request>
+  Result<Response> Ask(Method<Response, Request> method, const Request& request) {
+    const MonoTime deadline = clock_.Now() + timeout_;
+    Status last = Status::Unavailable("no router answered");
+    for (int attempt = 1;; ++attempt) {
+      for (size_t router = 0; router < routers_.size(); ++router) {
+        const Duration left = deadline - clock_.Now();
+        if (left <= Duration::zero()) break;
+        Result<Response> answer = AskOne<Response>(router, method, request, left);
+        if (answer.ok()) return answer;
+        last = answer.status();
+        if (last.code() != StatusCode::kUnavailable && last.code() != StatusCode::kOverloaded &&
+            last.code() != StatusCode::kDeadline) {
+          return last;
+        }
+      }
+      if (!PauseBeforeNext(attempt, deadline)) break;
+    }
+    return Status(last.code(), last.message() + "; tried " + Names() +
+                                   "; check that a router runs there, or name another (kvctl: "
+                                   "--router or RINGKV_ROUTER)");
+  }
+
+  template <class Response, class Request>
+  Result<Response> AskOne(size_t router, Method<Response, Request> method, const Request& request,
+                          Duration left) {
+    grpc::ClientContext context;
+    const Duration patience = routers_.size() > 1 ? std::min(left, kOneTry) : left;
+    context.set_deadline(std::chrono::system_clock::now() +
+                         std::chrono::duration_cast<std::chrono::microseconds>(patience));
+    Response response;
+    const grpc::Status status = (*stubs_[router].*method)(&context, request, &response);
+    if (!status.ok()) return FromGrpc(routers_[router], status);
+    const Verdict verdict = JudgeAnswer({.read = true}, response.status());
+    if (!verdict.status.ok()) return verdict.status;
+    return response;
+  }
+
+  // False: there is no time for another round.
+  bool PauseBeforeNext(int attempt, MonoTime deadline) {
+    std::unique_lock lock(mutex_);
+    const Duration pause = Backoff(attempt + 2, random_);
+    if (clock_.Now() + pause >= deadline) return false;
+    never_.wait_for(lock, pause);
+    return true;
+  }
+
+  std::string Names() const {
+    std::string names;
+    for (const std::string& address : routers_) names += (names.empty() ? "" : ", ") + address;
+    return names;
+  }
+
+  const std::vector<std::string> routers_;
+  const Duration timeout_;
+  RealClock clock_;
+  std::vector<std::unique_ptr<v1::Admin::Stub>> stubs_;
+  std::mutex mutex_;
+  std::condition_variable never_;  // only ever times out
+  Random random_;                  // guarded by mutex_
+};
+
+}  // namespace
+
+Result<std::unique_ptr<AdminClient>> AdminClient::Create(std::vector<std::string> routers,
+                                                         Duration timeout) {
+  if (routers.empty()) return Status::InvalidArgument("no router is given");
+  for (const std::string& address : routers) {
+    RINGKV_RETURN_IF_ERROR(CheckAddress(address).Annotate("router"));
+  }
+  return std::unique_ptr<AdminClient>(new GrpcAdminClient(std::move(routers), timeout));
+}
+
+}  // namespace ringkv

@@ -1,0 +1,365 @@
+// admin status, admin ring and admin locate.
+#include <algorithm>
+#include <cstdio>
+#include <vector>
+
+#include "base/hex.h"
+#include "client/kvctl/byte_text.h"
+#include "client/kvctl/exit_code.h"
+#include "client/kvctl/session.h"
+
+namespace ringkv {
+namespace {
+
+// Columns as wide as their widest cell; numbers to the right.
+class Table {
+ public:
+  enum class Align { kLeft, kRight };
+  struct Column {
+    std::string title;
+    Align align = Align::kLeft;
+  };
+
+  explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {
+    for (const Column& column : columns_) widths_.push_back(column.title.size());
+  }
+
+  void Add(std::vector<std::string> row) {
+    for (size_t i = 0; i < row.size(); ++i) widths_[i] = std::max(widths_[i], row[i].size());
+    rows_.push_back(std::move(row));
+  }
+
+  void Print(Output& output) const {
+    std::vector<std::string> titles;
+    for (const Column& column : columns_) titles.push_back(column.title);
+    output.Line(Format(titles));
+    for (const auto& row : rows_) output.Line(Format(row));
+  }
+
+ private:
+  std::string Format(const std::vector<std::string>& row) const {
+    std::string line;
+    for (size_t i = 0; i < row.size(); ++i) {
+      const std::string space(widths_[i] - row[i].size(), ' ');
+      if (i > 0) line += "  ";
+      line += columns_[i].align == Align::kRight ? space + row[i] : row[i] + space;
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    return line;
+  }
+
+  const std::vector<Column> columns_;
+  std::vector<size_t> widths_;
+  std::vector<std::vector<std::string>> rows_;
+};
+
+std::string Fixed(double number, int digits) {
+  char text[64];
+  std::snprintf(text, sizeof(text), "%.*f", digits, number);
+  return text;
+}
+
+std::string Percent(double share) { return Fixed(share * 100, 1) + "%"; }
+
+std::string ShortBytes(uint64_t bytes) {
+  constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+  double amount = static_cast<double>(bytes);
+  size_t unit = 0;
+  for (; amount >= 1024 && unit + 1 < std::size(kUnits); ++unit) amount /= 1024;
+  return Fixed(amount, unit == 0 ? 0 : 1) + " " + kUnits[unit];
+}
+
+// What routers say is shown, never interpreted, by a terminal.
+std::string Safe(const std::string& text) { return Visible(text); }
+std::string OrDash(const std::string& text) { return text.empty() ? "-" : Safe(text); }
+
+std::string HealthName(v1::Health health) {
+  switch (health) {
+    case v1::HEALTH_OK:
+      return "ok";
+    case v1::HEALTH_DEGRADED:
+      return "degraded";
+    case v1::HEALTH_BLOCKED:
+      return "blocked";
+    default:
+      return "unknown";
+  }
+}
+
+std::string ReachName(v1::Reach reach) {
+  switch (reach) {
+    case v1::REACH_UP:
+      return "up";
+    case v1::REACH_DOWN:
+      return "down";
+    case v1::REACH_STARTING:
+      return "starting";
+    default:
+      return "unknown";
+  }
+}
+
+std::string StateName(v1::NodeState state) {
+  switch (state) {
+    case v1::NODE_STATE_WAITING:
+      return "waiting";
+    case v1::NODE_STATE_MEMBER:
+      return "member";
+    case v1::NODE_STATE_DRAINING:
+      return "draining";
+    case v1::NODE_STATE_REMOVED:
+      return "removed";
+    default:
+      return "unknown";
+  }
+}
+
+// Slot replicas of the node that do not hold everything yet, and versions that it was not sent.
+std::string Lag(const v1::NodeStatus& node) {
+  const uint64_t unclean = node.slots() - std::min(node.clean_slots(), node.slots());
+  if (unclean == 0 && node.behind_keys() == 0) return "-";
+  std::string text;
+  if (unclean > 0) text = std::to_string(unclean) + " slots";
+  if (node.behind_keys() > 0) {
+    text += (text.empty() ? "" : ", ") + std::to_string(node.behind_keys()) + " keys";
+  }
+  return text;
+}
+
+void PrintStatus(const v1::GetClusterResponse& cluster, Output& output) {
+  const v1::SlotHealth& slots = cluster.slot_health();
+  output.Line("health    " + HealthName(cluster.health()));
+  for (const std::string& reason : cluster.reasons()) output.Line("          - " + Safe(reason));
+  output.Line("cluster   epoch " + std::to_string(cluster.epoch()) + ", " +
+              std::to_string(cluster.slots()) + " slots, " + std::to_string(cluster.replicas()) +
+              (cluster.replicas() == 1 ? " replica" : " replicas"));
+  output.Line("router    " + OrDash(cluster.router()) + ", version " + OrDash(cluster.version()));
+  const uint64_t partial = slots.total() - std::min(slots.fully_replicated(), slots.total());
+  output.Line("slots     " + std::to_string(slots.fully_replicated()) + " fully replicated" +
+              (partial == 0
+                   ? ""
+                   : ", " + std::to_string(partial) + " not: " + std::to_string(slots.degraded()) +
+                         " degraded, " + std::to_string(slots.blocked()) + " blocked"));
+  output.Line("");
+  using A = Table::Align;
+  Table table({{"NODE"},
+               {"ADDRESS"},
+               {"ZONE"},
+               {"VNODES", A::kRight},
+               {"STATE"},
+               {"REACH"},
+               {"SHARE", A::kRight},
+               {"SLOTS", A::kRight},
+               {"BYTES", A::kRight},
+               {"OPS/S", A::kRight},
+               {"LAG"}});
+  for (const v1::NodeStatus& node : cluster.nodes()) {
+    table.Add({Safe(node.node().id()), Safe(node.node().address()), OrDash(node.node().zone()),
+               std::to_string(node.node().vnodes()), StateName(node.node().state()),
+               ReachName(node.reach()), Percent(node.share()), std::to_string(node.slots()),
+               ShortBytes(node.bytes()), Fixed(node.ops_per_second(), 0), Lag(node)});
+  }
+  table.Print(output);
+  for (const v1::NodeStatus& node : cluster.nodes()) {
+    if (!node.why().empty()) output.Line(Safe(node.node().id()) + ": " + Safe(node.why()));
+  }
+}
+
+Json StatusJson(const v1::GetClusterResponse& cluster) {
+  const v1::SlotHealth& slots = cluster.slot_health();
+  Json document;
+  document["health"] = HealthName(cluster.health());
+  document["reasons"] = Json::array();
+  for (const std::string& reason : cluster.reasons()) document["reasons"].push_back(reason);
+  document["cluster_uuid"] = Hex(cluster.cluster_uuid());
+  document["router"] = cluster.router();
+  document["version"] = cluster.version();
+  document["epoch"] = std::to_string(cluster.epoch());
+  document["replicas"] = cluster.replicas();
+  document["slots"] = cluster.slots();
+  document["groups"] = cluster.groups();
+  document["slot_health"] = Json{{"total", std::to_string(slots.total())},
+                                 {"fully_replicated", std::to_string(slots.fully_replicated())},
+                                 {"degraded", std::to_string(slots.degraded())},
+                                 {"blocked", std::to_string(slots.blocked())}};
+  document["nodes"] = Json::array();
+  for (const v1::NodeStatus& node : cluster.nodes()) {
+    document["nodes"].push_back(Json{{"id", node.node().id()},
+                                     {"address", node.node().address()},
+                                     {"http_address", node.node().http_address()},
+                                     {"zone", node.node().zone()},
+                                     {"vnodes", node.node().vnodes()},
+                                     {"state", StateName(node.node().state())},
+                                     {"reach", ReachName(node.reach())},
+                                     {"why", node.why()},
+                                     {"share", node.share()},
+                                     {"slots", std::to_string(node.slots())},
+                                     {"primaries", std::to_string(node.primaries())},
+                                     {"clean_slots", std::to_string(node.clean_slots())},
+                                     {"voting_slots", std::to_string(node.voting_slots())},
+                                     {"behind_keys", std::to_string(node.behind_keys())},
+                                     {"bytes", std::to_string(node.bytes())},
+                                     {"ops_per_second", node.ops_per_second()},
+                                     {"boot", std::to_string(node.node().boot())},
+                                     {"version", node.node().version()}});
+  }
+  return document;
+}
+
+void PrintRing(const v1::GetRingResponse& ring, Output& output) {
+  output.Line("epoch " + std::to_string(ring.epoch()) + ", " + std::to_string(ring.slots()) +
+              " slots, " + std::to_string(ring.replicas()) + " replicas");
+  output.Line("max/mean " + Fixed(ring.max_over_mean(), 4) + ", stddev " + Fixed(ring.stddev(), 2) +
+              " slots");
+  output.Line("");
+  using A = Table::Align;
+  Table table({{"NODE"},
+               {"ADDRESS"},
+               {"ZONE"},
+               {"VNODES", A::kRight},
+               {"REPLICAS", A::kRight},
+               {"PRIMARIES", A::kRight},
+               {"SHARE", A::kRight}});
+  for (const v1::RingNode& node : ring.nodes()) {
+    table.Add({Safe(node.id()), Safe(node.address()), OrDash(node.zone()),
+               std::to_string(node.vnodes()), std::to_string(node.replicas()),
+               std::to_string(node.primaries()), Percent(node.share())});
+  }
+  table.Print(output);
+}
+
+Json ReplicaJson(const v1::ReplicaRef& replica) {
+  return Json{{"node", replica.node()}, {"inc", std::to_string(replica.inc())}};
+}
+
+Json RingJson(const v1::GetRingResponse& ring) {
+  Json document;
+  document["epoch"] = std::to_string(ring.epoch());
+  document["slots"] = ring.slots();
+  document["replicas"] = ring.replicas();
+  document["max_over_mean"] = ring.max_over_mean();
+  document["stddev"] = ring.stddev();
+  document["nodes"] = Json::array();
+  for (const v1::RingNode& node : ring.nodes()) {
+    document["nodes"].push_back(Json{{"id", node.id()},
+                                     {"address", node.address()},
+                                     {"zone", node.zone()},
+                                     {"vnodes", node.vnodes()},
+                                     {"replicas", std::to_string(node.replicas())},
+                                     {"primaries", std::to_string(node.primaries())},
+                                     {"share", node.share()}});
+  }
+  document["table"] = Json::array();
+  for (const v1::SlotPlacement& slot : ring.table()) {
+    Json row;
+    row["slot"] = slot.slot();
+    row["epoch"] = std::to_string(slot.epoch());
+    row["replicas"] = Json::array();
+    for (const v1::ReplicaRef& replica : slot.replicas()) {
+      row["replicas"].push_back(ReplicaJson(replica));
+    }
+    row["learner"] = slot.has_learner() ? ReplicaJson(slot.learner()) : Json();
+    row["replaced"] = slot.has_replaced() ? ReplicaJson(slot.replaced()) : Json();
+    document["table"].push_back(std::move(row));
+  }
+  return document;
+}
+
+std::string TokenText(uint64_t token) {
+  char text[32];
+  std::snprintf(text, sizeof(text), "0x%016llx", static_cast<unsigned long long>(token));
+  return text;
+}
+
+void PrintLocation(const std::string& key, const v1::LocateResponse& located, Output& output) {
+  output.Line("key    " + Visible(key));
+  output.Line("token  " + TokenText(located.token()));
+  output.Line("slot   " + std::to_string(located.slot()) + " (group " +
+              std::to_string(located.group()) + ", epoch " + std::to_string(located.epoch()) + ")");
+  output.Line("owner  router " + OrDash(located.owner_router()) + ", term " +
+              std::to_string(located.term()));
+  output.Line("");
+  Table table({{"NODE"},
+               {"ADDRESS"},
+               {"INC", Table::Align::kRight},
+               {"ROLE"},
+               {"REACH"},
+               {"CLEAN"},
+               {"VOTING"},
+               {"SERVES"}});
+  const auto yes_no = [](bool yes) { return std::string(yes ? "yes" : "no"); };
+  for (const v1::LocatedReplica& replica : located.replicas()) {
+    table.Add({Safe(replica.node()), Safe(replica.address()), std::to_string(replica.inc()),
+               replica.primary() ? "primary" : "replica", ReachName(replica.reach()),
+               yes_no(replica.clean()), yes_no(replica.voting()), yes_no(replica.serves())});
+  }
+  table.Print(output);
+}
+
+Json LocationJson(const std::string& key, const v1::LocateResponse& located) {
+  Json document;
+  SetBytes(document, "key", key);
+  document["token"] = std::to_string(located.token());
+  document["slot"] = located.slot();
+  document["group"] = located.group();
+  document["epoch"] = std::to_string(located.epoch());
+  document["owner_router"] = located.owner_router();
+  document["term"] = located.term();
+  document["replicas"] = Json::array();
+  for (const v1::LocatedReplica& replica : located.replicas()) {
+    document["replicas"].push_back(Json{{"node", replica.node()},
+                                        {"address", replica.address()},
+                                        {"inc", std::to_string(replica.inc())},
+                                        {"primary", replica.primary()},
+                                        {"reach", ReachName(replica.reach())},
+                                        {"clean", replica.clean()},
+                                        {"voting", replica.voting()},
+                                        {"serves", replica.serves()}});
+  }
+  return document;
+}
+
+}  // namespace
+
+int RunStatus(const StatusArgs&, Session& session) {
+  Result<std::unique_ptr<AdminClient>> admin = session.ConnectAdmin();
+  if (!admin.ok()) return session.output.Fail(admin.status());
+  const Result<v1::GetClusterResponse> cluster = (*admin)->GetCluster();
+  if (!cluster.ok()) return session.output.Fail(cluster.status());
+  if (session.output.json()) {
+    session.output.Document(StatusJson(*cluster));
+  } else {
+    PrintStatus(*cluster, session.output);
+  }
+  return kExitDone;
+}
+
+int RunRing(const RingArgs&, Session& session) {
+  Result<std::unique_ptr<AdminClient>> admin = session.ConnectAdmin();
+  if (!admin.ok()) return session.output.Fail(admin.status());
+  v1::GetRingRequest request;
+  request.set_table(session.output.json());
+  const Result<v1::GetRingResponse> ring = (*admin)->GetRing(request);
+  if (!ring.ok()) return session.output.Fail(ring.status());
+  if (session.output.json()) {
+    session.output.Document(RingJson(*ring));
+  } else {
+    PrintRing(*ring, session.output);
+  }
+  return kExitDone;
+}
+
+int RunLocate(const LocateArgs& args, Session& session) {
+  Result<std::unique_ptr<AdminClient>> admin = session.ConnectAdmin();
+  if (!admin.ok()) return session.output.Fail(admin.status());
+  const Result<v1::LocateResponse> located = (*admin)->Locate(args.key);
+  if (!located.ok()) return session.output.Fail(located.status());
+  if (session.output.json()) {
+    session.output.Document(LocationJson(args.key, *located));
+  } else {
+    PrintLocation(args.key, *located, session.output);
+  }
+  return kExitDone;
+}
+
+}  // namespace ringkv

@@ -1,0 +1,187 @@
+#include "kvnode/node_server_grpc.h"
+
+#include <fstream>
+
+#include "base/address.h"
+#include "base/config.h"
+#include "base/logging.h"
+#include "kvnode/replica_service_grpc.h"
+
+namespace ringkv {
+namespace {
+
+constexpr Duration kAskDeadline = std::chrono::seconds(2);
+constexpr Duration kUpkeepInterval = std::chrono::seconds(1);
+// For peers to take the last answers; everything is answered when it begins.
+constexpr Duration kStopGrace = std::chrono::seconds(2);
+
+// Empty where the kernel does not say.
+std::string ReadKernelBootId() {
+  std::ifstream file("/proc/sys/kernel/random/boot_id");
+  std::string id;
+  std::getline(file, id);
+  return id;
+}
+
+// Where others reach the HTTP server; empty if that cannot be known.
+std::string HttpAddress(const std::string& http_listen, const std::string& grpc_address) {
+  Result<HostPort> http = ParseAddress(http_listen, PortZero::kRefused);
+  Result<HostPort> grpc = ParseAddress(grpc_address, PortZero::kRefused);
+  if (!http.ok() || !grpc.ok()) return {};
+  bool anywhere = http->host == "0.0.0.0" || http->host == "::";
+  return FormatAddress(anywhere ? grpc->host : http->host, http->port);
+}
+
+}  // namespace
+
+NodeServer::NodeServer(const NodeOptions& options) : options_(options) {}
+
+NodeServer::~NodeServer() { Stop(); }
+
+Status NodeServer::Start(DaemonControl& control) {
+  Status started = StartAll();
+  if (!started.ok()) Stop();
+  return started;
+}
+
+Status NodeServer::StartAll() {
+  RINGKV_RETURN_IF_ERROR(CheckNodeOptions(options_));
+  Result<NodeId> id = NodeId::Parse(options_.id);
+  if (!id.ok()) return id.status();
+  id_ = *id;
+  auto disk = DiskDirectory::Open(options_.data_dir, RocksOptionsOf(options_), clock_);
+  if (!disk.ok()) return disk.status();
+  disk_ = std::move(disk).value();
+
+  NodeCoreOptions core;
+  core.node = id_;
+  core.workers = WorkersOf(options_);
+  core.sync_writes = RocksOptionsOf(options_).durability == Durability::kSync;
+  core_ = std::make_unique<NodeCore>(clock_, metrics_, core,
+                                     [this](const Status&) { OnDiskFailure(); });
+  RINGKV_RETURN_IF_ERROR(OpenServers());
+
+  registration_ = std::make_unique<RegistrationGrpc>(options_.routers, kAskDeadline);
+  NodeStart::Actions actions;
+  actions.ask = [this](const v1::RegisterRequest& request) { return registration_->Ask(request); };
+  actions.cancel_ask = [this] { registration_->Cancel(); };
+  actions.serve = [this](const Registered& registered) { Serve(registered); };
+  actions.fail = [this](const Status& why) { core_->Fail(why); };
+  start_ = std::make_unique<NodeStart>(*disk_, clock_, RandomSeed(), MakeBootOptions(),
+                                       std::move(actions), NodeStart::Pauses{});
+  RINGKV_RETURN_IF_ERROR(start_->Prepare());
+  prepared_ = true;
+
+  exported_ = metrics_.AddCollector([this](MetricSink& sink) { ExportUpkeep(sink); });
+  http_.HandleHealth([this] { return WhyNotReady(); });
+  http_.HandleMetrics(metrics_);
+  RINGKV_RETURN_IF_ERROR(http_.Start(options_.http_listen));
+  upkeep_ = std::make_unique<EventLoop>("upkeep", clock_, [this] {
+    Upkeep();
+    return clock_.Now() + kUpkeepInterval;
+  });
+  upkeep_->Start();
+  (void)upkeep_->Post([] {});
+  start_->Start();
+  RINGKV_LOG(kInfo, "node", "{} listens on {}, HTTP on {}, data in {}", id_.value(), address(),
+             http_address(), options_.data_dir);
+  return Status::Ok();
+}
+
+Status NodeServer::OpenServers() {
+  service_ = std::make_unique<ReplicaServiceGrpc>(*core_);
+  return grpc_.Start(options_.listen, {service_.get()});
+}
+
+BootOptions NodeServer::MakeBootOptions() const {
+  BootOptions boot;
+  boot.node = id_;
+  boot.address = options_.advertise.empty() ? grpc_.address() : options_.advertise;
+  boot.http_address = HttpAddress(options_.http_listen, boot.address);
+  boot.zone = options_.zone;
+  boot.vnodes = options_.vnodes;
+  boot.version = std::string(VersionText());
+  boot.kernel_boot_id = ReadKernelBootId();
+  boot.synced_writes = RocksOptionsOf(options_).durability == Durability::kSync;
+  return boot;
+}
+
+// On the start's thread.
+void NodeServer::Serve(const Registered& registered) {
+  if (registered.lost_writes) {
+    RINGKV_LOG(kWarning, "node",
+               "{} of {} instances do not vote: the operating system died, or the log was damaged, "
+               "with writes that were not synced; the routers make them whole again",
+               registered.non_voting, registered.instances);
+  }
+  Status serving = core_->Serve(disk_->store(), registered);
+  if (!serving.ok()) return core_->Fail(serving);
+  (void)upkeep_->Post([] {});  // statistics are asked for as soon as it serves
+  grpc_.SetServing(true);
+  // A failure in between has said NOT_SERVING too early.
+  if (!core_->failure().ok()) OnDiskFailure();
+  RINGKV_LOG(kInfo, "node", "registered: boot {}, {} instances of {} slots, {} of them do not vote",
+             registered.boot.value(), registered.instances, registered.slots,
+             registered.non_voting);
+}
+
+void NodeServer::OnDiskFailure() { grpc_.SetServing(false); }
+
+void NodeServer::Upkeep() {
+  DiskDirectory::Report report = disk_->MakeReport();
+  core_->SetStoreStats(report.stats);
+  // What fails in the background shows in no operation.
+  if (!report.health.ok()) core_->Fail(report.health);
+  std::lock_guard lock(upkeep_mutex_);
+  tickers_ = std::move(report.tickers);
+}
+
+std::vector<std::string> NodeServer::WhyNotReady() const {
+  if (stopping_) return {"the node is stopping"};
+  if (Status failure = core_->failure(); !failure.ok()) {
+    return {"disk failed: " + failure.message()};
+  }
+  std::string reason = start_->reason();
+  if (reason.empty()) return {};
+  return {std::move(reason)};
+}
+
+void NodeServer::ExportUpkeep(MetricSink& sink) const {
+  sink.Gauge("build_info", "Always 1; the labels say what runs.", 1,
+             {{"version", std::string(VersionText())}, {"program", "kvnode"}});
+  sink.Gauge("node_ready", "1 while the node serves.", WhyNotReady().empty() ? 1 : 0);
+  std::lock_guard lock(upkeep_mutex_);
+  for (const auto& [name, value] : tickers_) {
+    if (name.ends_with("_total")) {
+      sink.Counter("rocksdb_" + name, "RocksDB, since it was opened.", value);
+    } else {
+      sink.Gauge("rocksdb_" + name, "RocksDB, now.", value);
+    }
+  }
+}
+
+void NodeServer::Stop() {
+  if (stopping_.exchange(true)) return;
+  if (start_ != nullptr) start_->Stop();
+  if (core_ != nullptr) core_->Drain();
+  if (service_ != nullptr) service_->CloseStreams();
+  if (upkeep_ != nullptr) upkeep_->Stop();
+  grpc_.Stop(kStopGrace);
+  http_.Stop();
+  exported_.Reset();
+  CloseDisk();
+}
+
+void NodeServer::CloseDisk() {
+  if (disk_ == nullptr) return;
+  // Without a failure the store is there; after one, nobody vouches for what it holds.
+  if (prepared_ && core_->failure().ok()) {
+    Status marked = disk_->store().Sync();
+    if (marked.ok()) marked = MarkStoppedClean(disk_->store());
+    if (!marked.ok()) RINGKV_LOG(kError, "node", "could not stop clean: {}", marked.message());
+  }
+  Status closed = disk_->Close();
+  if (!closed.ok()) RINGKV_LOG(kError, "node", "closing the store: {}", closed.message());
+}
+
+}  // namespace ringkv

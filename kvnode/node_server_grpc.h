@@ -1,0 +1,78 @@
+// A whole node process but for its main: data directory, core, gRPC and HTTP servers, registration.
+//
+// Life: Start opens the disk and both servers and returns; the node registers in the background and
+// serves from then on, and /readyz says why it does not yet. A disk that fails later stops the
+// serving, not the process, so that somebody can look. Stop takes no more requests, answers those
+// it has, syncs, and notes on the disk that nothing was lost. Thread-safety: Start and Stop from
+// one thread, the rest from any between them.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/event_loop.h"
+#include "base/prometheus_metrics.h"
+#include "kvnode/disk_directory.h"
+#include "kvnode/node_core.h"
+#include "kvnode/node_options.h"
+#include "kvnode/node_start.h"
+#include "kvnode/registration_grpc.h"
+#include "net/daemon.h"
+#include "net/grpc_door.h"
+#include "net/http_server.h"
+
+namespace ringkv {
+
+class ReplicaServiceGrpc;
+
+class NodeServer final : public Daemon {
+ public:
+  // `options` is read by Start, when the configuration has been loaded; borrowed until then.
+  explicit NodeServer(const NodeOptions& options);
+  ~NodeServer() override;  // stops
+
+  Status Start(DaemonControl& control) override;
+  void Stop() override;
+
+  const std::string& address() const { return grpc_.address(); }
+  const std::string& http_address() const { return http_.address(); }
+
+  // Why the node does not serve; empty: it does.
+  std::vector<std::string> WhyNotReady() const;
+
+ private:
+  Status StartAll();
+  Status OpenServers();
+  BootOptions MakeBootOptions() const;
+  void Serve(const Registered& registered);
+  void OnDiskFailure();
+  void Upkeep();
+  void CloseDisk();
+  void ExportUpkeep(MetricSink& sink) const;
+
+  const NodeOptions& options_;
+  RealClock clock_;
+  PrometheusMetrics metrics_;
+  NodeId id_;
+  std::atomic<bool> stopping_{false};
+  std::atomic<bool> prepared_{false};  // the disk was judged: a clean stop may be noted on it
+
+  std::unique_ptr<DiskDirectory> disk_;
+  std::unique_ptr<NodeCore> core_;
+  std::unique_ptr<ReplicaServiceGrpc> service_;
+  std::unique_ptr<RegistrationGrpc> registration_;
+  std::unique_ptr<NodeStart> start_;
+  GrpcServer grpc_;
+  HttpServer http_;
+
+  mutable std::mutex upkeep_mutex_;
+  std::map<std::string, double> tickers_;  // guarded by upkeep_mutex_
+  std::unique_ptr<EventLoop> upkeep_;
+  Metrics::Registration exported_;
+};
+
+}  // namespace ringkv

@@ -1,0 +1,248 @@
+#include "kvnode/node_worker.h"
+
+#include <algorithm>
+
+namespace ringkv {
+namespace {
+
+// What the messages of an operation take beside its bytes.
+constexpr size_t kOpOverheadBytes = 256;
+
+bool IsRead(const v1::ReplicaOp& op) { return op.has_read() || op.has_scan(); }
+
+// A page of a scan weighs as much as many reads.
+size_t ReadWeight(const v1::ReplicaOp& op) { return op.has_scan() ? 32 : op.has_read() ? 1 : 0; }
+
+size_t ValueBytes(const v1::ReplicaOpReply& reply) {
+  if (reply.has_read()) return reply.read().record().value().size();
+  return reply.has_scan() ? reply.scan().ByteSizeLong() : 0;
+}
+
+TurnKind KindOf(const std::vector<const v1::ReplicaOp*>& ops) {
+  bool applies = false, reads = false;
+  for (const v1::ReplicaOp* op : ops) {
+    applies |= op->has_apply();
+    reads |= IsRead(*op);
+  }
+  if (applies && reads) return TurnKind::kMixed;
+  return applies ? TurnKind::kApply : reads ? TurnKind::kRead : TurnKind::kOther;
+}
+
+void Answer(const v1::ReplicaOp& op, v1::ReplicaCode code, const std::string& message,
+            v1::ReplicaOpReply* reply) {
+  reply->Clear();
+  reply->set_op(op.op());
+  reply->set_attempt(op.attempt());
+  reply->set_code(code);
+  reply->set_message(message);
+}
+
+double Seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+}  // namespace
+
+size_t OpBytes(const v1::ReplicaOp& op) {
+  size_t bytes = kOpOverheadBytes;
+  if (op.has_apply()) bytes += op.apply().key().size() + op.apply().record().value().size();
+  if (op.has_read()) bytes += op.read().key().size();
+  if (op.has_scan()) bytes += op.scan().after().size() + op.scan().prefix().size();
+  return bytes;
+}
+
+NodeWorker::NodeWorker(std::string name, Environment environment, WorkerLimits limits, Boot boot,
+                       std::unique_ptr<Replica> replica)
+    : environment_(std::move(environment)),
+      limits_(limits),
+      boot_(boot),
+      replica_(std::move(replica)),
+      turn_reads_(limits.turn_reads),
+      loop_(std::move(name), environment_.clock, nullptr) {
+  Publish(/*recount=*/true);
+}
+
+void NodeWorker::Start() { loop_.Start(); }
+
+void NodeWorker::Stop() {
+  {
+    std::lock_guard lock(queue_mutex_);
+    stopped_ = true;
+  }
+  // What was taken has a RunAll posted, which the loop runs before it ends.
+  loop_.Stop();
+}
+
+NodeWorker::PushOutcome NodeWorker::Push(Slice* slice) {
+  bool first = false;
+  size_t taken = 0;
+  {
+    std::lock_guard lock(queue_mutex_);
+    if (stopped_) return PushOutcome::kStopped;
+    const size_t queued = queued_ops(), queued_size = queued_bytes();
+    size_t size = 0;
+    for (; taken < slice->ops.size(); ++taken) {
+      size_t more = OpBytes(*slice->ops[taken]);
+      if (queued + taken + 1 > limits_.queue_ops) break;
+      if (queued_size + size + more > limits_.queue_bytes) break;
+      size += more;
+    }
+    if (taken == 0) return PushOutcome::kOverloaded;
+    queued_ops_.fetch_add(taken, std::memory_order_relaxed);
+    queued_bytes_.fetch_add(size, std::memory_order_relaxed);
+    Waiting waiting{{slice->batch, slice->sink, {}}, 0, environment_.clock.Now()};
+    waiting.slice.ops.assign(slice->ops.begin(), slice->ops.begin() + static_cast<long>(taken));
+    queue_.push_back(std::move(waiting));
+    first = !scheduled_;
+    scheduled_ = true;
+    // Under the lock, so that Stop cannot come between: what is taken is always run.
+    if (first)
+      RINGKV_CHECK(loop_.Post([this] { RunAll(); }), "a worker's loop ends after its queue");
+  }
+  slice->ops.erase(slice->ops.begin(), slice->ops.begin() + static_cast<long>(taken));
+  return slice->ops.empty() ? PushOutcome::kTaken : PushOutcome::kOverloaded;
+}
+
+NodeWorker::Snapshot NodeWorker::Published() const {
+  std::lock_guard lock(published_mutex_);
+  return published_;
+}
+
+void NodeWorker::RunAll() {
+  while (true) {
+    Turn turn = TakeTurn();
+    if (turn.ops == 0) return;
+    RunTurn(std::move(turn));
+  }
+}
+
+// Empty, and nothing is scheduled any more, when nothing waits.
+NodeWorker::Turn NodeWorker::TakeTurn() {
+  Turn turn;
+  std::lock_guard lock(queue_mutex_);
+  while (!queue_.empty()) {
+    Waiting& waiting = queue_.front();
+    if (turn.parts.empty()) turn.oldest = waiting.since;
+    TakeFrom(&waiting, &turn);
+    if (waiting.next < waiting.slice.ops.size()) return turn;
+    queue_.pop_front();
+  }
+  if (turn.ops == 0) scheduled_ = false;
+  return turn;
+}
+
+void NodeWorker::TakeFrom(Waiting* waiting, Turn* turn) {
+  std::vector<const v1::ReplicaOp*>& ops = waiting->slice.ops;
+  size_t begin = waiting->next;
+  while (waiting->next < ops.size() && Fits(*turn, *ops[waiting->next])) {
+    const v1::ReplicaOp& op = *ops[waiting->next++];
+    turn->ops += 1;
+    turn->bytes += OpBytes(op);
+    turn->reads += ReadWeight(op);
+  }
+  if (waiting->next == begin) return;
+  Part part{{waiting->slice.batch, waiting->slice.sink, {}}};
+  if (begin == 0 && waiting->next == ops.size()) {
+    part.slice.ops = std::move(ops);
+    waiting->next = 0;
+    ops.clear();
+  } else {
+    part.slice.ops.assign(ops.begin() + static_cast<long>(begin),
+                          ops.begin() + static_cast<long>(waiting->next));
+  }
+  turn->parts.push_back(std::move(part));
+}
+
+bool NodeWorker::Fits(const Turn& turn, const v1::ReplicaOp& op) const {
+  if (turn.ops == 0) return true;
+  return turn.ops < limits_.turn_ops && turn.bytes + OpBytes(op) <= limits_.turn_bytes &&
+         (!IsRead(op) || turn.reads + ReadWeight(op) <= turn_reads_);
+}
+
+void NodeWorker::RunTurn(Turn turn) {
+  environment_.metrics.turn_ops.Observe(static_cast<double>(turn.ops));
+  environment_.metrics.queue_wait_seconds.Observe(Seconds(environment_.clock.Now() - turn.oldest));
+  std::vector<v1::ReplicaOpReply> replies;
+  replies.reserve(turn.ops);
+  Execute(&turn, &replies);
+  AdaptReads(turn, replies);
+  // Before the answers: who has one may count on the room that it left.
+  queued_ops_.fetch_sub(turn.ops, std::memory_order_relaxed);
+  queued_bytes_.fetch_sub(turn.bytes, std::memory_order_relaxed);
+  Deliver(&turn, std::move(replies));
+}
+
+// `replies`: those of the parts that were executed, in order.
+void NodeWorker::Execute(Turn* turn, std::vector<v1::ReplicaOpReply>* replies) {
+  std::vector<const v1::ReplicaOp*> ops;
+  ops.reserve(turn->ops);
+  bool control = false;
+  for (Part& part : turn->parts) {
+    part.executed = !part.slice.sink->Congested();
+    if (!part.executed) continue;
+    for (const v1::ReplicaOp* op : part.slice.ops) {
+      control |= !op->has_apply() && !IsRead(*op);
+      ops.push_back(op);
+    }
+  }
+  if (ops.empty()) return;
+  Status status = Status::IoError("the disk has failed");
+  if (!environment_.failed.load(std::memory_order_acquire)) {
+    MonoTime start = environment_.clock.Now();
+    status = replica_->Execute(ops, replies);
+    environment_.metrics.turn_seconds(KindOf(ops))
+        .Observe(Seconds(environment_.clock.Now() - start));
+    if (!status.ok()) environment_.report_failure(status);
+    Publish(/*recount=*/control);
+  }
+  if (status.ok()) return;
+  // What the replica answered before it failed is worthless: all of it may be undone.
+  replies->resize(ops.size());
+  for (size_t i = 0; i < ops.size(); ++i) {
+    Answer(*ops[i], v1::REPLICA_CODE_IO_ERROR, status.message(), &(*replies)[i]);
+  }
+}
+
+// How large values are is known only after they are read: the next turn reads as many as would have
+// been the right number for this one.
+void NodeWorker::AdaptReads(const Turn& turn, const std::vector<v1::ReplicaOpReply>& replies) {
+  if (turn.reads == 0) return;
+  size_t bytes = 0;
+  for (const v1::ReplicaOpReply& reply : replies) bytes += ValueBytes(reply);
+  size_t right = bytes == 0 ? limits_.turn_reads : turn.reads * limits_.turn_reply_bytes / bytes;
+  // Upwards step by step: one small value says little of the next ones.
+  turn_reads_ = std::clamp<size_t>(std::min(right, turn_reads_ * 2), 1, limits_.turn_reads);
+}
+
+void NodeWorker::Publish(bool recount) {
+  std::lock_guard lock(published_mutex_);
+  published_.stats = replica_->stats();
+  if (!recount) return;
+  published_.instances = replica_->instances();
+  published_.voting_instances = replica_->voting_instances();
+}
+
+void NodeWorker::Deliver(Turn* turn, std::vector<v1::ReplicaOpReply> replies) {
+  // Streams are few: a search among those of the turn is cheaper than a map.
+  std::vector<std::pair<ReplySink*, Answers>> by_stream;
+  size_t next = 0;
+  for (const Part& part : turn->parts) {
+    ReplySink* sink = part.slice.sink.get();
+    auto found = std::find_if(by_stream.begin(), by_stream.end(),
+                              [sink](const auto& entry) { return entry.first == sink; });
+    if (found == by_stream.end()) {
+      by_stream.emplace_back(sink, Answers{boot_.value(), {}});
+      found = std::prev(by_stream.end());
+    }
+    for (const v1::ReplicaOp* op : part.slice.ops) {
+      v1::ReplicaOpReply& reply = found->second.replies.emplace_back();
+      if (part.executed) {
+        reply = std::move(replies[next++]);
+      } else {
+        Answer(*op, v1::REPLICA_CODE_OVERLOADED, "the stream's answers are not being read", &reply);
+      }
+      environment_.metrics.CountOp(op->body_case(), reply.code());
+    }
+  }
+  for (auto& [sink, answers] : by_stream) sink->Deliver(std::move(answers));
+}
+
+}  // namespace ringkv

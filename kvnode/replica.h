@@ -1,0 +1,105 @@
+// Replica: the node's rules of the replication protocol (docs/protocol.md, "Node"), for the slots of
+// some ownership groups. Pure but for the Store it is given: no thread, socket or clock.
+//
+// Guarantees
+//  1. Nothing is served unless (term, owner) is the promised pair of the slot's group and the instance
+//     is live: a lower term gets STALE, a higher one NEED_PROMISE.
+//  2. A promise is durable before it is answered and is never taken back.
+//  3. The version stored for a key never falls. An Apply is acknowledged only when the stored version
+//     is at least the one sent, as durable as the store's mode makes it.
+//  4. A record that cannot be read is CORRUPTION, never absent, and is overwritten only by a repair.
+//
+// Thread-compatible: one thread owns a Replica and its slots. The node runs several, each with its own
+// groups, over one Store.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/status.h"
+#include "kvnode/store.h"
+#include "ringkv/v1/replica.pb.h"
+
+namespace ringkv {
+
+// Names of durable facts (proto/ringkv/v1/disk.proto).
+std::string PromiseMetaName(GroupId group);
+std::string InstanceMetaName(SlotId slot, Incarnation inc);
+
+struct ReplicaStats {
+  uint64_t applies = 0;        // records written
+  uint64_t applies_old = 0;    // a version at least as high was there
+  uint64_t version_reads = 0;  // applies that had to read first
+  uint64_t reads = 0;
+  uint64_t scans = 0;
+  uint64_t fenced = 0;         // STALE and NEED_PROMISE
+  uint64_t corrupt = 0;
+};
+
+class Replica {
+ public:
+  struct Options {
+    uint32_t slots = 4096;
+    uint32_t groups = 64;
+    Boot boot;                 // of this process
+    bool sync_writes = false;  // durability `sync`: each batch is synced before it is answered
+  };
+
+  // Reads the durable state of `mine`. The store outlives the replica.
+  static Result<std::unique_ptr<Replica>> Open(Store& store, const Options& options,
+                                               std::vector<GroupId> mine);
+
+  // Executes operations (Promise, Contact, Apply, Read, ScanSlot, CreateInstance; any other gets
+  // INVALID) and appends one reply for each, in order. An error (kIoError) means that the node must
+  // stop serving; the replies are then worthless.
+  Status Execute(std::span<const v1::ReplicaOp* const> ops,
+                 std::vector<v1::ReplicaOpReply>* replies);
+
+  const ReplicaStats& stats() const { return stats_; }
+  uint64_t instances() const { return instances_.size(); }
+  uint64_t voting_instances() const;
+
+ private:
+  struct Promised {
+    Term term;
+    OwnerId owner;
+    bool mine = false;
+  };
+  struct Instance {
+    Incarnation inc;
+    bool voting = false;
+    bool retired = false;
+    Version floor;
+    // No record of this instance has a version above `bound`, if it is known: unknown after a start
+    // until a promise or a contact says so, and then every Apply reads first. `bound` covers what
+    // this process applied in either case.
+    bool bound_known = false;
+    Version bound;
+  };
+  class DataRun;  // consecutive Apply and Read operations, which go to the store together
+
+  Replica(Store& store, const Options& options) : store_(store), options_(options) {}
+
+  GroupId GroupOfSlot(SlotId slot) const;
+  Status Load(std::vector<GroupId> mine);
+  // Null, with `reply` filled, when a fence or a missing instance forbids the operation.
+  Instance* Admit(const v1::ReplicaOp& op, v1::ReplicaOpReply* reply);
+  Status DoPromises(std::span<const v1::ReplicaOp* const> ops,
+                    std::span<v1::ReplicaOpReply> replies);
+  Status DoCreate(const v1::ReplicaOp& op, v1::ReplicaOpReply* reply);
+  void DoContact(const v1::ReplicaOp& op, v1::ReplicaOpReply* reply);
+  Status DoScan(const v1::ReplicaOp& op, v1::ReplicaOpReply* reply);
+
+  Store& store_;
+  const Options options_;
+  std::vector<Promised> promised_;                  // by group
+  std::unordered_map<SlotId, Instance> instances_;  // the newest instance of each slot
+  ReplicaStats stats_;
+};
+
+}  // namespace ringkv

@@ -1,0 +1,70 @@
+#include "ring/balance.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "ring/shares.h"
+
+namespace ringkv {
+
+RingBalance MeasureBalance(const Ring& ring) {
+  std::vector<NodeLoad> by_index(ring.index_limit());
+  for (uint32_t slot = 0; slot < ring.slots(); ++slot) {
+    std::span<const NodeIndex> row = ring.Replicas(SlotId(slot));
+    for (NodeIndex node : row) ++by_index[node.value()].replicas;
+    ++by_index[row[0].value()].primaries;
+  }
+  std::vector<uint32_t> weights;
+  for (NodeIndex node : ring.nodes()) weights.push_back(ring.member(node).vnodes);
+  const std::vector<Share> shares = FairShares(weights, ring.slots(), ring.replicas());
+
+  RingBalance balance;
+  const double all = static_cast<double>(ring.slots()) * ring.replicas();
+  double squares = 0;
+  balance.max_over_mean = balance.primaries_max_over_mean = 0;
+  for (size_t i = 0; i < shares.size(); ++i) {
+    NodeLoad load = by_index[ring.nodes()[i].value()];
+    load.node = ring.nodes()[i];
+    load.share = load.replicas / all;
+    load.fair_replicas = shares[i].value();
+    const double off = load.replicas - load.fair_replicas;
+    squares += off * off;
+    balance.max_over_mean = std::max(balance.max_over_mean, load.replicas / load.fair_replicas);
+    balance.primaries_max_over_mean =
+        std::max(balance.primaries_max_over_mean,
+                 load.primaries * static_cast<double>(ring.replicas()) / load.fair_replicas);
+    balance.nodes.push_back(load);
+  }
+  balance.stddev = std::sqrt(squares / static_cast<double>(shares.size()));
+  return balance;
+}
+
+RingSpread MeasureSpread(const Ring& ring) {
+  const size_t limit = ring.index_limit();
+  RingSpread spread;
+  if (ring.replicas() < 2 || ring.nodes().size() < 3) return spread;
+  std::vector<uint32_t> met(limit * limit);
+  std::vector<uint32_t> held(limit);
+  for (uint32_t slot = 0; slot < ring.slots(); ++slot) {
+    for (NodeIndex a : ring.Replicas(SlotId(slot))) {
+      ++held[a.value()];
+      for (NodeIndex b : ring.Replicas(SlotId(slot))) ++met[a.value() * limit + b.value()];
+    }
+  }
+  const double all = static_cast<double>(ring.slots()) * ring.replicas();
+  spread.min_pair = UINT32_MAX;
+  for (NodeIndex a : ring.nodes()) {
+    const double meetings = static_cast<double>(held[a.value()]) * (ring.replicas() - 1);
+    for (NodeIndex b : ring.nodes()) {
+      if (a == b) continue;
+      const uint32_t pair = met[a.value() * limit + b.value()];
+      const double fair = meetings * held[b.value()] / (all - held[a.value()]);
+      if (fair > 0) spread.max_over_mean = std::max(spread.max_over_mean, pair / fair);
+      spread.max_pair = std::max(spread.max_pair, pair);
+      spread.min_pair = std::min(spread.min_pair, pair);
+    }
+  }
+  return spread;
+}
+
+}  // namespace ringkv

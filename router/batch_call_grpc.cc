@@ -1,0 +1,305 @@
+#include "router/batch_call_grpc.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/limits.h"
+#include "router/scan_run.h"
+
+namespace ringkv {
+namespace {
+
+constexpr size_t kResultOverheadBytes = 32;
+
+size_t ResultBytes(const v1::OpResult& result) {
+  if (result.has_get()) return kResultOverheadBytes + result.get().value().size();
+  if (result.has_scan()) return result.scan().ByteSizeLong();
+  return kResultOverheadBytes;
+}
+
+}  // namespace
+
+BatchCall::BatchCall(KvContext& context, BatchCalls& streams)
+    : context_(context), streams_(streams), ports_(context.loops.size()) {
+  for (size_t i = 0; i < ports_.size(); ++i) {
+    ports_[i].stream = this;
+    ports_[i].loop = &context.loops.loop(i);
+  }
+  StartRead(&incoming_);
+  streams_.Add(this);
+}
+
+void BatchCall::EndSoon() {
+  {
+    std::lock_guard lock(mutex_);
+    end_soon_ = true;
+  }
+  Advance();
+}
+
+void BatchCall::OnReadDone(bool ok) {
+  {
+    // Holds the object until this function is done with it.
+    std::lock_guard lock(mutex_);
+    ++in_flight_;
+  }
+  if (ok) Handle(incoming_);
+  {
+    // Only now: whoever finds no read outstanding may start the next one into incoming_.
+    std::lock_guard lock(mutex_);
+    reading_ = false;
+    if (!ok) half_closed_ = true;
+  }
+  Advance();
+  LeaveAndMaybeDelete(1);
+}
+
+void BatchCall::Handle(v1::BatchRequest& batch) {
+  const auto ops = static_cast<uint64_t>(batch.ops_size());
+  if (ops == 0) return;
+  {
+    std::lock_guard lock(mutex_);
+    unanswered_ += ops;
+  }
+  context_.metrics.NoteBatch(ops, batch.ByteSizeLong());
+  if (Status fits = CheckBatch(batch); !fits.ok()) {
+    for (const v1::Op& op : batch.ops()) {
+      Refuse(op, v1::ERROR_CODE_INVALID_ARGUMENT, fits.message());
+    }
+    return;
+  }
+  if (!context_.gate.TryEnter(ops)) {
+    const std::string why = context_.gate.why_closed();
+    for (const v1::Op& op : batch.ops()) Refuse(op, v1::ERROR_CODE_UNAVAILABLE, why);
+    return;
+  }
+  Dispatch(batch, context_.clock.Now());
+}
+
+void BatchCall::Dispatch(v1::BatchRequest& batch, MonoTime now) {
+  std::vector<std::vector<ClientCall>> parts(ports_.size());
+  const SlotLayout& layout = context_.gate.layout();
+  const uint64_t wall_ms = context_.clock.WallMillis();
+  uint64_t refused = 0;
+  uint64_t taken = 0;
+  for (v1::Op& op : *batch.mutable_ops()) {
+    if (Status valid = CheckOp(op, wall_ms); !valid.ok()) {
+      Refuse(op, v1::ERROR_CODE_INVALID_ARGUMENT, valid.message());
+      ++refused;
+      continue;
+    }
+    if (op.has_scan()) {
+      StartScan(op, now);
+      continue;
+    }
+    ClientCall call;
+    call.slot = layout.SlotOfKey(KeyOf(op));
+    call.deadline = now + TimeoutOf(op, context_.default_timeout);
+    call.abandoned = abandoned_;
+    Port* port = &ports_[context_.LoopOfSlot(call.slot)];
+    // Two words, so that std::function needs no allocation.
+    call.done = [port, now](v1::OpResult result) {
+      port->stream->OnResult(*port, now, std::move(result));
+    };
+    call.op = std::move(op);
+    parts[static_cast<size_t>(port - ports_.data())].push_back(std::move(call));
+    ++taken;
+  }
+  if (refused > 0) context_.gate.Leave(refused);
+  {
+    std::lock_guard lock(mutex_);
+    in_flight_ += taken;
+  }
+  for (size_t i = 0; i < parts.size(); ++i) {
+    if (parts[i].empty()) continue;
+    ShardLoop* loop = ports_[i].loop;
+    loop->Post([loop, calls = std::move(parts[i])]() mutable {
+      for (ClientCall& call : calls) loop->shard().Submit(std::move(call));
+    });
+  }
+}
+
+void BatchCall::StartScan(const v1::Op& op, MonoTime now) {
+  Result<ScanWalk> walk = ScanWalk::Make(op.scan(), context_.gate.layout().slots,
+                                         context_.default_timeout, now);
+  if (!walk.ok()) {
+    Refuse(op, v1::ERROR_CODE_INVALID_ARGUMENT, walk.status().message());
+    return context_.gate.Leave(1);
+  }
+  {
+    std::lock_guard lock(mutex_);
+    ++in_flight_;
+  }
+  auto deliver = [this, id = op.id(), now](v1::ScanResponse response, bool) {
+    v1::OpResult result;
+    result.set_id(id);
+    *result.mutable_scan() = std::move(response);
+    context_.metrics.NoteResult(v1::OpResult::kScan, StatusOf(result).code(),
+                                context_.clock.Now() - now);
+    Append(std::move(result));
+    Advance();
+    context_.gate.Leave(1);
+    LeaveAndMaybeDelete(1);
+  };
+  ScanRun::Make(context_, std::move(*walk), ScanRun::Mode::kOnePage, std::move(deliver))->Start();
+}
+
+void BatchCall::OnResult(Port& port, MonoTime started, v1::OpResult result) {
+  context_.metrics.NoteResult(result.result_case(), StatusOf(result).code(),
+                              context_.clock.Now() - started);
+  Append(std::move(result));
+  ++port.results;
+  if (port.listed) return;
+  port.listed = true;
+  port.loop->AtTurnEnd(&port);
+}
+
+void BatchCall::Port::OnTurnEnd() {
+  listed = false;
+  const uint64_t answered = std::exchange(results, 0);
+  stream->Advance();
+  stream->context_.gate.Leave(answered);
+  stream->LeaveAndMaybeDelete(answered);
+}
+
+void BatchCall::Refuse(const v1::Op& op, v1::ErrorCode code, const std::string& message) {
+  v1::OpResult result = RefuseOp(op, code, message);
+  context_.metrics.NoteResult(result.result_case(), code, Duration::zero());
+  Append(std::move(result));
+}
+
+void BatchCall::Append(v1::OpResult result) {
+  const size_t bytes = ResultBytes(result);
+  std::lock_guard lock(mutex_);
+  if (cancelled_) return;
+  const bool fits = !outbox_.empty() && tail_bytes_ + bytes <= kBatchBytes &&
+                    outbox_.back()->results_size() < kMaxBatchRequestOps;
+  if (!fits) {
+    outbox_.push_back(std::make_unique<v1::BatchResponse>());
+    tail_bytes_ = 0;
+  }
+  *outbox_.back()->add_results() = std::move(result);
+  tail_bytes_ += bytes;
+}
+
+void BatchCall::Advance() {
+  while (true) {
+    Next next;
+    {
+      std::lock_guard lock(mutex_);
+      if (starting_) {
+        look_again_ = true;
+        return;
+      }
+      next = Decide();
+      if (!next.any()) return;
+      starting_ = true;
+    }
+    Start(next);
+    std::lock_guard lock(mutex_);
+    starting_ = false;
+    if (!std::exchange(look_again_, false)) return;
+  }
+}
+
+BatchCall::Next BatchCall::Decide() {
+  Next next;
+  if (finished_) return next;
+  if (writing_ == nullptr && !cancelled_ && !outbox_.empty()) {
+    writing_ = std::move(outbox_.front());
+    outbox_.pop_front();
+    next.write = true;
+  }
+  if (cancelled_) {
+    next.finish = writing_ == nullptr && !reading_;
+    next.status = grpc::Status(grpc::StatusCode::CANCELLED, "the client went away");
+  } else if (unanswered_ == 0 && (half_closed_ || end_soon_)) {
+    next.finish = writing_ == nullptr;
+    if (!half_closed_) next.status = grpc::Status(grpc::StatusCode::UNAVAILABLE, "stopping");
+  } else if (!reading_ && !half_closed_ && !end_soon_ && unanswered_ < context_.max_unanswered) {
+    reading_ = next.read = true;
+  }
+  if (next.finish) finished_ = true;
+  return next;
+}
+
+void BatchCall::Start(const Next& next) {
+  if (next.write) {
+    context_.metrics.NoteAnswers(static_cast<uint64_t>(writing_->results_size()),
+                                 writing_->ByteSizeLong());
+    StartWrite(writing_.get());
+  }
+  if (next.read) {
+    incoming_.Clear();
+    StartRead(&incoming_);
+  }
+  if (next.finish) Finish(next.status);
+}
+
+void BatchCall::OnWriteDone(bool ok) {
+  {
+    std::lock_guard lock(mutex_);
+    unanswered_ -= static_cast<uint64_t>(writing_->results_size());
+    writing_.reset();
+    if (!ok) {
+      cancelled_ = true;
+      outbox_.clear();
+    }
+    ++in_flight_;
+  }
+  if (!ok) abandoned_->store(true, std::memory_order_relaxed);
+  Advance();
+  LeaveAndMaybeDelete(1);
+}
+
+void BatchCall::OnCancel() {
+  abandoned_->store(true, std::memory_order_relaxed);
+  {
+    std::lock_guard lock(mutex_);
+    cancelled_ = true;
+    outbox_.clear();
+    ++in_flight_;
+  }
+  Advance();
+  LeaveAndMaybeDelete(1);
+}
+
+void BatchCall::OnDone() {
+  streams_.Remove(this);
+  {
+    std::lock_guard lock(mutex_);
+    done_ = true;
+    ++in_flight_;
+  }
+  LeaveAndMaybeDelete(1);
+}
+
+void BatchCall::LeaveAndMaybeDelete(uint64_t calls) {
+  {
+    std::lock_guard lock(mutex_);
+    in_flight_ -= calls;
+    if (in_flight_ != 0 || !done_) return;
+  }
+  delete this;
+}
+
+void BatchCalls::Add(BatchCall* stream) {
+  std::lock_guard lock(mutex_);
+  streams_.push_back(stream);
+  if (ending_) stream->EndSoon();
+}
+
+void BatchCalls::Remove(BatchCall* stream) {
+  std::lock_guard lock(mutex_);
+  std::erase(streams_, stream);
+}
+
+void BatchCalls::EndAll() {
+  // Under the lock: a stream takes itself out, and so lives, until then. It never asks for this lock
+  // within EndSoon.
+  std::lock_guard lock(mutex_);
+  ending_ = true;
+  for (BatchCall* stream : streams_) stream->EndSoon();
+}
+
+}  // namespace ringkv

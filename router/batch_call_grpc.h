@@ -1,0 +1,110 @@
+// One client's Batch stream: splits what comes in by the loops that own the slots, one task a loop,
+// and gathers the answers of a turn of a loop into one message.
+//
+// Guarantees
+//  1. Every operation that was read gets one result, unless the client goes away first.
+//  2. At most about `max_unanswered` operations are without an answer that was written; beyond it
+//     nothing more is read (one batch may go over).
+//  3. At most one write and one read are outstanding.
+//
+// Made by the service for each call; destroys itself when gRPC and all its calls are done with it.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "ringkv/v1/kv.grpc.pb.h"
+#include "router/kv_context.h"
+
+namespace ringkv {
+
+class BatchCalls;
+
+class BatchCall final : public grpc::ServerBidiReactor<v1::BatchRequest, v1::BatchResponse> {
+ public:
+  // Borrows both. Begins to read.
+  BatchCall(KvContext& context, BatchCalls& streams);
+
+  // Ends the stream when what it has in flight is answered.
+  void EndSoon();
+
+  void OnReadDone(bool ok) override;
+  void OnWriteDone(bool ok) override;
+  void OnCancel() override;
+  void OnDone() override;
+
+ private:
+  // Where the results of one loop arrive.
+  struct Port final : TurnEnd {
+    BatchCall* stream = nullptr;
+    ShardLoop* loop = nullptr;
+    bool listed = false;  // asked for this turn's end
+    uint64_t results = 0;  // of this turn
+    void OnTurnEnd() override;
+  };
+
+  ~BatchCall() override = default;
+  void Handle(v1::BatchRequest& batch);
+  void Dispatch(v1::BatchRequest& batch, MonoTime now);
+  void StartScan(const v1::Op& op, MonoTime now);
+  void OnResult(Port& port, MonoTime started, v1::OpResult result);
+  void Refuse(const v1::Op& op, v1::ErrorCode code, const std::string& message);
+  void Append(v1::OpResult result);
+  // Goes on with whatever may go on: a write, a read, the end. The caller keeps the object alive.
+  void Advance();
+  struct Next {
+    bool write = false;
+    bool read = false;
+    bool finish = false;
+    grpc::Status status;
+    bool any() const { return write || read || finish; }
+  };
+  Next Decide();  // mutex_ held
+  void Start(const Next& next);
+  void LeaveAndMaybeDelete(uint64_t calls);
+
+  KvContext& context_;
+  BatchCalls& streams_;
+  const std::shared_ptr<std::atomic<bool>> abandoned_ = std::make_shared<std::atomic<bool>>(false);
+  std::vector<Port> ports_;     // by loop; each used on its loop only
+  v1::BatchRequest incoming_;   // gRPC's while a read is outstanding
+
+  std::mutex mutex_;
+  // All guarded by mutex_. `writing_` is gRPC's to read while it is set.
+  std::deque<std::unique_ptr<v1::BatchResponse>> outbox_;
+  size_t tail_bytes_ = 0;       // of the last message in outbox_
+  std::unique_ptr<v1::BatchResponse> writing_;
+  uint64_t unanswered_ = 0;     // read and not written
+  uint64_t in_flight_ = 0;      // calls whose `done` has not run, and those who hold the object
+  bool reading_ = true;
+  bool half_closed_ = false;    // nothing more will be read
+  bool cancelled_ = false;
+  bool end_soon_ = false;
+  bool finished_ = false;
+  // One thread at a time starts operations, so that none is started after the end; who comes in
+  // between leaves word.
+  bool starting_ = false;
+  bool look_again_ = false;
+  bool done_ = false;           // gRPC is done with it
+};
+
+// The streams that are open, so that a stop can end them. Thread-safe.
+class BatchCalls {
+ public:
+  void Add(BatchCall* stream);
+  void Remove(BatchCall* stream);
+  // Of those there are and those to come.
+  void EndAll();
+
+ private:
+  std::mutex mutex_;
+  std::vector<BatchCall*> streams_;  // guarded by mutex_
+  bool ending_ = false;                // guarded by mutex_
+};
+
+}  // namespace ringkv

@@ -1,0 +1,102 @@
+#include "router/cluster_status.h"
+
+#include <utility>
+
+#include "base/limits.h"
+
+namespace ringkv {
+namespace {
+
+// Rates are taken over at least this long, so that they do not jump with every sample.
+constexpr Duration kRateWindow = std::chrono::seconds(1);
+
+uint64_t OpsOf(const NodeReport& node) { return node.stats.applies() + node.stats.reads(); }
+
+}  // namespace
+
+void ClusterStatus::GetCluster(std::function<void(v1::GetClusterResponse)> done) {
+  data_.Gather([this, done = std::move(done)](std::vector<LoopReport> loops) {
+    auto sample = last();
+    done(ReportCluster(*membership_->view(), loops,
+                       sample == nullptr ? std::map<std::string, double>()
+                                         : sample->ops_per_second,
+                       WhyClosed()));
+  });
+}
+
+v1::GetRingResponse ClusterStatus::GetRing(bool table) const {
+  return ReportRing(*membership_->view(), table);
+}
+
+void ClusterStatus::Locate(const std::string& key, std::function<void(v1::LocateResponse)> done) {
+  v1::LocateResponse refused;
+  refused.mutable_status()->set_outcome(v1::OUTCOME_NOT_APPLIED);
+  if (Status valid = CheckKey(key); !valid.ok()) {
+    refused.mutable_status()->set_code(v1::ERROR_CODE_INVALID_ARGUMENT);
+    refused.mutable_status()->set_message(valid.message());
+    return done(std::move(refused));
+  }
+  auto view = membership_->view();
+  if (view->state == nullptr) {
+    refused.mutable_status()->set_code(v1::ERROR_CODE_UNAVAILABLE);
+    refused.mutable_status()->set_message("no cluster is known yet: " + WhyClosed());
+    return done(std::move(refused));
+  }
+  const v1::ClusterIdentity& cluster = view->state->identity();
+  const SlotId slot = SlotOf(TokenOf(key), cluster.slots());
+  data_.Describe(slot, GroupOf(slot, cluster.slots(), cluster.groups()),
+                 [view, key, done = std::move(done)](SlotReport report) {
+                   done(ReportLocation(*view, key, report));
+                 });
+}
+
+void ClusterStatus::TakeSample(std::function<void()> done) {
+  data_.Gather([this, done = std::move(done)](std::vector<LoopReport> loops) {
+    auto sample = std::make_shared<Sample>();
+    sample->at = clock_.Now();
+    sample->view = membership_->view();
+    sample->nodes = MergeReports(loops, sample->view->peers.size());
+    sample->loops = std::move(loops);
+    auto before = last();
+    for (size_t i = 0; i < sample->nodes.size(); ++i) {
+      const std::string& id = sample->view->peers[i];
+      if (before == nullptr || i >= before->nodes.size()) continue;
+      const Duration passed = sample->at - before->at;
+      const uint64_t now_ops = OpsOf(sample->nodes[i]);
+      const uint64_t then_ops = OpsOf(before->nodes[i]);
+      // Fewer than before: the node has started again.
+      const double rate = now_ops < then_ops || passed <= Duration::zero()
+                              ? 0
+                              : static_cast<double>(now_ops - then_ops) /
+                                    std::chrono::duration<double>(passed).count();
+      auto old = before->ops_per_second.find(id);
+      const double weight =
+          std::min(1.0, std::chrono::duration<double>(passed) / kRateWindow);
+      sample->ops_per_second[id] =
+          old == before->ops_per_second.end() ? rate
+                                              : old->second + (rate - old->second) * weight;
+    }
+    {
+      std::lock_guard lock(mutex_);
+      last_ = std::move(sample);
+    }
+    done();
+  });
+}
+
+std::shared_ptr<const ClusterStatus::Sample> ClusterStatus::last() const {
+  std::lock_guard lock(mutex_);
+  return last_;
+}
+
+std::vector<std::string> ClusterStatus::WhyNotReady() const {
+  auto sample = last();
+  const std::string closed = WhyClosed();
+  if (sample == nullptr) return {closed.empty() ? "starting" : closed};
+  std::vector<std::string> reasons = ringkv::WhyNotReady(closed, SumSlots(sample->loops));
+  // The gate opens before the first sample that knows the slots.
+  if (reasons.empty() && SumSlots(sample->loops).total() == 0) reasons.push_back("starting");
+  return reasons;
+}
+
+}  // namespace ringkv

@@ -1,0 +1,41 @@
+// The transactions by which a router forms a cluster and takes it over, as pure functions of the
+// state: nothing is changed until the metadata store has committed what they return, and each holds
+// only if nobody was faster.
+//
+// Thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/config_values.h"
+#include "base/random.h"
+#include "base/status.h"
+#include "router/cluster_state.h"
+#include "router/metadata_store.h"
+
+namespace ringkv {
+
+inline constexpr uint32_t kMaxGroups = 64;
+
+struct FormationRequest {
+  std::string uuid;  // 16 bytes
+  std::vector<NodeEntry> nodes;
+  uint32_t replicas = 3;
+  uint32_t slots = 4096;
+  uint64_t now_ms = 0;
+};
+
+// Forms the cluster: identity, min(64, slots) groups that nobody owns, a row for every slot (each
+// replica incarnation 1) and the nodes as members that have not registered yet. Holds only where no
+// cluster is. InvalidArgument: fewer nodes than replicas, ids or addresses that are bad or given
+// twice, bad numbers; the message names the option to change.
+Result<MetadataTxn> FormCluster(const FormationRequest& request);
+
+// Takes every group for `router`: each gets a term of its own that was never used and a random owner
+// id. Conditional on the owners and the next term that `state` knows. Refused: the terms are used up.
+Result<MetadataTxn> TakeOwnership(const ClusterState& state, const std::string& router,
+                                  Random& random);
+
+}  // namespace ringkv

@@ -1,0 +1,44 @@
+// The Kv service: what clients call. A unary call is a batch of one; a Batch stream is handled by
+// BatchCall; Scan streams what a ScanRun delivers.
+//
+// Every call that reaches the router ends with gRPC status OK and says in OpStatus what became of it.
+// A call that is not valid, or that comes while the gate is closed, is answered at once and reaches no
+// shard. Thread-safe; destroyed after the gRPC server and after the loops have stopped.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include "ringkv/v1/kv.grpc.pb.h"
+#include "router/batch_call_grpc.h"
+#include "router/kv_context.h"
+
+namespace ringkv {
+
+class KvService final : public v1::Kv::CallbackService {
+ public:
+  explicit KvService(KvContext context) : context_(context) {}
+
+  grpc::ServerUnaryReactor* Get(grpc::CallbackServerContext* call, const v1::GetRequest* request,
+                                v1::GetResponse* response) override;
+  grpc::ServerUnaryReactor* Put(grpc::CallbackServerContext* call, const v1::PutRequest* request,
+                                v1::PutResponse* response) override;
+  grpc::ServerUnaryReactor* Delete(grpc::CallbackServerContext* call,
+                                   const v1::DeleteRequest* request,
+                                   v1::DeleteResponse* response) override;
+  grpc::ServerUnaryReactor* Increment(grpc::CallbackServerContext* call,
+                                      const v1::IncrementRequest* request,
+                                      v1::IncrementResponse* response) override;
+  grpc::ServerWriteReactor<v1::ScanResponse>* Scan(grpc::CallbackServerContext* call,
+                                                   const v1::ScanRequest* request) override;
+  grpc::ServerBidiReactor<v1::BatchRequest, v1::BatchResponse>* Batch(
+      grpc::CallbackServerContext* call) override;
+
+  // Ends the streams once what they have in flight is answered. The gate is stopped before.
+  void EndStreams() { streams_.EndAll(); }
+
+ private:
+  KvContext context_;
+  BatchCalls streams_;
+};
+
+}  // namespace ringkv

@@ -1,0 +1,125 @@
+// The control loop's state: what the cluster is, that this router owns it, and which nodes are there.
+//
+//   load ──▶ (none yet: form, load again) ──▶ take ownership ──▶ serving ◀──▶ one registration at a time
+//
+// A metadata store that does not answer is asked again; a transaction whose outcome is unknown, or that
+// found something else than it expected, is followed by a new load. What cannot be repaired by asking
+// again (a configuration to form a cluster of that makes no sense, metadata that cannot be read, another
+// owner) ends it with `on_fatal`.
+//
+// Guarantees
+//  1. The gate is opened only after this router's ownership was committed and handed to the data plane.
+//  2. A node's reply leaves only after its transaction was committed, and after the data plane was told
+//     where the node is; so nobody can meet it before it is expected.
+//  3. At most `max_waiting` registrations wait; more are told to try again.
+//
+// Thread-compatible: the control loop owns it; `view` from any thread.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/config_values.h"
+#include "base/random.h"
+#include "base/timers.h"
+#include "ringkv/v1/replica.pb.h"
+#include "router/cluster_state.h"
+#include "router/data_plane.h"
+#include "router/metadata_store.h"
+#include "router/serving_gate.h"
+
+namespace ringkv {
+
+struct MembershipOptions {
+  std::string router;  // this router's id
+  // What a cluster is formed of if there is none.
+  std::vector<NodeEntry> nodes;
+  uint32_t replicas = 3;
+  uint32_t slots = 4096;
+
+  Duration retry = std::chrono::milliseconds(500);
+  size_t max_waiting = 1024;
+};
+
+// What is known of the cluster, as of one moment. An immutable value.
+struct ClusterView {
+  std::string router;
+  std::shared_ptr<const ClusterState> state;  // null: no cluster is known yet
+  std::vector<std::string> peers;             // node ids, by Peer
+};
+
+class Membership {
+ public:
+  using RegisterDone = std::function<void(Result<v1::RegisterReply>)>;
+
+  // Borrows all.
+  Membership(MembershipOptions options, const Clock& clock, MetadataStore& store, DataPlane& data,
+             ServingGate& gate, Random random, std::function<void(Status)> on_fatal);
+
+  void Start() { Load(); }
+  void Register(v1::RegisterRequest request, RegisterDone done);
+
+  MonoTime NextDue() const { return timers_.NextDue(); }
+  void RunDue() { timers_.RunDue(clock_.Now()); }
+
+  bool serving() const { return phase_ == Phase::kServing; }
+  std::shared_ptr<const ClusterView> view() const;
+
+ private:
+  enum class Phase { kStarting, kServing, kFailed };
+  struct Waiting {
+    v1::RegisterRequest request;
+    RegisterDone done;
+    int attempts = 0;
+  };
+
+  void Load();
+  void OnLoaded(Result<MetadataStore::Entries> entries);
+  void Form();
+  void Take();
+  void OnTaken(const MetadataTxn& txn, Result<bool> result);
+  void Serve();
+  bool StillOwner() const;
+  void RetryLater(const Status& why);
+  void Fail(Status why);
+
+  void Pump();
+  void BeginFirst();
+  void OnRegistered(const MetadataTxn& txn, v1::RegisterReply reply, Result<bool> result);
+  void AnswerFirst(Result<v1::RegisterReply> reply);
+
+  void TellPeer(const v1::NodeRecord& node);
+  std::vector<GroupGrant> Grants() const;
+  void WarnOfIgnoredConfiguration() const;
+  void LogOutcome(const v1::RegisterRequest& request, const v1::RegisterReply& reply) const;
+  void Publish();
+
+  const MembershipOptions options_;
+  const Clock& clock_;
+  MetadataStore& store_;
+  DataPlane& data_;
+  ServingGate& gate_;
+  Random random_;
+  const std::function<void(Status)> on_fatal_;
+
+  Phase phase_ = Phase::kStarting;
+  std::shared_ptr<const ClusterState> state_;
+  std::map<std::string, Peer> peers_;
+  std::vector<std::string> peer_names_;  // by Peer
+  std::vector<uint64_t> owners_;         // ours, by group
+  std::deque<Waiting> waiting_;
+  bool busy_ = false;     // a transaction or a load is under way
+  bool pumping_ = false;
+  Timers timers_;
+
+  mutable std::mutex view_mutex_;
+  std::shared_ptr<const ClusterView> view_;  // guarded by view_mutex_
+};
+
+}  // namespace ringkv

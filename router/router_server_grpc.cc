@@ -1,0 +1,147 @@
+#include "router/router_server_grpc.h"
+
+#include <utility>
+
+#include "base/logging.h"
+#include "router/http_api.h"
+#include "router/node_link_grpc.h"
+
+namespace ringkv {
+namespace {
+
+constexpr Duration kSampleInterval = std::chrono::milliseconds(500);
+constexpr Duration kSampleIntervalUnready = std::chrono::milliseconds(100);
+constexpr Duration kStreamGrace = std::chrono::seconds(1);
+
+}  // namespace
+
+RouterServer::~RouterServer() { Stop(); }
+
+Status RouterServer::Start(DaemonControl& control) {
+  RINGKV_RETURN_IF_ERROR(CheckRouterOptions(options_));
+  Result<std::unique_ptr<EmbeddedMetadata>> metadata = EmbeddedMetadata::Open(options_.data_dir);
+  if (!metadata.ok()) return metadata.status();
+  metadata_ = std::move(*metadata);
+  BuildDataPath();
+  Status started = StartMembership();
+  if (started.ok()) started = OpenDoors();
+  if (!started.ok()) {
+    Stop();
+    return started;
+  }
+  std::lock_guard lock(fatal_mutex_);
+  daemon_ = &control;
+  if (!fatal_.ok()) control.RequestStop(fatal_);
+  RINGKV_LOG(kInfo, "router", "{} serves gRPC at {} and HTTP at {}", options_.id, grpc_.address(),
+             http_->address());
+  return Status::Ok();
+}
+
+void RouterServer::BuildDataPath() {
+  ShardOptions shard;
+  shard.suspect = options_.suspect_after;
+  shard.ping = std::min(shard.ping, options_.suspect_after / 3);
+  shard.max_bytes = options_.max_in_flight_bytes;
+  auto make_links = [this](size_t index, EventLoop& loop, LinkEvents& events) {
+    NodeLinkOptions links;
+    links.router = options_.id;
+    links.log = index == 0;
+    return std::make_unique<GrpcNodeLinks>(std::move(links), clock_, loop, events);
+  };
+  loops_ = std::make_unique<ShardLoops>(LoopsOf(options_), shard, clock_, make_links);
+  status_ = std::make_unique<ClusterStatus>(*loops_, gate_, clock_);
+
+  MembershipOptions membership;
+  membership.router = options_.id;
+  membership.nodes = options_.nodes;
+  membership.replicas = options_.replicas;
+  membership.slots = options_.slots;
+  membership_ = std::make_unique<Membership>(std::move(membership), clock_, *metadata_, *loops_,
+                                             gate_, Random(RandomSeed()),
+                                             [this](Status why) { OnFatal(std::move(why)); });
+  status_->Watch(membership_.get());
+  control_ = std::make_unique<EventLoop>("control", clock_, [this] { return EndControlTurn(); });
+
+  request_metrics_ = std::make_unique<RequestMetrics>(metrics_);
+  kv_ = std::make_unique<KvService>(
+      KvContext{*loops_, gate_, clock_, *request_metrics_, options_.default_timeout});
+  admin_ = std::make_unique<AdminService>(*status_);
+  membership_service_ = std::make_unique<MembershipService>(*control_, *membership_);
+  collector_ = AddRouterCollector(*status_, gate_, *metadata_, metrics_);
+  http_ = std::make_unique<HttpServer>();
+  AddHttpRoutes(*status_, metrics_, http_.get());
+}
+
+// Waits for the first look at the metadata, so that what cannot work is an error of the start.
+Status RouterServer::StartMembership() {
+  loops_->Start();
+  next_sample_ = clock_.Now();
+  control_->Start();
+  std::promise<void> looked;
+  control_->Post([this, &looked] {
+    membership_->Start();
+    looked.set_value();
+  });
+  looked.get_future().wait();
+  std::lock_guard lock(fatal_mutex_);
+  return fatal_;
+}
+
+Status RouterServer::OpenDoors() {
+  RINGKV_RETURN_IF_ERROR(
+      grpc_.Start(options_.listen, {kv_.get(), admin_.get(), membership_service_.get()}));
+  control_->Post([this] { doors_open_ = true; });
+  return http_->Start(options_.http_listen);
+}
+
+void RouterServer::OnFatal(Status why) {
+  RINGKV_LOG(kError, "router", "cannot go on: {}", why.ToString());
+  std::lock_guard lock(fatal_mutex_);
+  if (!fatal_.ok()) return;
+  fatal_ = why;
+  if (daemon_ != nullptr) daemon_->RequestStop(std::move(why));
+}
+
+MonoTime RouterServer::EndControlTurn() {
+  const MonoTime now = clock_.Now();
+  if (membership_->NextDue() <= now) membership_->RunDue();
+  if (next_sample_ <= now && !sampling_) Sample();
+  return std::min(membership_->NextDue(), sampling_ ? kNever : next_sample_);
+}
+
+void RouterServer::Sample() {
+  sampling_ = true;
+  status_->TakeSample([this] {
+    control_->Post([this] {
+      sampling_ = false;
+      const bool ready = status_->WhyNotReady().empty();
+      if (doors_open_) grpc_.SetServing(ready);
+      next_sample_ = clock_.Now() + (ready ? kSampleInterval : kSampleIntervalUnready);
+    });
+  });
+}
+
+void RouterServer::Stop() {
+  if (std::exchange(stopped_, true) || control_ == nullptr) return;
+  gate_.Stop("this router is stopping");
+  // Health is the control loop's to set until it has taken note.
+  std::promise<void> noted;
+  const bool posted = control_->Post([this, &noted] {
+    doors_open_ = false;
+    noted.set_value();
+  });
+  if (posted) noted.get_future().wait();
+  if (!gate_.WaitForNoneInFlight(options_.stop_timeout)) {
+    RINGKV_LOG(kWarning, "router", "stops with {} operations in flight", gate_.in_flight());
+  }
+  kv_->EndStreams();
+  grpc_.Stop(kStreamGrace);
+  http_->Stop();
+  collector_.Reset();
+  loops_->Stop();
+  control_->Stop();
+  metadata_.reset();
+  RINGKV_LOG(kInfo, "router", "{} has stopped", options_.id);
+}
+
+}  // namespace ringkv

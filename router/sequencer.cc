@@ -1,0 +1,427 @@
+#include "router/sequencer.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "router/version_proto.h"
+
+namespace ringkv {
+namespace {
+
+v1::OpStatus MakeStatus(v1::Outcome outcome, v1::ErrorCode code, std::string message) {
+  v1::OpStatus status;
+  status.set_outcome(outcome);
+  status.set_code(code);
+  status.set_message(std::move(message));
+  return status;
+}
+
+const std::string& KeyOf(const v1::Op& op) {
+  switch (op.op_case()) {
+    case v1::Op::kGet: return op.get().key();
+    case v1::Op::kPut: return op.put().key();
+    case v1::Op::kDel: return op.del().key();
+    case v1::Op::kIncrement: return op.increment().key();
+    default: break;
+  }
+  RINGKV_CHECK(false, "only calls on one key reach a sequencer");
+  std::abort();
+}
+
+}  // namespace
+
+Sequencer::Sequencer(SequencerHost& host, const GroupGrant& group, const SlotGrant& grant)
+    : host_(host),
+      slot_(grant.slot),
+      term_(group.term),
+      owner_(group.owner),
+      predecessor_gone_(group.predecessor_gone) {
+  RINGKV_CHECK(grant.replicas.size() < kMaxSeats, "a slot has at most 7 replicas");
+  for (const ReplicaGrant& replica : grant.replicas) {
+    Seat seat;
+    seat.peer = replica.peer;
+    seat.inc = replica.inc;
+    seat.clean = group.first_term;  // before the first term nothing was written: all hold all of it
+    seats_.push_back(seat);
+  }
+}
+
+Sequencer::~Sequencer() = default;
+
+// ---- seats ----------------------------------------------------------------------------------
+
+int Sequencer::SeatOf(Peer peer) const {
+  for (size_t i = 0; i < seats_.size(); ++i) {
+    if (seats_[i].peer == peer) return static_cast<int>(i);
+  }
+  return -1;
+}
+
+bool Sequencer::IsUsable(Peer peer) const {
+  int seat = SeatOf(peer);
+  return seat >= 0 && seats_[seat].usable;
+}
+
+bool Sequencer::Reachable(int seat) const {
+  return seats_[seat].usable && host_.Responsive(seats_[seat].peer);
+}
+
+Sequencer::Mask Sequencer::VotingMask() const {
+  Mask mask = 0;
+  for (size_t i = 0; i < seats_.size(); ++i) {
+    if (seats_[i].voting) mask |= static_cast<Mask>(1u << i);
+  }
+  return mask;
+}
+
+bool Sequencer::QuorumReachable() const {
+  int votes = 0;
+  for (size_t i = 0; i < seats_.size(); ++i) {
+    // R1: while an earlier owner might still read, every replica that it may read has to promise.
+    if (!predecessor_gone_ && !seats_[i].promised) return false;
+    if (seats_[i].voting && Reachable(static_cast<int>(i))) ++votes;
+  }
+  return votes >= Quorum() && !deposed_;
+}
+
+v1::ReplicaOp Sequencer::MakeOp(int seat) const {
+  v1::ReplicaOp op;
+  op.set_slot(slot_.value());
+  op.set_inc(seats_[seat].inc.value());
+  op.set_term(term_.value());
+  op.set_owner(owner_.value());
+  return op;
+}
+
+void Sequencer::Contact(Peer peer, Boot boot) {
+  int i = SeatOf(peer);
+  if (i < 0 || deposed_) return;
+  Seat& seat = seats_[i];
+  if (seat.boot != boot) {
+    seat.boot = boot;
+    seat.usable = false;
+    DropAcks(i);
+  }
+  v1::ReplicaOp op = MakeOp(i);
+  op.mutable_contact()->set_handed_out_seq(last_seq_);
+  op.mutable_contact()->set_boot(boot.value());
+  Expected expected;
+  expected.kind = Expected::Kind::kContact;
+  expected.slot = slot_;
+  host_.Send(peer, std::move(op), std::move(expected));
+}
+
+void Sequencer::OnContactReply(int i, const v1::ReplicaOpReply& reply) {
+  Seat& seat = seats_[i];
+  if (reply.code() != v1::REPLICA_CODE_OK) return;
+  seat.usable = true;
+  seat.promised = true;
+  seat.voting = reply.voting();
+  if (!seat.voting && seat.clean) {
+    // It may have lost what it had acknowledged.
+    seat.clean = false;
+    ClearBehind(i);
+  }
+  for (size_t k = 0; k < pending_keys_.size(); ++k) {
+    SendPending(pending_keys_[k], pending_keys_[k]->pending.back());
+  }
+  next_repair_ = host_.Now();
+}
+
+void Sequencer::OnPeerDown(Peer peer) {
+  int i = SeatOf(peer);
+  if (i < 0) return;
+  seats_[i].usable = false;
+  OnPeerSlow(peer);
+}
+
+void Sequencer::OnPeerSlow(Peer peer) {
+  int i = SeatOf(peer);
+  if (i < 0) return;
+  Mask bit = static_cast<Mask>(1u << i);
+  for (auto& [id, call] : calls_) {
+    bool reading = call->stage == Call::Stage::kSingleRead || call->stage == Call::Stage::kQuorumRead;
+    if (reading && (call->asked & bit) && !(call->answered & bit)) call->ask_again = host_.Now();
+  }
+  for (auto& [id, scan] : scans_) {
+    if ((scan->asked & bit) && !(scan->answered & bit) && !scan->merged) scan->ask_again = host_.Now();
+  }
+}
+
+void Sequencer::OnReply(Peer peer, const Expected& expected, const v1::ReplicaOpReply& reply) {
+  int i = SeatOf(peer);
+  if (i < 0 || deposed_) return;
+  switch (reply.code()) {
+    case v1::REPLICA_CODE_NEED_PROMISE:
+    case v1::REPLICA_CODE_NO_INSTANCE:
+    case v1::REPLICA_CODE_NOT_READY:
+    case v1::REPLICA_CODE_IO_ERROR:
+      seats_[i].usable = false;  // the shard makes contact again
+      break;
+    default:
+      break;
+  }
+  switch (expected.kind) {
+    case Expected::Kind::kContact: return OnContactReply(i, reply);
+    case Expected::Kind::kApply: return OnApplyReply(i, expected, reply);
+    case Expected::Kind::kRead: return OnReadReply(i, expected, reply);
+    case Expected::Kind::kScan: return OnScanReply(i, expected, reply);
+    default: RINGKV_CHECK(false, "promises and statistics are the shard's");
+  }
+}
+
+SlotReport Sequencer::Report() const {
+  SlotReport report;
+  report.slot = slot_;
+  report.term = term_;
+  bool lease = host_.LeaseValid();
+  for (size_t i = 0; i < seats_.size(); ++i) {
+    const Seat& seat = seats_[i];
+    ReplicaReport replica;
+    replica.peer = seat.peer;
+    replica.inc = seat.inc;
+    replica.reachable = Reachable(static_cast<int>(i));
+    replica.clean = seat.clean;
+    replica.voting = seat.voting;
+    replica.serves = replica.reachable && seat.clean && seat.voting && lease;
+    replica.behind_keys = seat.behind_keys;
+    report.replicas.push_back(replica);
+  }
+  return report;
+}
+
+// ---- keys -----------------------------------------------------------------------------------
+
+Sequencer::Key* Sequencer::FindKey(const std::string& name) {
+  auto found = keys_.find(name);
+  return found == keys_.end() ? nullptr : &found->second;
+}
+
+// Keeps the key until ReleaseKey.
+Sequencer::Key* Sequencer::UseKey(const std::string& name) {
+  auto [at, made] = keys_.try_emplace(name);
+  if (made) at->second.name = name;
+  ++at->second.users;
+  host_.Activate(this);
+  return &at->second;
+}
+
+void Sequencer::ReleaseKey(Key* key) {
+  RINGKV_CHECK(key->users > 0, "a key is released once for each use");
+  --key->users;
+  bool nothing = key->users == 0 && key->pending.empty() && key->behind_mask == 0 &&
+                 key->corrupt_mask == 0 && key->locked_by == 0 && key->repair == 0;
+  if (nothing) keys_.erase(keys_.find(key->name));
+}
+
+void Sequencer::MarkBehind(Key* key, int i, Version version) {
+  Seat& seat = seats_[i];
+  if (!seat.clean) return;
+  Mask bit = static_cast<Mask>(1u << i);
+  if (!(key->behind_mask & bit)) {
+    if (!host_.TrackBehind(seat.peer)) {
+      ++host_.stats().overflows;
+      seat.clean = false;
+      ClearBehind(i);
+      return;
+    }
+    key->behind_mask |= bit;
+    key->behind[i] = Version{};
+    ++seat.behind_keys;
+  }
+  key->behind[i] = std::max(key->behind[i], version);
+}
+
+void Sequencer::UnmarkBehind(Key* key, int i) {
+  Mask bit = static_cast<Mask>(1u << i);
+  if (!(key->behind_mask & bit)) return;
+  key->behind_mask &= static_cast<Mask>(~bit);
+  --seats_[i].behind_keys;
+  host_.UntrackBehind(seats_[i].peer, 1);
+}
+
+void Sequencer::ClearBehind(int i) {
+  Mask bit = static_cast<Mask>(1u << i);
+  host_.UntrackBehind(seats_[i].peer, seats_[i].behind_keys);
+  seats_[i].behind_keys = 0;
+  std::vector<std::string> names;
+  for (auto& [name, key] : keys_) {
+    if (!(key.behind_mask & bit)) continue;
+    key.behind_mask &= static_cast<Mask>(~bit);
+    names.push_back(name);
+  }
+  for (const std::string& name : names) ReleaseKey(UseKey(name));
+}
+
+// ---- calls ----------------------------------------------------------------------------------
+
+Sequencer::Call* Sequencer::FindCall(uint64_t id) {
+  auto found = calls_.find(id);
+  return found == calls_.end() ? nullptr : found->second.get();
+}
+
+void Sequencer::Submit(ClientCall client) {
+  auto owned = std::make_unique<Call>();
+  Call* call = owned.get();
+  call->id = host_.NextCallId();
+  call->deadline = client.deadline;
+  switch (client.op.op_case()) {
+    case v1::Op::kGet: call->kind = Call::Kind::kGet; break;
+    case v1::Op::kPut: call->kind = Call::Kind::kPut; break;
+    case v1::Op::kDel: call->kind = Call::Kind::kDelete; break;
+    default: call->kind = Call::Kind::kIncrement; break;
+  }
+  call->needs_lock = call->kind != Call::Kind::kGet;
+  call->key = UseKey(KeyOf(client.op));
+  call->client = std::move(client);
+  calls_.emplace(call->id, std::move(owned));
+  Start(call);
+}
+
+// Runs the call now, or when those before it on its key are done.
+void Sequencer::Start(Call* call) {
+  if (call->key->locked_by != 0 || !call->key->queue.empty()) {
+    call->stage = Call::Stage::kQueued;
+    call->key->queue.push_back(call->id);
+    return;
+  }
+  Run(call);
+}
+
+void Sequencer::Run(Call* call) {
+  if (!call->needs_lock) return StartRead(call);
+  if (!QuorumReachable()) {
+    return Fail(call, v1::ERROR_CODE_UNAVAILABLE,
+                "too few replicas of slot " + std::to_string(slot_.value()) + " are reachable; try again");
+  }
+  call->key->locked_by = call->id;
+  if (call->kind == Call::Kind::kPut) {
+    const v1::PutRequest& put = call->client.op.put();
+    if (!put.if_absent() && !put.has_if_version() && !put.retry()) {
+      return Decide(call, v1::Record());
+    }
+  }
+  Settle(call);
+}
+
+void Sequencer::Unlock(Key* key) {
+  key->locked_by = 0;
+  RunQueue(key);
+}
+
+// A loop, not a recursion: calls that end at once come back here.
+void Sequencer::RunQueue(Key* key) {
+  if (key->draining) return;
+  key->draining = true;
+  ++key->users;
+  while (key->locked_by == 0 && !key->queue.empty()) {
+    uint64_t id = key->queue.front();
+    key->queue.pop_front();
+    if (Call* call = FindCall(id)) Run(call);
+  }
+  key->draining = false;
+  ReleaseKey(key);
+}
+
+void Sequencer::Fail(Call* call, v1::ErrorCode code, std::string message) {
+  FinishCall(call, v1::OUTCOME_NOT_APPLIED, code, std::move(message), nullptr);
+}
+
+void Sequencer::FinishCall(Call* call, v1::Outcome outcome, v1::ErrorCode code, std::string message,
+                           const v1::Record* record) {
+  auto node = calls_.extract(call->id);
+  Key* key = call->key;
+  v1::OpStatus status = MakeStatus(outcome, code, std::move(message));
+  if (outcome == v1::OUTCOME_UNKNOWN) ++host_.stats().unknown;
+  if (call->kind == Call::Kind::kInternalRead) {
+    call->internal_done(status, record);
+  } else {
+    v1::OpResult result;
+    result.set_id(call->client.op.id());
+    if (call->kind == Call::Kind::kGet) {
+      v1::GetResponse* get = result.mutable_get();
+      get->mutable_status()->Swap(&status);
+      if (record != nullptr) {
+        get->set_value(record->value());
+        *get->mutable_version() = record->version();
+        get->set_expires_at_ms(record->expires_at_ms());
+      }
+    } else if (call->kind == Call::Kind::kPut) {
+      result.mutable_put()->mutable_status()->Swap(&status);
+      if (record != nullptr) *result.mutable_put()->mutable_version() = record->version();
+    } else if (call->kind == Call::Kind::kDelete) {
+      result.mutable_del()->mutable_status()->Swap(&status);
+      if (record != nullptr) *result.mutable_del()->mutable_version() = record->version();
+    } else {
+      result.mutable_increment()->mutable_status()->Swap(&status);
+      result.mutable_increment()->set_value(call->number);
+      if (record != nullptr) *result.mutable_increment()->mutable_version() = record->version();
+    }
+    call->client.done(std::move(result));
+  }
+  if (key->locked_by == call->id) Unlock(key);
+  ReleaseKey(key);
+}
+
+void Sequencer::Tick() {
+  if (deposed_) return;
+  TickCalls();
+  TickPending();
+  TickScans();
+  TickRepairs();
+}
+
+void Sequencer::TickCalls() {
+  MonoTime now = host_.Now();
+  std::vector<uint64_t> due;
+  for (const auto& [id, call] : calls_) {
+    bool reading = call->stage == Call::Stage::kSingleRead || call->stage == Call::Stage::kQuorumRead;
+    bool gone = call->stage == Call::Stage::kQueued && call->client.abandoned && *call->client.abandoned;
+    if (call->deadline <= now || gone || (reading && call->ask_again <= now)) due.push_back(id);
+  }
+  for (uint64_t id : due) {
+    if (Call* call = FindCall(id)) TickCall(call);
+  }
+}
+
+void Sequencer::TickCall(Call* call) {
+  bool gone = call->stage == Call::Stage::kQueued && call->client.abandoned && *call->client.abandoned;
+  if (gone) return Fail(call, v1::ERROR_CODE_DEADLINE, "the client went away");
+  if (call->deadline <= host_.Now()) {
+    if (call->stage == Call::Stage::kWriting) {
+      return FinishCall(call, v1::OUTCOME_UNKNOWN, v1::ERROR_CODE_TIMED_OUT,
+                        "no quorum acknowledged the write in time; it may still be applied", nullptr);
+    }
+    return Fail(call, v1::ERROR_CODE_DEADLINE, "ran out of time; nothing was changed");
+  }
+  if (call->stage == Call::Stage::kSingleRead || call->stage == Call::Stage::kQuorumRead) ReadLate(call);
+}
+
+void Sequencer::Depose() {
+  deposed_ = true;
+  while (!calls_.empty()) {
+    Call* call = calls_.begin()->second.get();
+    call->key->queue.clear();
+    if (call->stage == Call::Stage::kWriting) {
+      FinishCall(call, v1::OUTCOME_UNKNOWN, v1::ERROR_CODE_TIMED_OUT,
+                 "another router took the slot over; the write may or may not be applied", nullptr);
+    } else {
+      Fail(call, v1::ERROR_CODE_UNAVAILABLE, "another router owns the slot now; try again");
+    }
+  }
+  while (!scans_.empty()) {
+    Scan* scan = scans_.begin()->second.get();
+    scan->failure = MakeStatus(v1::OUTCOME_NOT_APPLIED, v1::ERROR_CODE_UNAVAILABLE,
+                               "another router owns the slot now; try again");
+    FinishScan(scan);
+  }
+  for (size_t i = 0; i < seats_.size(); ++i) {
+    host_.UntrackBehind(seats_[i].peer, seats_[i].behind_keys);
+    seats_[i].behind_keys = 0;
+    seats_[i].usable = false;
+  }
+  pending_keys_.clear();
+  keys_.clear();
+}
+
+}  // namespace ringkv

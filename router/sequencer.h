@@ -1,0 +1,263 @@
+// Sequencer: the owner's rules for one slot (docs/protocol.md, R2 write, R3 read, R4 conditional
+// writes, R8 TTL, R9 outcomes, R12 scan). A key is a register: the sequencer hands out its versions,
+// sends each to every replica, and calls it committed when a quorum of voting replicas holds it.
+//
+// Invariants
+//  1. A version is sent nowhere before it stands in `pending` and in `behind` of every clean replica.
+//  2. At most one call holds a key's lock; what was committed or released under the lock was read or
+//     written by that call.
+//  3. A clean replica holds every committed version of every key for which it is not behind.
+//  4. A value goes to a client only if a clean replica gave it and it is not pending, or if a quorum
+//     holds it.
+//  5. Acknowledgements count only from voting replicas, under the boot they were sent to.
+//
+// Pure and thread-compatible: its Shard drives it and does its sending (SequencerHost).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "router/shard.h"
+
+namespace ringkv {
+
+// What an answer from a replica is an answer to.
+struct Expected {
+  enum class Kind { kPromise, kContact, kApply, kRead, kScan, kStats };
+  Kind kind = Kind::kStats;
+  SlotId slot;
+  GroupId group;         // kPromise
+  uint64_t call = 0;     // kRead, kScan: who asked
+  uint32_t attempt = 0;  // of that call
+  std::string key;       // kApply
+  Version version;       // kApply
+};
+
+// What a sequencer needs of its shard.
+class SequencerHost {
+ public:
+  virtual ~SequencerHost() = default;
+  virtual MonoTime Now() const = 0;
+  virtual uint64_t WallMillis() = 0;      // never goes back
+  virtual bool LeaseValid() const = 0;    // single-replica reads are allowed (R10)
+  virtual bool Responsive(Peer peer) const = 0;
+  // False: not sent; otherwise the answer, if one comes, goes to the sequencer's OnReply.
+  virtual bool Send(Peer peer, v1::ReplicaOp op, Expected expected) = 0;
+  // How long a read waits for this node before another one is asked too.
+  virtual Duration HedgeDelay(Peer peer) const = 0;
+  // Counts one more key behind at the node; false: too many, the replica is no longer clean.
+  virtual bool TrackBehind(Peer peer) = 0;
+  virtual void UntrackBehind(Peer peer, uint64_t keys) = 0;
+  // A place among the repairs in flight; false: none is free. Given back by EndRepair.
+  virtual bool BeginRepair() = 0;
+  virtual void EndRepair() = 0;
+  // Asks to be ticked until idle().
+  virtual void Activate(Sequencer* sequencer) = 0;
+  virtual uint64_t NextCallId() = 0;
+  virtual const ShardOptions& options() const = 0;
+  virtual ShardStats& stats() = 0;
+};
+
+class Sequencer {
+ public:
+  Sequencer(SequencerHost& host, const GroupGrant& group, const SlotGrant& grant);
+  ~Sequencer();
+
+  SlotId slot() const { return slot_; }
+  Term term() const { return term_; }
+
+  void Submit(ClientCall call);
+  void SubmitScan(ScanCall call);
+
+  // A session with the node began and its promise is in: says Contact.
+  void Contact(Peer peer, Boot boot);
+  // The node is gone, or does not answer: what was asked of it is asked of others.
+  void OnPeerDown(Peer peer);
+  void OnPeerSlow(Peer peer);
+  void OnReply(Peer peer, const Expected& expected, const v1::ReplicaOpReply& reply);
+
+  // Deadlines, hedges, retransmissions, repairs.
+  void Tick();
+  bool idle() const { return calls_.empty() && scans_.empty() && keys_.empty(); }
+
+  // Another owner has taken over: everything ends here.
+  void Depose();
+
+  bool HasSeat(Peer peer) const { return SeatOf(peer) >= 0; }
+  bool IsUsable(Peer peer) const;
+  bool QuorumReachable() const;
+  SlotReport Report() const;
+  uint64_t pending_keys() const { return pending_keys_.size(); }
+
+  bool active = false;  // the shard's own mark: it is among those to be ticked
+
+ private:
+  static constexpr int kMaxSeats = 8;
+  using Mask = uint8_t;  // bit i: seat i
+
+  // One replica as the owner sees it.
+  struct Seat {
+    Peer peer;
+    Incarnation inc;
+    bool usable = false;    // promised and contacted in the present session
+    bool promised = false;  // has promised this term at some time
+    bool voting = false;
+    bool clean = false;
+    Boot boot;
+    uint64_t behind_keys = 0;
+  };
+
+  // A version sent and not yet committed.
+  struct Pending {
+    v1::Record record;
+    Version version;
+    Mask acks = 0;
+    uint64_t call = 0;  // who waits for it; may have given up
+  };
+
+  struct Key {
+    std::string name;
+    std::vector<Pending> pending;             // ascending versions
+    std::array<Version, kMaxSeats> behind{};  // highest version sent and not acknowledged
+    Mask behind_mask = 0;
+    Mask corrupt_mask = 0;                    // the record there is unreadable
+    uint64_t locked_by = 0;                   // call id; 0: free
+    std::deque<uint64_t> queue;               // calls that wait for the lock, or to read after it
+    uint64_t repair = 0;                      // call that reads for a repair; 0: none
+    uint32_t users = 0;                       // who holds a pointer to this key
+    bool draining = false;                    // RunQueue is on the stack
+    MonoTime sent;                            // last time that something of it was sent
+    size_t pending_index = 0;                 // in pending_keys_, if pending is not empty
+  };
+
+  struct Call {
+    enum class Kind { kGet, kPut, kDelete, kIncrement, kInternalRead };
+    enum class Stage { kQueued, kSingleRead, kQuorumRead, kSettling, kWriting, kWritingBack };
+    uint64_t id = 0;
+    Kind kind = Kind::kGet;
+    Stage stage = Stage::kQueued;
+    Key* key = nullptr;
+    ClientCall client;        // not for kInternalRead
+    std::function<void(const v1::OpStatus&, const v1::Record*)> internal_done;
+    MonoTime deadline;
+    bool needs_lock = false;  // a write, or a read that found a version without a quorum
+    // The attempt at reading that is on; answers to earlier ones are dropped.
+    uint32_t attempt = 0;
+    Mask asked = 0;
+    Mask answered = 0;
+    std::array<Version, kMaxSeats> versions{};
+    v1::Record best;          // highest answer of the attempt
+    Version best_version;
+    MonoTime ask_again;
+    Version writing;          // kWriting, kWritingBack
+    int64_t number = 0;       // kIncrement: the result
+  };
+
+  struct Scan {
+    uint64_t id = 0;
+    ScanCall call;
+    uint32_t attempt = 0;
+    int single_seat = -1;     // asked alone; -1: a quorum
+    Mask asked = 0;
+    Mask answered = 0;
+    Mask excluded = 0;        // gave an error
+    std::array<v1::ScanSlotReply, kMaxSeats> replies;
+    std::set<std::string> suspect;              // behind at the seat when it was asked
+    std::map<std::string, v1::Record> entries;  // decided
+    uint64_t reads_left = 0;                    // keys read one by one
+    bool merged = false;
+    bool complete = false;
+    std::string last;                           // end of the range covered
+    MonoTime ask_again;
+    v1::OpStatus failure;
+  };
+
+  // ---- seats and keys (sequencer.cc) ----
+  int SeatOf(Peer peer) const;
+  int Quorum() const { return static_cast<int>(seats_.size()) / 2 + 1; }
+  bool Reachable(int seat) const;
+  Mask VotingMask() const;
+  v1::ReplicaOp MakeOp(int seat) const;
+  Key* FindKey(const std::string& name);
+  Key* UseKey(const std::string& name);
+  void ReleaseKey(Key* key);
+  void OnContactReply(int seat, const v1::ReplicaOpReply& reply);
+  void ClearBehind(int seat);
+  void MarkBehind(Key* key, int seat, Version version);
+  void UnmarkBehind(Key* key, int seat);
+
+  // ---- calls: start, lock, end (sequencer.cc) ----
+  Call* FindCall(uint64_t id);
+  void Start(Call* call);
+  void Run(Call* call);
+  void Unlock(Key* key);
+  void RunQueue(Key* key);
+  void FinishCall(Call* call, v1::Outcome outcome, v1::ErrorCode code, std::string message,
+                  const v1::Record* record);
+  void Fail(Call* call, v1::ErrorCode code, std::string message);
+  void TickCalls();
+  void TickCall(Call* call);
+
+  // ---- writing (sequencer_write.cc) ----
+  void BeginWrite(Call* call, v1::Record record);
+  void AddPending(Call* call, v1::Record record);
+  void SendPending(Key* key, Pending& pending);
+  void OnApplyReply(int seat, const Expected& expected, const v1::ReplicaOpReply& reply);
+  void CommitIfQuorum(Key* key);
+  void DropAcks(int seat);
+  void TickPending();
+  void TickRepairs();
+  void StartRepair(Key* key);
+  void SendRepair(const std::string& name, const v1::Record& record);
+  void Settle(Call* call);
+  void AfterSettle(Call* call);
+  // The call holds the lock and knows the key's record: checks its condition and writes, or ends.
+  void Decide(Call* call, const v1::Record& current);
+  void DecideIncrement(Call* call, const v1::Record& current, bool live);
+
+  // ---- reading (sequencer_read.cc) ----
+  void StartRead(Call* call);
+  int PickSingle(const Key* key, Mask asked) const;
+  bool AskOne(Call* call, int seat);
+  void AskQuorum(Call* call);
+  void OnReadReply(int seat, const Expected& expected, const v1::ReplicaOpReply& reply);
+  void OnSingleAnswer(Call* call, int seat, const v1::ReplicaOpReply& reply);
+  void OnQuorumAnswer(Call* call, int seat, const v1::ReplicaOpReply& reply);
+  void ReadDone(Call* call, const v1::Record& record);
+  void ReadLate(Call* call);
+  bool IsPending(const Key* key, Version version) const;
+  bool Live(const v1::Record& record);
+
+  // ---- scanning (sequencer_scan.cc) ----
+  void AskScan(Scan* scan);
+  void OnScanReply(int seat, const Expected& expected, const v1::ReplicaOpReply& reply);
+  void MergeSingle(Scan* scan);
+  void MergeQuorum(Scan* scan);
+  void ReadKeyForScan(Scan* scan, const std::string& name);
+  void FinishScan(Scan* scan);
+  void TickScans();
+
+  SequencerHost& host_;
+  const SlotId slot_;
+  const Term term_;
+  const OwnerId owner_;
+  const bool predecessor_gone_;
+  uint64_t last_seq_ = 0;
+  bool deposed_ = false;
+  std::vector<Seat> seats_;
+  std::unordered_map<std::string, Key> keys_;  // keys with anything going on
+  std::vector<Key*> pending_keys_;             // those with pending versions
+  std::map<uint64_t, std::unique_ptr<Call>> calls_;
+  std::map<uint64_t, std::unique_ptr<Scan>> scans_;
+  MonoTime next_repair_;
+};
+
+}  // namespace ringkv

@@ -1,0 +1,167 @@
+// Sequencer, the reading half: R3.
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+#include "base/rule.h"
+#include "router/sequencer.h"
+#include "router/version_proto.h"
+
+namespace ringkv {
+
+bool Sequencer::Live(const v1::Record& record) {
+  if (record.tombstone()) return false;
+  return record.expires_at_ms() == 0 || host_.WallMillis() < record.expires_at_ms();
+}
+
+bool Sequencer::IsPending(const Key* key, Version version) const {
+  return std::any_of(key->pending.begin(), key->pending.end(),
+                     [&](const Pending& pending) { return pending.version == version; });
+}
+
+void Sequencer::StartRead(Call* call) {
+  call->asked = 0;
+  int seat = PickSingle(call->key, 0);
+  if (seat < 0) return AskQuorum(call);
+  ++call->attempt;
+  call->answered = 0;
+  call->stage = Call::Stage::kSingleRead;
+  ++host_.stats().single_reads;
+  if (!AskOne(call, seat)) AskQuorum(call);
+}
+
+// R3(a): a clean replica that has acknowledged everything sent of the key; the primary first.
+int Sequencer::PickSingle(const Key* key, Mask asked) const {
+  if (!host_.LeaseValid() || deposed_) return -1;
+  for (size_t i = 0; i < seats_.size(); ++i) {
+    if (!predecessor_gone_ && !seats_[i].promised) return -1;
+    Mask bit = static_cast<Mask>(1u << i);
+    Mask unfit = asked | key->corrupt_mask;
+    if (RINGKV_RULE(kBehindAtSingleReads)) unfit |= key->behind_mask;
+    int seat = static_cast<int>(i);
+    if (seats_[i].clean && seats_[i].voting && !(unfit & bit) && Reachable(seat)) return seat;
+  }
+  return -1;
+}
+
+bool Sequencer::AskOne(Call* call, int seat) {
+  call->asked |= static_cast<Mask>(1u << seat);
+  call->ask_again = host_.Now() + host_.HedgeDelay(seats_[seat].peer);
+  v1::ReplicaOp op = MakeOp(seat);
+  op.set_attempt(call->attempt);
+  op.mutable_read()->set_key(call->key->name);
+  Expected expected;
+  expected.kind = Expected::Kind::kRead;
+  expected.slot = slot_;
+  expected.call = call->id;
+  expected.attempt = call->attempt;
+  ++host_.stats().node_reads;
+  return host_.Send(seats_[seat].peer, std::move(op), std::move(expected));
+}
+
+// R3(b): asks anew; answers to what was asked before no longer count.
+void Sequencer::AskQuorum(Call* call) {
+  if (!QuorumReachable()) {
+    return Fail(call, v1::ERROR_CODE_UNAVAILABLE,
+                "too few replicas of slot " + std::to_string(slot_.value()) + " are reachable; try again");
+  }
+  ++call->attempt;
+  call->stage = Call::Stage::kQuorumRead;
+  call->asked = 0;
+  call->answered = 0;
+  call->best.Clear();
+  call->best_version = Version{};
+  ++host_.stats().quorum_reads;
+  for (size_t i = 0; i < seats_.size(); ++i) {
+    int seat = static_cast<int>(i);
+    bool unreadable = (call->key->corrupt_mask & (1u << i)) != 0;
+    if (seats_[i].voting && Reachable(seat) && !unreadable) AskOne(call, seat);
+  }
+  call->ask_again = host_.Now() + host_.options().retransmit;
+}
+
+void Sequencer::OnReadReply(int seat, const Expected& expected, const v1::ReplicaOpReply& reply) {
+  Call* call = FindCall(expected.call);
+  if (call == nullptr || call->attempt != expected.attempt) return;
+  if (reply.code() == v1::REPLICA_CODE_CORRUPTION) {
+    // Remembered until a repair mends it: the key is read elsewhere.
+    call->key->corrupt_mask |= static_cast<Mask>(1u << seat);
+  }
+  if (call->stage == Call::Stage::kSingleRead) return OnSingleAnswer(call, seat, reply);
+  if (call->stage == Call::Stage::kQuorumRead) return OnQuorumAnswer(call, seat, reply);
+}
+
+void Sequencer::OnSingleAnswer(Call* call, int seat, const v1::ReplicaOpReply& reply) {
+  if (reply.code() != v1::REPLICA_CODE_OK) return ReadLate(call);
+  const v1::Record& record = reply.read().record();
+  bool counts = reply.voting() && seats_[seat].voting && seats_[seat].clean && host_.LeaseValid() &&
+                !(IsPending(call->key, FromProto(record.version())) && RINGKV_RULE(kPendingIsNotReleased));
+  if (!counts) return AskQuorum(call);
+  ReadDone(call, record);
+}
+
+void Sequencer::OnQuorumAnswer(Call* call, int seat, const v1::ReplicaOpReply& reply) {
+  Mask bit = static_cast<Mask>(1u << seat);
+  if (reply.code() != v1::REPLICA_CODE_OK || !reply.voting() || !seats_[seat].voting) {
+    if (reply.code() == v1::REPLICA_CODE_CORRUPTION) {
+      int intact = std::popcount(static_cast<Mask>(VotingMask() & ~call->key->corrupt_mask));
+      if (intact < Quorum()) {
+        Fail(call, v1::ERROR_CODE_CORRUPTION, "too few replicas have an intact copy of the record");
+      }
+    }
+    return;
+  }
+  if (call->answered & bit) return;
+  call->answered |= bit;
+  const v1::Record& record = reply.read().record();
+  Version version = FromProto(record.version());
+  call->versions[seat] = version;
+  if (std::popcount(call->answered) == 1 || version > call->best_version) {
+    call->best = record;
+    call->best_version = version;
+  }
+  if (std::popcount(call->answered) < Quorum()) return;
+  int holders = 0;
+  for (size_t i = 0; i < seats_.size(); ++i) {
+    if ((call->answered & (1u << i)) && call->versions[i] == call->best_version) ++holders;
+  }
+  if (holders >= Quorum()) {
+    v1::Record best = std::move(call->best);
+    return ReadDone(call, best);
+  }
+  if (call->key->locked_by == call->id) {
+    // Settled, read again, and still no quorum holds it: write it back under its own version.
+    ++host_.stats().write_backs;
+    call->stage = Call::Stage::kWritingBack;
+    return AddPending(call, std::move(call->best));
+  }
+  ++call->attempt;
+  call->needs_lock = true;
+  Start(call);
+}
+
+void Sequencer::ReadDone(Call* call, const v1::Record& record) {
+  switch (call->kind) {
+    case Call::Kind::kGet:
+      if (Live(record)) return FinishCall(call, v1::OUTCOME_DONE, v1::ERROR_CODE_OK, "", &record);
+      return FinishCall(call, v1::OUTCOME_DONE, v1::ERROR_CODE_NOT_FOUND, "the key is not there", nullptr);
+    case Call::Kind::kInternalRead:
+      return FinishCall(call, v1::OUTCOME_DONE, v1::ERROR_CODE_OK, "", &record);
+    default:
+      return Decide(call, record);
+  }
+}
+
+// No answer in time, or one that is of no use.
+void Sequencer::ReadLate(Call* call) {
+  if (call->stage == Call::Stage::kSingleRead && std::popcount(call->asked) < 2) {
+    int seat = PickSingle(call->key, call->asked);
+    if (seat >= 0) {
+      ++host_.stats().hedged_reads;
+      if (AskOne(call, seat)) return;
+    }
+  }
+  AskQuorum(call);
+}
+
+}  // namespace ringkv

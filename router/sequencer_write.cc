@@ -1,0 +1,299 @@
+// Sequencer, the writing half: R2 (write), R4 (settle, conditions), repairs of what replicas miss.
+#include <algorithm>
+#include <bit>
+#include <charconv>
+#include <utility>
+
+#include "base/rule.h"
+#include "router/sequencer.h"
+#include "router/version_proto.h"
+
+namespace ringkv {
+
+// ---- R2 -------------------------------------------------------------------------------------
+
+void Sequencer::BeginWrite(Call* call, v1::Record record) {
+  if (!QuorumReachable()) {
+    return Fail(call, v1::ERROR_CODE_UNAVAILABLE,
+                "too few replicas of slot " + std::to_string(slot_.value()) + " are reachable; try again");
+  }
+  ToProto(Version{term_, ++last_seq_}, record.mutable_version());
+  call->stage = Call::Stage::kWriting;
+  AddPending(call, std::move(record));
+}
+
+// The record, new or written back, is pending and behind everywhere before it is sent anywhere.
+void Sequencer::AddPending(Call* call, v1::Record record) {
+  Key* key = call->key;
+  Pending pending;
+  pending.version = FromProto(record.version());
+  pending.record = std::move(record);
+  pending.call = call->id;
+  call->writing = pending.version;
+  RINGKV_CHECK(key->pending.empty() || key->pending.back().version < pending.version,
+               "versions of a key become pending in order");
+  if (key->pending.empty()) {
+    key->pending_index = pending_keys_.size();
+    pending_keys_.push_back(key);
+  }
+  key->pending.push_back(std::move(pending));
+  for (size_t i = 0; i < seats_.size(); ++i) {
+    MarkBehind(key, static_cast<int>(i), key->pending.back().version);
+  }
+  SendPending(key, key->pending.back());
+}
+
+void Sequencer::SendPending(Key* key, Pending& pending) {
+  key->sent = host_.Now();
+  for (size_t i = 0; i < seats_.size(); ++i) {
+    int seat = static_cast<int>(i);
+    if (!Reachable(seat) || (pending.acks & (1u << i))) continue;
+    v1::ReplicaOp op = MakeOp(seat);
+    op.mutable_apply()->set_key(key->name);
+    *op.mutable_apply()->mutable_record() = pending.record;
+    op.mutable_apply()->set_repair((key->corrupt_mask & (1u << i)) != 0);
+    Expected expected;
+    expected.kind = Expected::Kind::kApply;
+    expected.slot = slot_;
+    expected.key = key->name;
+    expected.version = pending.version;
+    host_.Send(seats_[i].peer, std::move(op), std::move(expected));
+  }
+}
+
+void Sequencer::OnApplyReply(int i, const Expected& expected, const v1::ReplicaOpReply& reply) {
+  if (FindKey(expected.key) == nullptr) return;
+  Key* key = UseKey(expected.key);
+  Mask bit = static_cast<Mask>(1u << i);
+  if (reply.code() == v1::REPLICA_CODE_CORRUPTION) {
+    key->corrupt_mask |= bit;
+  } else if (reply.code() == v1::REPLICA_CODE_OK) {
+    Version stored = FromProto(reply.apply().stored());
+    key->corrupt_mask &= static_cast<Mask>(~bit);
+    if ((key->behind_mask & bit) && key->behind[i] <= stored) UnmarkBehind(key, i);
+    if (reply.voting() && seats_[i].voting) {
+      for (Pending& pending : key->pending) {
+        if (pending.version <= stored) pending.acks |= bit;
+      }
+      CommitIfQuorum(key);
+    }
+  }
+  ReleaseKey(key);
+}
+
+// Commits the highest pending version that a quorum holds; lower ones are superseded.
+void Sequencer::CommitIfQuorum(Key* key) {
+  int committed = -1;
+  for (size_t p = 0; p < key->pending.size(); ++p) {
+    Mask votes = key->pending[p].acks & VotingMask();
+    int needed = RINGKV_RULE(kQuorumCommits) ? Quorum() : 1;
+    if (std::popcount(votes) >= needed) committed = static_cast<int>(p);
+  }
+  if (committed < 0) return;
+  ++host_.stats().commits;
+  Pending done = std::move(key->pending[committed]);
+  key->pending.erase(key->pending.begin(), key->pending.begin() + committed + 1);
+  if (key->pending.empty()) {
+    Key* last = pending_keys_.back();
+    pending_keys_[key->pending_index] = last;
+    last->pending_index = key->pending_index;
+    pending_keys_.pop_back();
+  }
+  if (Call* call = FindCall(done.call); call != nullptr && call->writing == done.version) {
+    if (call->stage == Call::Stage::kWriting) {
+      return FinishCall(call, v1::OUTCOME_DONE, v1::ERROR_CODE_OK, "", &done.record);
+    }
+    if (call->stage == Call::Stage::kWritingBack) return ReadDone(call, done.record);
+  }
+  if (!key->pending.empty()) return;
+  Call* holder = FindCall(key->locked_by);
+  if (holder != nullptr && holder->stage == Call::Stage::kSettling) AfterSettle(holder);
+}
+
+// The node's process is another one: what it acknowledged before proves nothing.
+void Sequencer::DropAcks(int i) {
+  for (size_t k = 0; k < pending_keys_.size(); ++k) {
+    Key* key = pending_keys_[k];
+    for (Pending& pending : key->pending) {
+      pending.acks &= static_cast<Mask>(~(1u << i));
+      MarkBehind(key, i, pending.version);
+    }
+  }
+}
+
+void Sequencer::TickPending() {
+  MonoTime now = host_.Now();
+  for (size_t k = 0; k < pending_keys_.size(); ++k) {
+    Key* key = pending_keys_[k];
+    if (now - key->sent < host_.options().retransmit) continue;
+    ++host_.stats().retransmits;
+    SendPending(key, key->pending.back());
+  }
+}
+
+// ---- what replicas miss ---------------------------------------------------------------------
+
+void Sequencer::TickRepairs() {
+  MonoTime now = host_.Now();
+  if (now < next_repair_) return;
+  next_repair_ = now + host_.options().retransmit;
+  Mask reachable = 0;
+  for (size_t i = 0; i < seats_.size(); ++i) {
+    if (Reachable(static_cast<int>(i))) reachable |= static_cast<Mask>(1u << i);
+  }
+  std::vector<std::string> names;
+  for (auto& [name, key] : keys_) {
+    bool wanting = ((key.behind_mask | key.corrupt_mask) & reachable) != 0;
+    if (!wanting || !key.pending.empty() || key.repair != 0 || key.locked_by != 0) continue;
+    if (now - key.sent < host_.options().retransmit) continue;
+    if (!host_.BeginRepair()) {
+      next_repair_ = now;  // as soon as one ends
+      break;
+    }
+    names.push_back(name);
+  }
+  for (const std::string& name : names) {
+    Key* key = UseKey(name);
+    StartRepair(key);
+    ReleaseKey(key);
+  }
+}
+
+void Sequencer::StartRepair(Key* key) {
+  auto owned = std::make_unique<Call>();
+  Call* call = owned.get();
+  call->id = host_.NextCallId();
+  call->kind = Call::Kind::kInternalRead;
+  call->deadline = host_.Now() + host_.options().retransmit * 4;
+  call->key = UseKey(key->name);
+  key->repair = call->id;
+  call->internal_done = [this, name = key->name](const v1::OpStatus& status, const v1::Record* record) {
+    host_.EndRepair();
+    Key* at = FindKey(name);
+    if (at == nullptr) return;
+    at->repair = 0;
+    at->sent = host_.Now();
+    if (status.outcome() == v1::OUTCOME_DONE && record != nullptr) SendRepair(name, *record);
+  };
+  calls_.emplace(call->id, std::move(owned));
+  Start(call);
+}
+
+void Sequencer::SendRepair(const std::string& name, const v1::Record& record) {
+  Key* key = FindKey(name);
+  if (record.version().term() == 0) {
+    // Nothing was ever committed: an unreadable leftover there stands for nothing.
+    key->corrupt_mask = 0;
+    return;
+  }
+  Version version = FromProto(record.version());
+  for (size_t i = 0; i < seats_.size(); ++i) {
+    Mask bit = static_cast<Mask>(1u << i);
+    int seat = static_cast<int>(i);
+    if (!((key->behind_mask | key->corrupt_mask) & bit) || !Reachable(seat)) continue;
+    v1::ReplicaOp op = MakeOp(seat);
+    op.mutable_apply()->set_key(name);
+    *op.mutable_apply()->mutable_record() = record;
+    op.mutable_apply()->set_repair((key->corrupt_mask & bit) != 0);
+    Expected expected;
+    expected.kind = Expected::Kind::kApply;
+    expected.slot = slot_;
+    expected.key = name;
+    expected.version = version;
+    if (host_.Send(seats_[i].peer, std::move(op), std::move(expected))) ++host_.stats().repairs;
+  }
+}
+
+// ---- R4 -------------------------------------------------------------------------------------
+
+// Drives the key's highest pending version to commit. The call holds the lock.
+void Sequencer::Settle(Call* call) {
+  Key* key = call->key;
+  call->stage = Call::Stage::kSettling;
+  if (key->pending.empty() || !RINGKV_RULE(kSettleBeforeCondition)) return AfterSettle(call);
+  SendPending(key, key->pending.back());
+}
+
+void Sequencer::AfterSettle(Call* call) {
+  bool read_only = call->kind == Call::Kind::kGet || call->kind == Call::Kind::kInternalRead;
+  // A read is here because a quorum disagreed: it asks a quorum again.
+  if (read_only) return AskQuorum(call);
+  StartRead(call);
+}
+
+void Sequencer::Decide(Call* call, const v1::Record& current) {
+  bool live = Live(current);
+  v1::Record record;
+  const v1::RequestId* request = nullptr;
+  bool retry = false;
+  if (call->kind == Call::Kind::kPut) {
+    const v1::PutRequest& put = call->client.op.put();
+    request = &put.request_id();
+    retry = put.retry();
+  } else if (call->kind == Call::Kind::kDelete) {
+    request = &call->client.op.del().request_id();
+    retry = call->client.op.del().retry();
+  } else {
+    request = &call->client.op.increment().request_id();
+    retry = call->client.op.increment().retry();
+  }
+  bool same_request = request->client() != 0 && current.request_id().client() == request->client() &&
+                      current.request_id().number() == request->number();
+  if (retry && same_request) {  // R9: an earlier attempt was applied
+    std::from_chars(current.value().data(), current.value().data() + current.value().size(), call->number);
+    return FinishCall(call, v1::OUTCOME_DONE, v1::ERROR_CODE_OK, "", &current);
+  }
+  if (call->kind == Call::Kind::kIncrement) return DecideIncrement(call, current, live);
+
+  *record.mutable_request_id() = *request;
+  if (call->kind == Call::Kind::kDelete) {
+    const v1::DeleteRequest& del = call->client.op.del();
+    if (!live) {
+      return Fail(call, v1::ERROR_CODE_NOT_FOUND, "the key is not there");
+    }
+    if (del.has_if_version() && FromProto(del.if_version()) != FromProto(current.version())) {
+      return FinishCall(call, v1::OUTCOME_NOT_APPLIED, v1::ERROR_CODE_CONDITION_FAILED,
+                        "the key's version is " + FromProto(current.version()).ToString(), &current);
+    }
+    record.set_tombstone(true);
+    return BeginWrite(call, std::move(record));
+  }
+  const v1::PutRequest& put = call->client.op.put();
+  if (put.if_absent() && live) {
+    return FinishCall(call, v1::OUTCOME_NOT_APPLIED, v1::ERROR_CODE_CONDITION_FAILED,
+                      "the key is there, with version " + FromProto(current.version()).ToString(), &current);
+  }
+  if (put.has_if_version() && !(live && FromProto(put.if_version()) == FromProto(current.version()))) {
+    std::string why = live ? "the key's version is " + FromProto(current.version()).ToString()
+                           : std::string("the key is not there");
+    return FinishCall(call, v1::OUTCOME_NOT_APPLIED, v1::ERROR_CODE_CONDITION_FAILED, why,
+                      live ? &current : nullptr);
+  }
+  record.set_expires_at_ms(put.ttl_ms() != 0 ? host_.WallMillis() + put.ttl_ms() : put.expires_at_ms());
+  record.set_value(put.value());
+  BeginWrite(call, std::move(record));
+}
+
+void Sequencer::DecideIncrement(Call* call, const v1::Record& current, bool live) {
+  const v1::IncrementRequest& increment = call->client.op.increment();
+  int64_t number = 0;
+  if (live) {
+    const std::string& text = current.value();
+    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc() || end != text.data() + text.size()) {
+      return FinishCall(call, v1::OUTCOME_NOT_APPLIED, v1::ERROR_CODE_NOT_AN_INTEGER,
+                        "the value is no decimal integer of 64 bits", &current);
+    }
+  }
+  if (__builtin_add_overflow(number, increment.delta(), &call->number)) {
+    return FinishCall(call, v1::OUTCOME_NOT_APPLIED, v1::ERROR_CODE_NOT_AN_INTEGER,
+                      "the result does not fit into 64 bits", live ? &current : nullptr);
+  }
+  v1::Record record;
+  *record.mutable_request_id() = increment.request_id();
+  record.set_value(std::to_string(call->number));
+  if (live) record.set_expires_at_ms(current.expires_at_ms());
+  BeginWrite(call, std::move(record));
+}
+
+}  // namespace ringkv

@@ -1,0 +1,407 @@
+#include "router/shard.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "router/sequencer.h"
+
+namespace ringkv {
+namespace {
+
+// Bytes that a call keeps in memory.
+size_t BytesOf(const v1::Op& op) {
+  switch (op.op_case()) {
+    case v1::Op::kGet: return op.get().key().size();
+    case v1::Op::kPut: return op.put().key().size() + op.put().value().size();
+    case v1::Op::kDel: return op.del().key().size();
+    case v1::Op::kIncrement: return op.increment().key().size();
+    default: return 0;
+  }
+}
+
+v1::OpResult Refusal(const v1::Op& op, v1::ErrorCode code, std::string message) {
+  v1::OpResult result;
+  result.set_id(op.id());
+  v1::OpStatus* status = nullptr;
+  switch (op.op_case()) {
+    case v1::Op::kGet: status = result.mutable_get()->mutable_status(); break;
+    case v1::Op::kPut: status = result.mutable_put()->mutable_status(); break;
+    case v1::Op::kDel: status = result.mutable_del()->mutable_status(); break;
+    default: status = result.mutable_increment()->mutable_status(); break;
+  }
+  status->set_outcome(v1::OUTCOME_NOT_APPLIED);
+  status->set_code(code);
+  status->set_message(std::move(message));
+  return result;
+}
+
+}  // namespace
+
+struct Shard::Outstanding {
+  Peer peer;
+  Expected expected;
+  MonoTime sent;
+};
+
+class Shard::Host final : public SequencerHost {
+ public:
+  explicit Host(Shard& shard) : shard_(shard) {}
+
+  MonoTime Now() const override { return shard_.clock_.Now(); }
+  uint64_t WallMillis() override {
+    shard_.last_wall_ms_ = std::max(shard_.last_wall_ms_, shard_.clock_.WallMillis());
+    return shard_.last_wall_ms_;
+  }
+  bool LeaseValid() const override { return shard_.clock_.Now() < shard_.lease_until_; }
+  bool Responsive(Peer peer) const override {
+    const Session& session = shard_.sessions_[peer.value()];
+    return session.connected && !session.suspected;
+  }
+  bool Send(Peer peer, v1::ReplicaOp op, Expected expected) override {
+    return shard_.SendOp(peer, std::move(op), std::move(expected));
+  }
+  Duration HedgeDelay(Peer peer) const override {
+    // Several times the usual answer: rare when all is well, soon when it is not.
+    auto delay = Duration(static_cast<int64_t>(shard_.sessions_[peer.value()].pace_ns * 8));
+    return std::clamp(delay, shard_.options_.hedge_min, shard_.options_.hedge_max);
+  }
+  bool TrackBehind(Peer peer) override {
+    Session& session = shard_.sessions_[peer.value()];
+    if (session.behind_keys >= shard_.options_.max_behind_keys) return false;
+    ++session.behind_keys;
+    return true;
+  }
+  void UntrackBehind(Peer peer, uint64_t keys) override {
+    shard_.sessions_[peer.value()].behind_keys -= keys;
+  }
+  bool BeginRepair() override {
+    if (shard_.repairs_ >= shard_.options_.max_repairs) return false;
+    ++shard_.repairs_;
+    return true;
+  }
+  void EndRepair() override { --shard_.repairs_; }
+  void Activate(Sequencer* sequencer) override {
+    if (sequencer->active) return;
+    sequencer->active = true;
+    shard_.active_.push_back(sequencer);
+  }
+  uint64_t NextCallId() override { return ++shard_.last_call_; }
+  const ShardOptions& options() const override { return shard_.options_; }
+  ShardStats& stats() override { return shard_.stats_; }
+
+ private:
+  Shard& shard_;
+};
+
+Shard::Shard(const ShardOptions& options, const Clock& clock, NodeTransport& transport)
+    : options_(options),
+      clock_(clock),
+      transport_(transport),
+      lease_until_(kNever),
+      host_(std::make_unique<Host>(*this)) {
+  next_tick_ = next_watch_ = next_introduce_ = clock.Now();
+}
+
+Shard::~Shard() = default;
+
+// ---- placement ------------------------------------------------------------------------------
+
+void Shard::AddPeer(Peer peer, NodeId node) {
+  if (sessions_.size() <= peer.value()) sessions_.resize(peer.value() + 1);
+  sessions_[peer.value()].node = std::move(node);
+}
+
+void Shard::TakeGroup(const GroupGrant& grant) {
+  Group group;
+  group.id = grant.group;
+  group.term = grant.term;
+  group.owner = grant.owner;
+  for (const SlotGrant& slot : grant.slots) {
+    group.slots.push_back(slot.slot);
+    for (const ReplicaGrant& replica : slot.replicas) {
+      RINGKV_CHECK(replica.peer.value() < sessions_.size(), "peers are added before groups");
+      if (std::find(group.peers.begin(), group.peers.end(), replica.peer) == group.peers.end()) {
+        group.peers.push_back(replica.peer);
+      }
+    }
+    auto made = std::make_unique<Sequencer>(*host_, grant, slot);
+    RINGKV_CHECK(sequencers_.emplace(slot.slot, std::move(made)).second, "a slot is taken once");
+  }
+  const Group& kept = groups_.insert_or_assign(grant.group, std::move(group)).first->second;
+  for (Peer peer : kept.peers) {
+    if (sessions_[peer.value()].connected) SendPromise(sessions_[peer.value()], peer, kept);
+  }
+}
+
+const Shard::Group* Shard::GroupOf(SlotId slot) const {
+  for (const auto& [id, group] : groups_) {
+    if (std::find(group.slots.begin(), group.slots.end(), slot) != group.slots.end()) return &group;
+  }
+  return nullptr;
+}
+
+// ---- sessions -------------------------------------------------------------------------------
+
+void Shard::OnConnected(Peer peer, Boot boot) {
+  Session& session = sessions_[peer.value()];
+  if (session.connected) OnDisconnected(peer);
+  session.connected = true;
+  session.suspected = false;
+  session.boot = boot;
+  session.last_heard = session.last_ping = clock_.Now();
+  session.promised.clear();
+  for (const auto& [id, group] : groups_) {
+    if (std::find(group.peers.begin(), group.peers.end(), peer) == group.peers.end()) continue;
+    SendPromise(session, peer, group);
+  }
+}
+
+void Shard::OnDisconnected(Peer peer) {
+  Session& session = sessions_[peer.value()];
+  if (!session.connected) return;
+  session.connected = false;
+  session.suspected = false;
+  DropOutstanding(peer);
+  for (auto& [slot, sequencer] : sequencers_) sequencer->OnPeerDown(peer);
+}
+
+void Shard::DropOutstanding(Peer peer) {
+  std::erase_if(outstanding_, [peer](const auto& entry) { return entry.second.peer == peer; });
+}
+
+bool Shard::SendOp(Peer peer, v1::ReplicaOp op, Expected expected) {
+  if (!sessions_[peer.value()].connected) return false;
+  uint64_t id = ++last_op_;
+  op.set_op(id);
+  if (!transport_.Send(peer, std::move(op))) return false;
+  outstanding_.emplace(id, Outstanding{peer, std::move(expected), clock_.Now()});
+  return true;
+}
+
+void Shard::SendPromise(Session& session, Peer peer, const Group& group) {
+  if (group.deposed) return;
+  session.promised[group.id] = false;
+  v1::ReplicaOp op;
+  op.set_term(group.term.value());
+  op.set_owner(group.owner.value());
+  op.mutable_promise()->set_group(group.id.value());
+  Expected expected;
+  expected.kind = Expected::Kind::kPromise;
+  expected.group = group.id;
+  SendOp(peer, std::move(op), std::move(expected));
+}
+
+void Shard::OnPromiseReply(Peer peer, GroupId id, const v1::ReplicaOpReply& reply) {
+  Group& group = groups_.at(id);
+  if (reply.code() != v1::REPLICA_CODE_OK || group.deposed) return;
+  Session& session = sessions_[peer.value()];
+  if (session.promised[id]) return;
+  session.promised[id] = true;
+  for (SlotId slot : group.slots) {
+    Sequencer& sequencer = *sequencers_.at(slot);
+    if (sequencer.HasSeat(peer)) sequencer.Contact(peer, session.boot);
+  }
+}
+
+void Shard::OnReplies(Peer peer, const v1::ReplicaBatchReply& batch) {
+  Session& session = sessions_[peer.value()];
+  // An answer of another process than the one contacted says nothing.
+  if (!session.connected || Boot(batch.boot()) != session.boot) return;
+  session.last_heard = clock_.Now();
+  session.suspected = false;
+  for (const v1::ReplicaOpReply& reply : batch.replies()) OnReply(peer, reply);
+}
+
+void Shard::OnReply(Peer peer, const v1::ReplicaOpReply& reply) {
+  auto found = outstanding_.find(reply.op());
+  if (found == outstanding_.end() || found->second.peer != peer) return;
+  Outstanding answered = std::move(found->second);
+  outstanding_.erase(found);
+  Session& session = sessions_[peer.value()];
+  const Expected& expected = answered.expected;
+  if (expected.kind == Expected::Kind::kStats) {
+    if (reply.has_stats()) session.stats = reply.stats();
+    return;
+  }
+  if (expected.kind == Expected::Kind::kRead) {
+    double took = static_cast<double>((clock_.Now() - answered.sent).count());
+    session.pace_ns += (took - session.pace_ns) / 16;
+  }
+  if (reply.code() == v1::REPLICA_CODE_STALE) {
+    for (auto& [id, group] : groups_) {
+      bool meant = expected.kind == Expected::Kind::kPromise
+                       ? id == expected.group
+                       : sequencers_.count(expected.slot) != 0 && GroupOf(expected.slot) == &group;
+      if (meant && reply.promised_term() >= group.term.value()) return Depose(group);
+    }
+    return;
+  }
+  if (expected.kind == Expected::Kind::kPromise) return OnPromiseReply(peer, expected.group, reply);
+  if (reply.code() == v1::REPLICA_CODE_NEED_PROMISE) {
+    if (const Group* group = GroupOf(expected.slot)) session.promised[group->id] = false;
+  }
+  sequencers_.at(expected.slot)->OnReply(peer, expected, reply);
+}
+
+// R1, the other side: a node has promised a later term. Nothing of the group is ours any more.
+void Shard::Depose(Group& group) {
+  if (group.deposed) return;
+  group.deposed = true;
+  for (SlotId slot : group.slots) sequencers_.at(slot)->Depose();
+}
+
+// ---- clients --------------------------------------------------------------------------------
+
+bool Shard::Admit(const ClientCall& call, size_t bytes) {
+  if (calls_ < options_.max_calls && call_bytes_ + bytes <= options_.max_bytes) return true;
+  ++stats_.overloaded;
+  return false;
+}
+
+void Shard::Submit(ClientCall call) {
+  auto found = sequencers_.find(call.slot);
+  if (found == sequencers_.end()) {
+    return call.done(Refusal(call.op, v1::ERROR_CODE_UNAVAILABLE,
+                             "this router does not own slot " + std::to_string(call.slot.value()) + "; try again"));
+  }
+  size_t bytes = BytesOf(call.op);
+  if (!Admit(call, bytes)) {
+    return call.done(Refusal(call.op, v1::ERROR_CODE_OVERLOADED,
+                             "the router has as many calls in flight as it takes; try again after a pause"));
+  }
+  ++calls_;
+  call_bytes_ += bytes;
+  call.done = [this, bytes, done = std::move(call.done)](v1::OpResult result) {
+    --calls_;
+    call_bytes_ -= bytes;
+    done(std::move(result));
+  };
+  found->second->Submit(std::move(call));
+}
+
+void Shard::SubmitScan(ScanCall call) {
+  auto found = sequencers_.find(call.slot);
+  if (found != sequencers_.end()) return found->second->SubmitScan(std::move(call));
+  ScanCall::Page page;
+  page.status.set_outcome(v1::OUTCOME_NOT_APPLIED);
+  page.status.set_code(v1::ERROR_CODE_UNAVAILABLE);
+  page.status.set_message("this router does not own slot " + std::to_string(call.slot.value()) + "; try again");
+  call.done(std::move(page));
+}
+
+// ---- time -----------------------------------------------------------------------------------
+
+MonoTime Shard::NextDue() const {
+  MonoTime due = std::min(next_watch_, next_introduce_);
+  return active_.empty() ? due : std::min(due, next_tick_);
+}
+
+void Shard::RunDue() {
+  MonoTime now = clock_.Now();
+  if (next_watch_ <= now) {
+    next_watch_ = now + options_.ping / 2;
+    Watch();
+  }
+  if (next_introduce_ <= now) {
+    next_introduce_ = now + options_.retransmit;
+    Introduce();
+  }
+  if (next_tick_ > now) return;
+  next_tick_ = now + options_.tick;
+  for (size_t i = 0; i < active_.size(); ++i) active_[i]->Tick();
+  std::erase_if(active_, [](Sequencer* sequencer) {
+    if (!sequencer->idle()) return false;
+    sequencer->active = false;
+    return true;
+  });
+}
+
+void Shard::Watch() {
+  MonoTime now = clock_.Now();
+  for (size_t i = 0; i < sessions_.size(); ++i) {
+    Session& session = sessions_[i];
+    if (!session.connected) continue;
+    Peer peer(static_cast<uint32_t>(i));
+    if (now - session.last_ping >= options_.ping) {
+      session.last_ping = now;
+      v1::ReplicaOp op;
+      op.mutable_stats();
+      SendOp(peer, std::move(op), Expected{});
+    }
+    if (!session.suspected && now - session.last_heard >= options_.suspect) {
+      session.suspected = true;
+      for (auto& [slot, sequencer] : sequencers_) sequencer->OnPeerSlow(peer);
+    }
+  }
+}
+
+// What was not answered, or had to be taken back, is said again. Forgets questions that nobody will
+// answer any more.
+void Shard::Introduce() {
+  MonoTime now = clock_.Now();
+  std::erase_if(outstanding_, [&](const auto& entry) {
+    return now - entry.second.sent >= options_.retransmit * 40;
+  });
+  for (auto& [id, group] : groups_) {
+    if (group.deposed) continue;
+    for (Peer peer : group.peers) {
+      Session& session = sessions_[peer.value()];
+      if (!session.connected || session.suspected) continue;
+      if (!session.promised[id]) {
+        SendPromise(session, peer, group);
+        continue;
+      }
+      for (SlotId slot : group.slots) {
+        Sequencer& sequencer = *sequencers_.at(slot);
+        if (sequencer.HasSeat(peer) && !sequencer.IsUsable(peer)) sequencer.Contact(peer, session.boot);
+      }
+    }
+  }
+}
+
+// ---- for people -----------------------------------------------------------------------------
+
+SlotReport Shard::Describe(SlotId slot) const {
+  auto found = sequencers_.find(slot);
+  if (found != sequencers_.end()) return found->second->Report();
+  SlotReport none;
+  none.slot = slot;
+  return none;
+}
+
+ShardReport Shard::Report() const {
+  ShardReport report;
+  report.slots = sequencers_.size();
+  report.calls_in_flight = calls_;
+  for (size_t i = 0; i < sessions_.size(); ++i) {
+    const Session& session = sessions_[i];
+    PeerReport peer;
+    peer.peer = Peer(static_cast<uint32_t>(i));
+    peer.connected = session.connected;
+    peer.suspected = session.suspected;
+    peer.boot = session.boot;
+    peer.behind_keys = session.behind_keys;
+    peer.stats = session.stats;
+    report.peers.push_back(std::move(peer));
+  }
+  for (const auto& [slot, sequencer] : sequencers_) {
+    bool full = true;
+    report.pending_keys += sequencer->pending_keys();
+    for (const ReplicaReport& replica : sequencer->Report().replicas) {
+      PeerReport& peer = report.peers[replica.peer.value()];
+      if (replica.clean) ++peer.clean_slots;
+      if (replica.voting) ++peer.voting_slots;
+      full = full && replica.reachable && replica.clean && replica.voting && replica.behind_keys == 0;
+    }
+    if (full) {
+      ++report.fully_replicated;
+    } else if (sequencer->QuorumReachable()) {
+      ++report.degraded;
+    } else {
+      ++report.blocked;
+    }
+  }
+  return report;
+}
+
+}  // namespace ringkv

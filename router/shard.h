@@ -1,0 +1,254 @@
+// Shard: the owner's side of the protocol (docs/protocol.md, R1-R4, R8-R10, R12) for the ownership
+// groups of one event loop: one Sequencer for each slot, one session for each node. Pure: events in
+// (link up or down, reply, client call, time), effects out (NodeTransport, the calls' `done`).
+//
+// Guarantees
+//  1. `done` of every call runs exactly once, by its deadline and a tick at the latest; within
+//     Submit itself when the answer is known at once.
+//  2. Bounded: calls and bytes in flight; past the bound a call is answered OVERLOADED at once.
+//  3. A node that does not answer holds up no call for longer than the hedge delay (reads) and no
+//     write that a quorum of others acknowledges.
+//
+// Thread-compatible: one loop owns a shard and drives it:
+//  - hand in events as they come;
+//  - after each batch of events send what the transport gathered;
+//  - call RunDue() at NextDue() at the latest.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "ringkv/v1/kv.pb.h"
+#include "ringkv/v1/replica.pb.h"
+
+namespace ringkv {
+
+// A node as this router process numbers it, from 0; never reused.
+using Peer = StrongId<struct PeerTag, uint32_t>;
+
+struct ShardOptions {
+  Duration tick = std::chrono::milliseconds(5);           // how often deadlines are looked at
+  Duration ping = std::chrono::milliseconds(100);         // a node not heard of for so long is asked
+  Duration suspect = std::chrono::milliseconds(500);      // and is held to be down after so long
+  Duration hedge_min = std::chrono::milliseconds(3);      // a read goes to another replica after
+  Duration hedge_max = std::chrono::milliseconds(50);     //   a time in between, by the node's pace
+  Duration retransmit = std::chrono::milliseconds(250);   // what was not acknowledged is sent again
+  size_t max_calls = 65'536;                              // in flight; more: OVERLOADED
+  size_t max_bytes = 256u << 20;                          // of keys and values in flight
+  size_t max_behind_keys = 200'000;                       // for each node; past it: not clean
+  size_t max_repairs = 512;                               // in flight at a time
+};
+
+// Carries operations to nodes. Delivery may fail or repeat; order matters to nobody but within a
+// session: OnDisconnected comes before OnConnected of the next one.
+class NodeTransport {
+ public:
+  virtual ~NodeTransport() = default;
+  // False: the queue to the node is full or closed; nothing was taken.
+  virtual bool Send(Peer peer, v1::ReplicaOp op) = 0;
+};
+
+struct ReplicaGrant {
+  Peer peer;
+  Incarnation inc;
+};
+
+struct SlotGrant {
+  SlotId slot;
+  std::vector<ReplicaGrant> replicas;  // first is the primary
+};
+
+// Ownership of a group, as a committed metadata transaction gave it.
+struct GroupGrant {
+  GroupId group;
+  Term term;
+  OwnerId owner;
+  bool first_term = false;        // nobody owned it before: all its replicas are complete (empty)
+  bool predecessor_gone = false;  // no earlier owner can read any more (R1)
+  std::vector<SlotGrant> slots;
+};
+
+// One get, put, delete or increment. Key, value and TTL are within limits.
+struct ClientCall {
+  SlotId slot;
+  v1::Op op;
+  MonoTime deadline;
+  std::function<void(v1::OpResult)> done;
+  // Set when the client went away: the call may end without an answer if it has not started.
+  std::shared_ptr<const std::atomic<bool>> abandoned;
+};
+
+// One page of one slot: live keys only.
+struct ScanCall {
+  SlotId slot;
+  std::string after;   // keys above this one; empty: all
+  std::string prefix;
+  bool keys_only = false;
+  uint32_t max_bytes = 1 << 20;
+  uint32_t max_entries = 1000;
+  MonoTime deadline;
+  struct Page {
+    v1::OpStatus status;                  // NOT_APPLIED codes: try again
+    std::vector<v1::ScanEntry> entries;   // in key order
+    std::string next_after;               // go on after this key...
+    bool complete = false;                // ...unless the slot has no more
+  };
+  std::function<void(Page)> done;
+};
+
+// How one replica of a slot stands with its owner.
+struct ReplicaReport {
+  Peer peer;
+  Incarnation inc;
+  bool reachable = false;
+  bool clean = false;
+  bool voting = false;
+  bool serves = false;      // single-replica reads go there
+  uint64_t behind_keys = 0;
+};
+
+struct SlotReport {
+  SlotId slot;
+  Term term;
+  std::vector<ReplicaReport> replicas;
+};
+
+struct PeerReport {
+  Peer peer;
+  bool connected = false;
+  bool suspected = false;
+  Boot boot;
+  uint64_t clean_slots = 0;
+  uint64_t voting_slots = 0;
+  uint64_t behind_keys = 0;
+  v1::NodeStats stats;      // the last that the node sent
+};
+
+struct ShardReport {
+  uint64_t slots = 0;
+  uint64_t fully_replicated = 0;  // all replicas reachable, voting, clean, nothing behind
+  uint64_t degraded = 0;          // not so, yet a quorum is there
+  uint64_t blocked = 0;           // no quorum
+  uint64_t calls_in_flight = 0;
+  uint64_t pending_keys = 0;      // keys with a version that is not committed yet
+  std::vector<PeerReport> peers;
+};
+
+// Counted since the shard was made; read by metrics.
+struct ShardStats {
+  uint64_t single_reads = 0;      // reads asked of one replica
+  uint64_t quorum_reads = 0;
+  uint64_t hedged_reads = 0;
+  uint64_t node_reads = 0;        // Read operations sent
+  uint64_t write_backs = 0;       // R3(b): a version that no quorum held was written back
+  uint64_t commits = 0;
+  uint64_t unknown = 0;           // writes that ended without an outcome
+  uint64_t retransmits = 0;
+  uint64_t repairs = 0;           // keys sent again to a replica that was behind
+  uint64_t overflows = 0;         // replicas that stopped being clean because too much was behind
+  uint64_t overloaded = 0;
+};
+
+class Sequencer;
+
+class Shard {
+ public:
+  Shard(const ShardOptions& options, const Clock& clock, NodeTransport& transport);
+  ~Shard();
+  Shard(const Shard&) = delete;
+  Shard& operator=(const Shard&) = delete;
+
+  // ---- placement ----
+  void AddPeer(Peer peer, NodeId node);
+  void TakeGroup(const GroupGrant& grant);
+  // Single-replica reads are allowed until then (R10). kNever with an embedded metadata store.
+  void SetLeaseUntil(MonoTime until) { lease_until_ = until; }
+
+  // ---- links ----
+  // The node answered Hello; `boot` is that of its process. Nothing sent before is in flight.
+  void OnConnected(Peer peer, Boot boot);
+  void OnDisconnected(Peer peer);
+  void OnReplies(Peer peer, const v1::ReplicaBatchReply& batch);
+
+  // ---- clients ----
+  void Submit(ClientCall call);
+  void SubmitScan(ScanCall call);
+
+  // ---- time ----
+  MonoTime NextDue() const;
+  void RunDue();
+
+  // ---- for people ----
+  ShardReport Report() const;
+  // A slot that this shard does not own: no replicas.
+  SlotReport Describe(SlotId slot) const;
+  const ShardStats& stats() const { return stats_; }
+
+ private:
+  class Host;
+  // A group as this shard owns it.
+  struct Group {
+    GroupId id;
+    Term term;
+    OwnerId owner;
+    bool deposed = false;
+    std::vector<SlotId> slots;
+    std::vector<Peer> peers;  // that hold a replica of any of its slots
+  };
+  // One node, as long as the shard lives; reset with each connection.
+  struct Session {
+    NodeId node;
+    bool connected = false;
+    bool suspected = false;
+    Boot boot;
+    MonoTime last_heard;
+    MonoTime last_ping;
+    std::unordered_map<GroupId, bool> promised;  // true: the promise is in, in this session
+    uint64_t behind_keys = 0;
+    double pace_ns = 1e6;                        // smoothed time of an answer to a read
+    v1::NodeStats stats;
+  };
+  struct Outstanding;
+
+  void SendPromise(Session& session, Peer peer, const Group& group);
+  void OnPromiseReply(Peer peer, GroupId group, const v1::ReplicaOpReply& reply);
+  void OnReply(Peer peer, const v1::ReplicaOpReply& reply);
+  void Depose(Group& group);
+  bool SendOp(Peer peer, v1::ReplicaOp op, struct Expected expected);
+  void DropOutstanding(Peer peer);
+  void Watch();    // pings and suspicion
+  void Introduce();  // promises and contacts that are due
+  bool Admit(const ClientCall& call, size_t bytes);
+  const Group* GroupOf(SlotId slot) const;
+
+  const ShardOptions options_;
+  const Clock& clock_;
+  NodeTransport& transport_;
+  MonoTime lease_until_;
+  ShardStats stats_;
+
+  std::unique_ptr<Host> host_;  // what the sequencers see of this shard
+  std::vector<Session> sessions_;                                     // by peer
+  std::unordered_map<GroupId, Group> groups_;
+  std::unordered_map<SlotId, std::unique_ptr<Sequencer>> sequencers_;
+  std::vector<Sequencer*> active_;                                    // to be ticked
+  std::unordered_map<uint64_t, Outstanding> outstanding_;             // by op
+  uint64_t last_op_ = 0;
+  uint64_t last_call_ = 0;
+  uint64_t last_wall_ms_ = 0;
+  size_t calls_ = 0;
+  size_t call_bytes_ = 0;
+  size_t repairs_ = 0;
+  MonoTime next_tick_;
+  MonoTime next_watch_;
+  MonoTime next_introduce_;
+};
+
+}  // namespace ringkv

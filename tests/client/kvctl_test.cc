@@ -1,0 +1,214 @@
+// The kvctl binary against a fake router: every command, exit code and limit.
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/limits.h"
+#include "client/kvctl/byte_text.h"
+#include "tests/client/fake_router_grpc.h"
+#include "tests/client/kvctl_process.h"
+
+namespace ringkv {
+namespace {
+
+using Json = nlohmann::json;
+
+std::string EveryByte() {
+  std::string bytes;
+  for (int c = 0; c < 256; ++c) bytes += static_cast<char>(c);
+  return bytes;
+}
+
+class Kvctl : public testing::Test {
+ protected:
+  KvctlResult Run(const std::vector<std::string>& arguments, const std::string& input = "") {
+    return RunKvctl(router_.address(), arguments, input);
+  }
+  Json RunJson(std::vector<std::string> arguments, int code = 0) {
+    arguments.insert(arguments.begin(), {"-o", "json"});
+    const KvctlResult result = Run(arguments);
+    EXPECT_EQ(result.code, code) << result.out << result.err;
+    EXPECT_EQ(result.err, "");
+    const Json document = Json::parse(result.out, nullptr, false);
+    EXPECT_FALSE(document.is_discarded()) << result.out;
+    return document;
+  }
+  void ExpectRun(const std::vector<std::string>& arguments, int code, const std::string& out) {
+    const KvctlResult result = Run(arguments);
+    EXPECT_EQ(result.code, code) << result.err;
+    EXPECT_EQ(result.out, out);
+    EXPECT_EQ(result.err.empty(), code == 0) << result.err;
+  }
+
+  FakeRouter router_;
+};
+
+TEST_F(Kvctl, PutGetDelIncr) {
+  ExpectRun({"put", "k", "hello"}, 0, "");
+  ExpectRun({"get", "k"}, 0, "hello");
+  ExpectRun({"del", "k"}, 0, "");
+  ExpectRun({"get", "k"}, 1, "");
+  ExpectRun({"del", "k"}, 1, "");
+  ExpectRun({"incr", "n"}, 0, "1\n");
+  ExpectRun({"incr", "n", "-5"}, 0, "-4\n");
+  ExpectRun({"put", "t", "text"}, 0, "");
+  ExpectRun({"incr", "t"}, 2, "");
+}
+
+TEST_F(Kvctl, JsonOfEachCommand) {
+  EXPECT_EQ(RunJson({"put", "k", "v"}),
+            (Json{{"key", "k"}, {"key_base64", nullptr}, {"version", "1.1"}}));
+  EXPECT_EQ(RunJson({"get", "k"}), (Json{{"key", "k"},
+                                         {"key_base64", nullptr},
+                                         {"value", "v"},
+                                         {"value_base64", nullptr},
+                                         {"version", "1.1"},
+                                         {"expires_at", nullptr}}));
+  RunJson({"put", "k", "v", "--ttl", "1s"});
+  EXPECT_EQ(RunJson({"get", "k"})["expires_at"], "2027-01-15T08:00:01.000Z");
+  EXPECT_EQ(RunJson({"incr", "n", "7"})["value"], "7");
+  const Json del = RunJson({"del", "k", "nothing"});
+  EXPECT_EQ(del["deleted"], "1");
+  EXPECT_EQ(del["keys"][0]["deleted"], true);
+  EXPECT_EQ(del["keys"][1]["deleted"], false);
+  EXPECT_EQ(RunJson({"get", "k"}, 1)["error"]["code"], "not_found");
+  EXPECT_EQ(RunJson({"get", ""}, 2)["error"]["code"], "invalid_argument");
+  EXPECT_EQ(RunJson({"nonsense"}, 2)["error"]["code"], "invalid_argument");
+}
+
+TEST_F(Kvctl, Conditions) {
+  ExpectRun({"put", "k", "1", "--if-absent"}, 0, "");
+  ExpectRun({"put", "k", "2", "--if-absent"}, 1, "");
+  EXPECT_EQ(RunJson({"put", "k", "2", "--if-version", "1.1"})["version"], "1.2");
+  EXPECT_EQ(RunJson({"put", "k", "3", "--if-version", "1.1"}, 1)["error"]["code"],
+            "condition_failed");
+  ExpectRun({"del", "k", "--if-version", "1.1"}, 1, "");
+  ExpectRun({"del", "k", "--if-version", "1.2"}, 0, "");
+}
+
+TEST_F(Kvctl, BinaryKeysAndValues) {
+  const std::string bytes = EveryByte();
+  const std::string base64 = Base64Encode(bytes);
+  EXPECT_EQ(Run({"put", "--key-base64", base64, "--file", "-"}, bytes).code, 0);
+  EXPECT_EQ(router_.data().at(bytes).value, bytes);
+  EXPECT_EQ(Run({"get", "--key-base64", base64}).out, bytes);
+  const Json got = RunJson({"get", "--key-base64", base64});
+  EXPECT_EQ(got["key"], nullptr);
+  EXPECT_EQ(got["key_base64"], base64);
+  EXPECT_EQ(got["value"], nullptr);
+  EXPECT_EQ(got["value_base64"], base64);
+  EXPECT_EQ(Run({"del", "--key-base64", base64}).code, 0);
+  EXPECT_TRUE(router_.data().empty());
+  // Through the arguments: every byte but NUL.
+  EXPECT_EQ(Run({"put", "--", bytes.substr(1), bytes.substr(1)}).code, 0);
+  EXPECT_EQ(router_.data().at(bytes.substr(1)).value, bytes.substr(1));
+}
+
+TEST_F(Kvctl, EmptyAndLargestValue) {
+  EXPECT_EQ(Run({"put", "empty", ""}).code, 0);
+  EXPECT_EQ(Run({"put", "empty2", "--file", "-"}, "").code, 0);
+  ExpectRun({"get", "empty"}, 0, "");
+  const ScratchDirectory scratch;
+  std::string value(kMaxValueBytes, '\0');
+  for (size_t i = 0; i < value.size(); ++i) value[i] = static_cast<char>(i * 31 >> 3);
+  WriteFile(scratch.Path("value"), value);
+  EXPECT_EQ(Run({"put", "large", "--file", scratch.Path("value")}).code, 0);
+  EXPECT_EQ(Run({"get", "large"}).out, value);
+  const KvctlResult refused = Run({"put", "larger", "--file", "-"}, value + "x");
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_NE(refused.err.find("8 MiB"), std::string::npos);
+  EXPECT_EQ(router_.data().count("larger"), 0u);
+  EXPECT_EQ(Run({"put", "k", "--file", scratch.Path("nothing")}).code, 2);
+}
+
+TEST_F(Kvctl, Scan) {
+  router_.set_page_entries(2);
+  for (const char* key : {"a1", "a2", "a3", "b\n"}) router_.Set(key, std::string("v\t") + key[0]);
+  ExpectRun({"scan", "--keys-only"}, 0, "a1\na2\na3\nb\\n\n");
+  ExpectRun({"scan", "--prefix", "b"}, 0, "b\\n\tv\\tb\n");
+  ExpectRun({"scan", "--keys-only", "--limit", "3"}, 0, "a1\na2\na3\n");
+  const Json all = RunJson({"scan"});
+  EXPECT_EQ(all["count"], "4");
+  EXPECT_EQ(all["entries"].size(), 4u);
+  EXPECT_EQ(all["entries"][3]["key"], "b\n");
+  EXPECT_EQ(RunJson({"scan", "--prefix", "x"}), (Json{{"entries", Json::array()}, {"count", "0"}}));
+}
+
+TEST_F(Kvctl, ExitCodesOfFailures) {
+  router_.InjectAlways(Fault::kUnavailable);
+  ExpectRun({"--timeout", "200ms", "put", "k", "v"}, 3, "");
+  router_.InjectAlways(Fault::kNone);
+  router_.Inject(Fault::kUnknown);
+  ExpectRun({"put", "k", "v"}, 4, "");
+  router_.Inject(Fault::kDropApplied);
+  EXPECT_EQ(RunJson({"incr", "n"}, 4)["error"]["code"], "unknown_outcome");
+  router_.Inject(Fault::kRefused);
+  ExpectRun({"put", "k", "v"}, 5, "");
+  router_.Inject(Fault::kSilence);
+  ExpectRun({"--timeout", "200ms", "get", "k"}, 3, "");
+  ExpectRun({"nonsense"}, 2, "");
+  ExpectRun({}, 2, "");
+}
+
+TEST_F(Kvctl, NoRouter) {
+  router_.Stop();
+  const KvctlResult result = Run({"--timeout", "200ms", "put", "k", "v"});
+  EXPECT_EQ(result.code, 3);
+  EXPECT_NE(result.err.find(router_.address()), std::string::npos) << result.err;
+  EXPECT_EQ(Run({"--timeout", "200ms", "admin", "status"}).code, 3);
+}
+
+TEST_F(Kvctl, SeveralRouters) {
+  FakeRouter dead;
+  dead.Stop();
+  EXPECT_EQ(Run({"--router", dead.address() + "," + router_.address(), "put", "k", "v"}).code, 0);
+  EXPECT_EQ(Run({"--router", dead.address() + "," + router_.address(), "admin", "ring"}).code, 0);
+}
+
+TEST_F(Kvctl, AdminStatus) {
+  const KvctlResult text = Run({"admin", "status"});
+  EXPECT_EQ(text.code, 0) << text.err;
+  for (const char* words :
+       {"degraded", "node n2 is down", "epoch 7", "4000 fully replicated", "127.0.0.1:7510",
+        "25.0%", "3.0 MiB", "96 slots, 5 keys", "no answer for 12 s"}) {
+    EXPECT_NE(text.out.find(words), std::string::npos) << words << "\n" << text.out;
+  }
+  const Json status = RunJson({"admin", "status"});
+  EXPECT_EQ(status["epoch"], "7");
+  EXPECT_EQ(status["nodes"][0]["reach"], "down");
+}
+
+TEST_F(Kvctl, AdminRingAndLocate) {
+  EXPECT_EQ(Run({"admin", "ring"}).code, 0);
+  const Json ring = RunJson({"admin", "ring"});
+  EXPECT_EQ(ring["table"].size(), 16u);
+  EXPECT_EQ(ring["table"][3]["replicas"][0]["node"], "n1");
+  const Json located = RunJson({"admin", "locate", "key"});
+  EXPECT_EQ(located["token"], "18446744073709551615");
+  EXPECT_EQ(located["replicas"][0]["serves"], true);
+  EXPECT_EQ(Run({"admin", "locate", ""}).code, 2);
+}
+
+TEST_F(Kvctl, Bench) {
+  for (const char* workload : {"a", "e", "f", "put"}) {
+    const Json result = RunJson({"bench", "--workload", workload, "--keys", "50", "--value-size",
+                                 "10", "--seconds", "0.2", "--clients", "4"});
+    EXPECT_EQ(result["failed"], "0") << result.dump();
+    EXPECT_GT(std::stoull(result["operations"].get<std::string>()), 0u);
+  }
+  const KvctlResult open =
+      Run({"bench", "--workload", "c", "--keys", "10", "--seconds", "0.5", "--rate", "100"});
+  EXPECT_EQ(open.code, 0) << open.err;
+  EXPECT_NE(open.out.find("read"), std::string::npos);
+}
+
+TEST_F(Kvctl, AStdoutThatCannotBeWrittenIsAnError) {
+  router_.Set("k", "v");
+  // The shell is there only to point stdout at a device that is always full.
+  const std::string command = std::string(RINGKV_KVCTL_PATH) + " --router " + router_.address() +
+                              " get k > /dev/full 2> /dev/null";
+  EXPECT_NE(std::system(command.c_str()), 0);
+}
+
+}  // namespace
+}  // namespace ringkv

@@ -1,0 +1,70 @@
+// Is the simulator strong enough? Each rule, switched off, must be noticed: by a check of the
+// simulator or by an invariant of the code itself.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "base/rule.h"
+#include "tests/sim/sim_run.h"
+
+namespace ringkv {
+namespace {
+
+struct Ablation {
+  Rule rule;
+  const char* name;
+};
+
+constexpr uint64_t kSeeds = 1000;
+constexpr int kNoticed = 42;
+
+// Runs seeds in this process, which is a child of the test: a broken invariant aborts it.
+[[noreturn]] void RunAblated(Rule rule) {
+  AblatedRule() = rule;
+  for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
+    RunOptions options;
+    options.seed = seed;
+    std::string violation = RunSeed(options).violation;
+    if (violation.empty()) continue;
+    std::fprintf(stderr, "caught at seed %llu: %s\n", static_cast<unsigned long long>(seed),
+                 violation.substr(0, violation.find('\n')).c_str());
+    _exit(kNoticed);
+  }
+  _exit(0);
+}
+
+class Ablations : public testing::TestWithParam<Ablation> {};
+
+TEST_P(Ablations, AreNoticed) {
+  pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) RunAblated(GetParam().rule);
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  bool by_check = WIFEXITED(status) && WEXITSTATUS(status) == kNoticed;
+  bool by_invariant = WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
+  EXPECT_TRUE(by_check || by_invariant) << "none of " << kSeeds << " seeds noticed that the rule was off";
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Rules, Ablations,
+    testing::Values(Ablation{Rule::kBehindAtSingleReads, "BehindAtSingleReads"},
+                    Ablation{Rule::kRegressedDoesNotVote, "RegressedDoesNotVote"},
+                    Ablation{Rule::kSettleBeforeCondition, "SettleBeforeCondition"},
+                    Ablation{Rule::kQuorumCommits, "QuorumCommits"},
+                    Ablation{Rule::kPendingIsNotReleased, "PendingIsNotReleased"},
+                    Ablation{Rule::kCompareVersions, "CompareVersions"}),
+    [](const auto& info) { return std::string(info.param.name); });
+
+TEST(Ablation, NothingSwitchedOffFindsNothing) {
+  for (uint64_t seed = 1; seed <= 50; ++seed) {
+    RunOptions options;
+    options.seed = seed;
+    EXPECT_EQ(RunSeed(options).violation, "") << "seed " << seed;
+  }
+}
+
+}  // namespace
+}  // namespace ringkv

@@ -1,0 +1,582 @@
+#include "tests/sim/sim_cluster.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/rule.h"
+#include "ring/hash.h"
+#include "router/cluster_txns.h"
+#include "router/node_registration.h"
+#include "router/version_proto.h"
+
+namespace ringkv {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+
+void Add(const ShardStats& from, ShardStats* to) {
+  to->single_reads += from.single_reads;
+  to->quorum_reads += from.quorum_reads;
+  to->hedged_reads += from.hedged_reads;
+  to->node_reads += from.node_reads;
+  to->write_backs += from.write_backs;
+  to->commits += from.commits;
+  to->unknown += from.unknown;
+  to->retransmits += from.retransmits;
+  to->repairs += from.repairs;
+  to->overflows += from.overflows;
+  to->overloaded += from.overloaded;
+}
+
+void Add(const ReplicaStats& from, ReplicaStats* to) {
+  to->applies += from.applies;
+  to->applies_old += from.applies_old;
+  to->version_reads += from.version_reads;
+  to->reads += from.reads;
+  to->scans += from.scans;
+  to->fenced += from.fenced;
+  to->corrupt += from.corrupt;
+}
+
+ShardOptions SimOptions() {
+  ShardOptions options;
+  options.tick = milliseconds(10);
+  return options;
+}
+
+}  // namespace
+
+FaultMix FaultMix::Draw(Random& random) {
+  FaultMix mix;
+  mix.synced_writes = random.Chance(0.4);
+  if (random.Chance(0.5)) mix.loss = random.Unit() * 0.15;
+  if (random.Chance(0.5)) mix.duplication = random.Unit() * 0.1;
+  if (random.Chance(0.6)) mix.long_delay = random.Unit() * 0.1;
+  mix.delay = microseconds(random.Between(50, 3000));
+  mix.node_crash = random.Chance(0.7);
+  mix.power_loss = random.Chance(0.6);
+  mix.router_crash = random.Chance(0.6);
+  mix.partition = random.Chance(0.5);
+  mix.stall = random.Chance(0.4);
+  if (!mix.node_crash && !mix.partition && !mix.stall) mix.node_crash = true;
+  mix.between_faults = milliseconds(random.Between(300, 1500));
+  return mix;
+}
+
+std::string FaultMix::ToString() const {
+  std::string text = "durability " + std::string(synced_writes ? "sync" : "periodic") +
+                     ", loss " + std::to_string(loss) + ", duplication " + std::to_string(duplication) +
+                     ", long delays " + std::to_string(long_delay);
+  if (node_crash) text += ", node crashes";
+  if (power_loss) text += ", power losses";
+  if (router_crash) text += ", router crashes";
+  if (partition) text += ", partitions";
+  if (stall) text += ", stalls";
+  return text;
+}
+
+// Gathers what the shard sends during one event.
+class SimCluster::Transport final : public NodeTransport {
+ public:
+  explicit Transport(SimCluster& cluster) : cluster_(cluster), outbox_(cluster.nodes_.size()) {}
+
+  bool Send(Peer peer, v1::ReplicaOp op) override {
+    cluster_.CheckOneValue(op);
+    if (outbox_[peer.value()] == nullptr) outbox_[peer.value()] = std::make_shared<v1::ReplicaBatch>();
+    *outbox_[peer.value()]->add_ops() = std::move(op);
+    return true;
+  }
+
+  std::shared_ptr<v1::ReplicaBatch> Take(size_t node) { return std::move(outbox_[node]); }
+
+ private:
+  SimCluster& cluster_;
+  std::vector<std::shared_ptr<v1::ReplicaBatch>> outbox_;
+};
+
+SimCluster::SimCluster(Scheduler& scheduler, Random& random, const FaultMix& mix)
+    : scheduler_(scheduler),
+      random_(random),
+      mix_(mix),
+      metadata_(std::make_shared<SimulatedMetadata::Contents>()) {
+  FormationRequest formation;
+  formation.uuid = std::string(kUuidBytes, 'c');
+  formation.replicas = static_cast<uint32_t>(mix.replicas);
+  formation.slots = kSlots;
+  for (int i = 0; i < mix.nodes; ++i) {
+    auto node = std::make_unique<Node>();
+    node->id = "n" + std::to_string(i + 1);
+    NodeEntry entry;
+    entry.id = NodeId::Parse(node->id).value();
+    entry.address = "127.0.0.1:" + std::to_string(7500 + 10 * i);
+    formation.nodes.push_back(entry);
+    nodes_.push_back(std::move(node));
+  }
+  auto formed = FormCluster(formation);
+  RINGKV_CHECK(formed.ok(), formed.status().message());
+  SimulatedMetadata store(metadata_);
+  store.Commit(*formed, [](Result<bool> done) { RINGKV_CHECK(done.ok() && *done, "forming works"); });
+  StartRouter();
+  for (int i = 0; i < mix.nodes; ++i) {
+    StartNode(i);
+    PollLink(i);
+  }
+}
+
+SimCluster::~SimCluster() = default;
+
+SlotId SimCluster::SlotFor(const std::string& key) const { return SlotOf(TokenOf(key), kSlots); }
+
+// ---- network --------------------------------------------------------------------------------
+
+Duration SimCluster::DrawDelay() {
+  if (random_.Chance(mix_.long_delay)) {
+    ++counts_.messages_late;
+    return milliseconds(random_.Between(1, 300));
+  }
+  return microseconds(20) + Duration(static_cast<int64_t>(random_.Unit() * mix_.delay.count()));
+}
+
+// Between the router and a node, either way: lost, late or twice.
+void SimCluster::Deliver(int node, std::function<void()> arrive) {
+  if (nodes_[node]->cut_off || (faults_on_ && random_.Chance(mix_.loss))) {
+    ++counts_.messages_lost;
+    return;
+  }
+  if (faults_on_ && random_.Chance(mix_.duplication)) {
+    ++counts_.messages_duplicated;
+    scheduler_.After(DrawDelay(), arrive);
+  }
+  scheduler_.After(DrawDelay(), std::move(arrive));
+}
+
+void SimCluster::Flush() {
+  for (size_t i = 0; i < nodes_.size(); ++i) {
+    std::shared_ptr<v1::ReplicaBatch> batch = transport_->Take(i);
+    if (batch == nullptr) continue;
+    int node = static_cast<int>(i);
+    Deliver(node, [this, node, batch] { OnBatch(node, *batch); });
+  }
+}
+
+void SimCluster::OnBatch(int i, const v1::ReplicaBatch& batch) {
+  Node& node = *nodes_[i];
+  if (!node.up || node.replica == nullptr) return;
+  if (node.stalled_until > scheduler_.now()) {
+    auto later = std::make_shared<v1::ReplicaBatch>(batch);
+    uint64_t generation = node.generation;
+    scheduler_.At(node.stalled_until, [this, i, later, generation] {
+      if (nodes_[i]->generation == generation) OnBatch(i, *later);
+    });
+    return;
+  }
+  std::vector<const v1::ReplicaOp*> ops;
+  std::vector<const v1::ReplicaOp*> stats;
+  for (const v1::ReplicaOp& op : batch.ops()) (op.has_stats() ? stats : ops).push_back(&op);
+  std::vector<v1::ReplicaOpReply> replies;
+  Status status = node.replica->Execute(ops, &replies);
+  RINGKV_CHECK(status.ok(), "the simulated disk works");
+  auto answer = std::make_shared<v1::ReplicaBatchReply>();
+  answer->set_boot(node.boot.value());
+  for (v1::ReplicaOpReply& reply : replies) answer->add_replies()->Swap(&reply);
+  for (const v1::ReplicaOp* op : stats) {
+    v1::ReplicaOpReply* reply = answer->add_replies();
+    reply->set_op(op->op());
+    reply->mutable_stats();
+  }
+  Trace([&] {
+    std::string text = node.id + " executes";
+    for (int k = 0; k < batch.ops_size() && k < 6; ++k) text += " {" + batch.ops(k).ShortDebugString() + "}";
+    return text;
+  });
+  uint64_t generation = router_generation_;
+  Deliver(i, [this, i, answer, generation] {
+    if (generation != router_generation_ || shard_ == nullptr) return;
+    RouterEvent([&] { shard_->OnReplies(Peer(static_cast<uint32_t>(i)), *answer); });
+  });
+}
+
+// The link notices sooner or later that the node's process died, is another one, or is back.
+void SimCluster::PollLink(int i) {
+  Node& node = *nodes_[i];
+  scheduler_.After(milliseconds(random_.Between(20, 100)), [this, i] { PollLink(i); });
+  if (shard_ == nullptr) return;
+  Peer peer(static_cast<uint32_t>(i));
+  bool answers = node.up && node.replica != nullptr && !node.cut_off && node.stalled_until <= scheduler_.now();
+  bool dead = !node.up && random_.Chance(0.5);
+  if (node.connected && (dead || (answers && node.boot != node.connected_boot))) {
+    node.connected = false;
+    Trace([&] { return "router: link to " + node.id + " is down"; });
+    RouterEvent([&] { shard_->OnDisconnected(peer); });
+  }
+  if (!node.connected && answers) {
+    node.connected = true;
+    node.connected_boot = node.boot;
+    Trace([&] { return "router: link to " + node.id + " is up, boot " + std::to_string(node.boot.value()); });
+    RouterEvent([&] { shard_->OnConnected(peer, node.boot); });
+  }
+}
+
+// ---- router ---------------------------------------------------------------------------------
+
+void SimCluster::StartRouter() {
+  SimulatedMetadata store(metadata_);
+  store.List("", [this](Result<MetadataStore::Entries> entries) {
+    auto loaded = ClusterState::Load(*entries);
+    RINGKV_CHECK(loaded.ok() && loaded->has_value(), "the metadata can be read");
+    state_ = std::move(**loaded);
+  });
+  auto txn = TakeOwnership(*state_, "r1", random_);
+  RINGKV_CHECK(txn.ok(), txn.status().message());
+  store.Commit(*txn, [](Result<bool> done) { RINGKV_CHECK(done.ok() && *done, "nobody else owns"); });
+  RINGKV_CHECK(state_->Apply(*txn).ok(), "a committed transaction makes sense");
+
+  ++router_generation_;
+  transport_ = std::make_unique<Transport>(*this);
+  shard_ = std::make_unique<Shard>(SimOptions(), scheduler_.clock(), *transport_);
+  std::map<std::string, Peer> peers;
+  for (size_t i = 0; i < nodes_.size(); ++i) {
+    Peer peer(static_cast<uint32_t>(i));
+    peers[nodes_[i]->id] = peer;
+    shard_->AddPeer(peer, NodeId::Parse(nodes_[i]->id).value());
+    nodes_[i]->connected = false;
+  }
+  uint32_t per_group = kSlots / state_->identity().groups();
+  for (const v1::GroupOwnership& group : state_->groups()) {
+    GroupGrant grant;
+    grant.group = GroupId(group.group());
+    grant.term = Term(group.term());
+    grant.owner = OwnerId(group.owner());
+    grant.first_term = group.term() == group.first_term();
+    grant.predecessor_gone = true;
+    for (uint32_t s = group.group() * per_group; s < (group.group() + 1) * per_group; ++s) {
+      SlotGrant slot;
+      slot.slot = SlotId(s);
+      for (const v1::ReplicaRef& replica : state_->slots()[s].replicas()) {
+        slot.replicas.push_back({peers.at(replica.node()), Incarnation(replica.inc())});
+      }
+      grant.slots.push_back(std::move(slot));
+    }
+    shard_->TakeGroup(grant);
+  }
+  Trace([&] { return "router starts, generation " + std::to_string(router_generation_); });
+  timer_at_ = kNever;
+  RouterEvent([] {});
+}
+
+void SimCluster::CrashRouter() {
+  Trace([&] { return std::string("router dies"); });
+  Add(shard_->stats(), &past_stats_);
+  shard_.reset();
+  transport_.reset();
+  ++router_generation_;
+}
+
+void SimCluster::RouterEvent(const std::function<void()>& event) {
+  event();
+  Flush();
+  ArmTimer();
+}
+
+void SimCluster::ArmTimer() {
+  MonoTime due = std::max(shard_->NextDue(), scheduler_.now());
+  if (timer_at_ != kNever && timer_at_ <= due) return;
+  timer_at_ = due;
+  uint64_t generation = router_generation_;
+  scheduler_.At(due, [this, generation, due] {
+    if (generation != router_generation_ || shard_ == nullptr || timer_at_ != due) return;
+    timer_at_ = kNever;
+    RouterEvent([this] { shard_->RunDue(); });
+  });
+}
+
+uint64_t SimCluster::Submit(ClientCall call) {
+  RINGKV_CHECK(shard_ != nullptr, "only a running router takes calls");
+  auto shared = std::make_shared<ClientCall>(std::move(call));
+  RouterEvent([&] { shard_->Submit(std::move(*shared)); });
+  return router_generation_;
+}
+
+// ---- nodes ----------------------------------------------------------------------------------
+
+void SimCluster::StartNode(int i) {
+  Node& node = *nodes_[i];
+  node.up = true;
+  ++node.generation;
+  BootOptions options;
+  options.node = NodeId::Parse(node.id).value();
+  options.address = "127.0.0.1:" + std::to_string(7500 + 10 * i);
+  options.version = "sim";
+  options.fresh_store_uuid = std::string(15, 's') + std::to_string(i);
+  options.kernel_boot_id = node.kernel_boot_id;
+  options.synced_writes = mix_.synced_writes;
+  node.boot_sequence = std::make_unique<BootSequence>(node.store, random_, options);
+  Trace([&] { return node.id + " starts"; });
+  TakeStep(i, node.boot_sequence->Begin());
+  if (!mix_.synced_writes) SyncLoop(i, node.generation);
+}
+
+void SimCluster::TakeStep(int i, Result<BootStep> step) {
+  Node& node = *nodes_[i];
+  if (!step.ok()) return Violate(node.id + " cannot start: " + step.status().ToString());
+  switch (step->kind) {
+    case BootStep::Kind::kAsk:
+    case BootStep::Kind::kAskLater:
+      return Ask(i, step->request);
+    case BootStep::Kind::kServe: {
+      const Registered& registered = node.boot_sequence->registered();
+      node.boot = registered.boot;
+      Replica::Options options;
+      options.slots = registered.slots;
+      options.groups = registered.groups;
+      options.boot = registered.boot;
+      options.sync_writes = mix_.synced_writes;
+      std::vector<GroupId> groups;
+      for (uint32_t g = 0; g < registered.groups; ++g) groups.push_back(GroupId(g));
+      auto replica = Replica::Open(node.store, options, groups);
+      RINGKV_CHECK(replica.ok(), replica.status().message());
+      node.replica = std::move(*replica);
+      if (node.lost_writes && node.replica->voting_instances() != 0 && RINGKV_RULE(kRegressedDoesNotVote)) {
+        Violate("I9: " + node.id + " votes although it lost acknowledged writes");
+      }
+      Trace([&] { return node.id + " serves, boot " + std::to_string(node.boot.value()); });
+      return;
+    }
+    default:
+      return Violate(node.id + " refuses to start: " + step->reason);
+  }
+}
+
+// Asks the router to register, again and again until an answer comes.
+void SimCluster::Ask(int i, const v1::RegisterRequest& request) {
+  Node& node = *nodes_[i];
+  node.asking = request.nonce();
+  uint64_t generation = node.generation;
+  Deliver(i, [this, i, request, generation] {
+    if (shard_ == nullptr) return;
+    auto planned = PlanRegistration(*state_, request);
+    RINGKV_CHECK(planned.ok(), planned.status().message());
+    if (planned->txn) {
+      bool committed = false;
+      SimulatedMetadata store(metadata_);
+      store.Commit(*planned->txn, [&](Result<bool> done) { committed = done.ok() && *done; });
+      RINGKV_CHECK(committed && state_->Apply(*planned->txn).ok(), "the only router's transactions hold");
+    }
+    auto reply = std::make_shared<v1::RegisterReply>(planned->reply);
+    Deliver(i, [this, i, reply, generation, nonce = request.nonce()] {
+      Node& to = *nodes_[i];
+      // An answer of an earlier process, or a second one, finds nobody who waits for it.
+      if (to.generation != generation || !to.up || to.replica != nullptr) return;
+      if (to.asking != nonce) return;  // a call's answer goes to that call
+      TakeStep(i, to.boot_sequence->OnReply(*reply));
+    });
+  });
+  scheduler_.After(milliseconds(random_.Between(100, 300)), [this, i, request, generation] {
+    Node& again = *nodes_[i];
+    bool waits = again.generation == generation && again.up && again.replica == nullptr;
+    if (waits && again.asking == request.nonce()) Ask(i, request);
+  });
+}
+
+void SimCluster::SyncLoop(int i, uint64_t generation) {
+  scheduler_.After(milliseconds(100), [this, i, generation] {
+    Node& node = *nodes_[i];
+    if (node.generation != generation || !node.up) return;
+    if (node.stalled_until <= scheduler_.now()) (void)node.store.Sync();
+    SyncLoop(i, generation);
+  });
+}
+
+void SimCluster::CrashNode(int i, bool lose_power) {
+  Node& node = *nodes_[i];
+  Trace([&] { return node.id + (lose_power ? " loses power" : " dies"); });
+  node.up = false;
+  node.stalled_until = MonoTime{};
+  if (node.replica != nullptr) Add(node.replica->stats(), &node.past_stats);
+  node.replica.reset();
+  node.boot_sequence.reset();
+  if (!lose_power) {
+    node.store.Crash();
+    return;
+  }
+  size_t unsynced = node.store.unsynced_batches();
+  size_t kept = random_.Below(unsynced + 1);
+  node.store.CrashLosingUnsynced(kept);
+  if (RINGKV_RULE(kRegressedDoesNotVote)) node.kernel_boot_id += "+";
+  // Under `periodic` nobody can tell afterwards whether something is missing.
+  if (!mix_.synced_writes) node.lost_writes = true;
+  for (const auto& [key, version] : committed_) CheckCommitted(key, /*released=*/false);
+}
+
+// ---- faults ---------------------------------------------------------------------------------
+
+void SimCluster::StartFaults() {
+  faults_on_ = true;
+  NextFault();
+}
+
+void SimCluster::NextFault() {
+  auto pause = Duration(static_cast<int64_t>((0.5 + random_.Unit()) * mix_.between_faults.count()));
+  scheduler_.After(pause, [this] {
+    if (!faults_on_) return;
+    InjectFault();
+    NextFault();
+  });
+}
+
+void SimCluster::InjectFault() {
+  std::vector<int> kinds;
+  if (mix_.node_crash) kinds.push_back(0);
+  if (mix_.power_loss) kinds.push_back(1);
+  if (mix_.router_crash) kinds.push_back(2);
+  if (mix_.partition) kinds.push_back(3);
+  if (mix_.stall) kinds.push_back(4);
+  int kind = kinds[random_.Below(kinds.size())];
+  int i = static_cast<int>(random_.Below(nodes_.size()));
+  if (kind == 1 && !mix_.synced_writes) {
+    // A minority of the disks may lose what was not synced.
+    auto lost = std::find_if(nodes_.begin(), nodes_.end(), [](const auto& n) { return n->lost_writes; });
+    if (lost != nodes_.end()) i = static_cast<int>(lost - nodes_.begin());
+  }
+  Node& node = *nodes_[i];
+  Duration outage = milliseconds(random_.Chance(0.7) ? random_.Between(5, 800) : random_.Between(800, 3000));
+  if (kind <= 1) {
+    if (!node.up) return;
+    ++(kind == 0 ? counts_.node_crashes : counts_.power_losses);
+    CrashNode(i, kind == 1);
+    scheduler_.After(outage, [this, i] {
+      if (!nodes_[i]->up) StartNode(i);
+    });
+  } else if (kind == 2) {
+    if (shard_ == nullptr) return;
+    ++counts_.router_crashes;
+    CrashRouter();
+    scheduler_.After(outage, [this] {
+      if (shard_ == nullptr) StartRouter();
+    });
+  } else if (kind == 3) {
+    if (node.cut_off) return;
+    ++counts_.partitions;
+    node.cut_off = true;
+    Trace([&] { return node.id + " is cut off"; });
+    scheduler_.After(outage, [this, i] { nodes_[i]->cut_off = false; });
+  } else {
+    ++counts_.stalls;
+    node.stalled_until = scheduler_.now() + outage;
+    Trace([&] { return node.id + " stalls"; });
+  }
+}
+
+void SimCluster::Heal() {
+  faults_on_ = false;
+  Trace([] { return std::string("the faults stop"); });
+  for (size_t i = 0; i < nodes_.size(); ++i) {
+    nodes_[i]->cut_off = false;
+    nodes_[i]->stalled_until = MonoTime{};
+    if (!nodes_[i]->up) StartNode(static_cast<int>(i));
+  }
+  if (shard_ == nullptr) StartRouter();
+}
+
+// ---- checks ---------------------------------------------------------------------------------
+
+void SimCluster::CheckOneValue(const v1::ReplicaOp& op) {
+  if (!op.has_apply()) return;
+  std::string name = std::to_string(op.slot()) + "/" + op.apply().key() + "/" +
+                     FromProto(op.apply().record().version()).ToString();
+  const v1::Record& record = op.apply().record();
+  std::string content = (record.tombstone() ? "-" : "+") + std::to_string(record.expires_at_ms()) + "/" + record.value();
+  auto [at, made] = values_.emplace(name, content);
+  if (!made && at->second != content) {
+    Violate("I1: two values for " + name);
+  }
+}
+
+Version SimCluster::StoredVersion(Node& node, const std::string& key) {
+  RecordKey name{SlotFor(key), Incarnation(1), key};
+  RecordLookup found;
+  node.store.MultiGet({&name, 1}, {&found, 1});
+  return found.found ? FromProto(found.record.version()) : Version{};
+}
+
+void SimCluster::OnReleased(const std::string& key, Version version) {
+  Version& committed = committed_[key];
+  if (version < committed) return;
+  committed = version;
+  CheckCommitted(key, /*released=*/true);
+}
+
+void SimCluster::CheckCommitted(const std::string& key, bool released) {
+  Version version = committed_[key];
+  int quorum = mix_.replicas / 2 + 1;
+  int holders = 0, lacking = 0, lost = 0;
+  for (const v1::ReplicaRef& replica : state_->slots()[SlotFor(key).value()].replicas()) {
+    auto at = std::find_if(nodes_.begin(), nodes_.end(), [&](const auto& n) { return n->id == replica.node(); });
+    if ((*at)->lost_writes) {
+      ++lost;
+    } else {
+      ++(StoredVersion(**at, key) >= version ? holders : lacking);
+    }
+  }
+  if (lacking >= quorum) Violate("I3: a quorum lacks version " + version.ToString() + " of " + key);
+  if (released && holders + lost < quorum) {
+    Violate("I5: version " + version.ToString() + " of " + key + " was given out, held by " +
+            std::to_string(holders));
+  }
+}
+
+std::string SimCluster::CheckQuiet() {
+  ShardReport report = shard_->Report();
+  if (report.blocked != 0) return std::to_string(report.blocked) + " slots are blocked";
+  if (report.calls_in_flight != 0) return "calls are still in flight";
+  if (report.pending_keys != 0) return std::to_string(report.pending_keys) + " keys are still pending";
+  for (uint32_t s = 0; s < kSlots; ++s) {
+    std::map<std::string, std::string> first;
+    bool have_first = false;
+    for (const ReplicaReport& replica : shard_->Describe(SlotId(s)).replicas) {
+      if (!replica.clean) continue;
+      Node& node = *nodes_[replica.peer.value()];
+      if (!replica.reachable || replica.behind_keys != 0) {
+        return "slot " + std::to_string(s) + " on " + node.id + " is behind by " +
+               std::to_string(replica.behind_keys) + " keys";
+      }
+      auto page = node.store.Scan(SlotId(s), replica.inc, "", "", {.max_bytes = 1u << 30, .max_entries = 1u << 30});
+      std::map<std::string, std::string> content;
+      for (const ScanEntry& entry : page->entries) content[entry.key] = entry.record.SerializeAsString();
+      if (have_first && content != first) return "clean replicas of slot " + std::to_string(s) + " differ";
+      first = std::move(content);
+      have_first = true;
+    }
+  }
+  return "";
+}
+
+ShardStats SimCluster::shard_stats() const {
+  ShardStats stats = past_stats_;
+  if (shard_ != nullptr) Add(shard_->stats(), &stats);
+  return stats;
+}
+
+ReplicaStats SimCluster::replica_stats() const {
+  ReplicaStats stats;
+  for (const auto& node : nodes_) {
+    Add(node->past_stats, &stats);
+    if (node->replica != nullptr) Add(node->replica->stats(), &stats);
+  }
+  return stats;
+}
+
+void SimCluster::Violate(std::string what) {
+  Trace([&] { return "VIOLATION " + what; });
+  if (violation_.empty()) violation_ = std::move(what);
+}
+
+void SimCluster::Trace(const std::function<std::string()>& text) {
+  if (!trace_) return;
+  char time[32];
+  std::snprintf(time, sizeof time, "%12.6f ", static_cast<double>(scheduler_.now().ns) / 1e9);
+  trace_(time + text());
+}
+
+}  // namespace ringkv

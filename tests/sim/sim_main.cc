@@ -1,0 +1,127 @@
+// ringkv_sim: runs seeds until one fails, their number is reached or the time is over.
+#include <CLI/CLI.hpp>
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "tests/sim/sim_run.h"
+
+namespace ringkv {
+namespace {
+
+struct Totals {
+  uint64_t seeds = 0;
+  uint64_t counting_seeds = 0;  // with at least 200 operations, 10 faults and 20 simulated seconds
+  RunReport sum;
+};
+
+void Add(const RunReport& run, Totals* totals) {
+  ++totals->seeds;
+  if (run.operations >= 200 && run.faults.Total() >= 10 && run.simulated_seconds >= 20) ++totals->counting_seeds;
+  RunReport& sum = totals->sum;
+  sum.operations += run.operations;
+  sum.done += run.done;
+  sum.not_applied += run.not_applied;
+  sum.unknown += run.unknown;
+  sum.simulated_seconds += run.simulated_seconds;
+  sum.faults.messages_lost += run.faults.messages_lost;
+  sum.faults.messages_duplicated += run.faults.messages_duplicated;
+  sum.faults.messages_late += run.faults.messages_late;
+  sum.faults.node_crashes += run.faults.node_crashes;
+  sum.faults.power_losses += run.faults.power_losses;
+  sum.faults.router_crashes += run.faults.router_crashes;
+  sum.faults.partitions += run.faults.partitions;
+  sum.faults.stalls += run.faults.stalls;
+  sum.shard.single_reads += run.shard.single_reads;
+  sum.shard.quorum_reads += run.shard.quorum_reads;
+  sum.shard.hedged_reads += run.shard.hedged_reads;
+  sum.shard.write_backs += run.shard.write_backs;
+  sum.shard.commits += run.shard.commits;
+  sum.shard.retransmits += run.shard.retransmits;
+  sum.shard.repairs += run.shard.repairs;
+  sum.replica.version_reads += run.replica.version_reads;
+  sum.replica.applies_old += run.replica.applies_old;
+  sum.replica.fenced += run.replica.fenced;
+}
+
+void Print(const Totals& totals, double seconds) {
+  auto n = [](uint64_t number) { return static_cast<unsigned long long>(number); };
+  const RunReport& sum = totals.sum;
+  std::printf("seeds            %llu in %.1f s (%.0f a minute); %llu of full size (200 operations, 10 faults, 20 s)\n",
+              n(totals.seeds), seconds, static_cast<double>(totals.seeds) * 60 / seconds, n(totals.counting_seeds));
+  std::printf("simulated        %.0f s (%.0f x real time)\n", sum.simulated_seconds, sum.simulated_seconds / seconds);
+  std::printf("operations       %llu: %llu answered, %llu not applied, %llu unknown\n", n(sum.operations),
+              n(sum.done), n(sum.not_applied), n(sum.unknown));
+  std::printf("faults           %llu node crashes, %llu power losses, %llu router crashes, %llu partitions, %llu stalls\n",
+              n(sum.faults.node_crashes), n(sum.faults.power_losses), n(sum.faults.router_crashes),
+              n(sum.faults.partitions), n(sum.faults.stalls));
+  std::printf("messages         %llu lost, %llu duplicated, %llu late\n", n(sum.faults.messages_lost),
+              n(sum.faults.messages_duplicated), n(sum.faults.messages_late));
+  std::printf("owner            %llu commits, %llu single and %llu quorum reads, %llu hedged, %llu write-backs, "
+              "%llu retransmissions, %llu repairs\n",
+              n(sum.shard.commits), n(sum.shard.single_reads), n(sum.shard.quorum_reads), n(sum.shard.hedged_reads),
+              n(sum.shard.write_backs), n(sum.shard.retransmits), n(sum.shard.repairs));
+  std::printf("replicas         %llu applies compared first, %llu found the same or a later version, %llu operations fenced\n",
+              n(sum.replica.version_reads), n(sum.replica.applies_old), n(sum.replica.fenced));
+}
+
+int Main(int argc, char** argv) {
+  CLI::App app{"Deterministic simulation of a ringkv cluster. A failure prints its seed and how to replay it."};
+  uint64_t seeds = 0, first = 1;
+  double minutes = 0;
+  bool trace = false;
+  unsigned jobs = std::max(1u, std::thread::hardware_concurrency());
+  app.add_option("--seeds", seeds, "how many seeds to run (default 1000, or no limit with --minutes)");
+  app.add_option("--first", first, "the first seed")->capture_default_str();
+  app.add_option("--minutes", minutes, "stop after so long");
+  app.add_option("--jobs", jobs, "seeds run at the same time, each in its own thread")->capture_default_str()
+      ->check(CLI::Range(1u, 64u));
+  app.add_flag("--trace", trace, "print every step; one seed only");
+  CLI11_PARSE(app, argc, argv);
+  if (seeds == 0) seeds = trace ? 1 : minutes > 0 ? UINT64_MAX - first : 1000;
+  if (trace && seeds != 1) {
+    std::fprintf(stderr, "ringkv_sim: --trace needs --seeds 1\n");
+    return 2;
+  }
+  if (trace) jobs = 1;
+
+  auto start = std::chrono::steady_clock::now();
+  auto elapsed = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
+  std::atomic<uint64_t> next{0};
+  std::atomic<bool> stop{false};
+  std::mutex mutex;
+  Totals totals;      // guarded by mutex
+  int failures = 0;   // guarded by mutex
+  auto work = [&] {
+    while (!stop && (minutes <= 0 || elapsed() < minutes * 60)) {
+      uint64_t index = next++;
+      if (index >= seeds) return;
+      RunOptions options;
+      options.seed = first + index;
+      if (trace) options.trace = [](const std::string& line) { std::printf("%s\n", line.c_str()); };
+      RunReport report = RunSeed(options);
+      std::lock_guard lock(mutex);
+      Add(report, &totals);
+      if (report.violation.empty()) continue;
+      ++failures;
+      stop = true;
+      std::printf("seed %llu FAILED: %s\n  faults: %s\n  replay: ./dev sim --first %llu --seeds 1 --trace\n",
+                  static_cast<unsigned long long>(options.seed), report.violation.c_str(), report.mix.c_str(),
+                  static_cast<unsigned long long>(options.seed));
+    }
+  };
+  std::vector<std::thread> threads;
+  for (unsigned i = 0; i < jobs; ++i) threads.emplace_back(work);
+  for (std::thread& thread : threads) thread.join();
+  Print(totals, elapsed());
+  std::printf("%s\n", failures == 0 ? "no violation" : "VIOLATION");
+  return failures == 0 ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace ringkv
+
+int main(int argc, char** argv) { return ringkv::Main(argc, argv); }
