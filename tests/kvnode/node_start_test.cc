@@ -151,7 +151,7 @@ TEST_F(NodeStartTest, OldDiskIsMovedAsideAndTheNodeStartsEmpty) {
   Run();
   Await([this] { return served_.has_value(); });
   EXPECT_EQ(disk_.moved, Boot(1));
-  EXPECT_EQ(served_->boot, Boot(1));
+  EXPECT_EQ(served_->boot, Boot(8));
   EXPECT_EQ(served_->non_voting, 1u);
   EXPECT_FALSE(failed_.has_value());
 }
