@@ -1,6 +1,7 @@
 #include "net/grpc_door.h"
 
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
 
@@ -33,6 +34,30 @@ void SetUpPlugins() {
   });
 }
 
+// gRPC's callback API shares one completion queue and its threads among all channels and servers of
+// the process and takes them down with the last of these. In 1.51 that is a race: a thread of the
+// queue gives back a reference that is gone already, and the process aborts while it stops. So one
+// channel that nobody talks through, with one call that ended before it began, holds the queue for as
+// long as the process lives.
+void HoldCallbackQueue() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    struct Anchor {
+      std::shared_ptr<grpc::Channel> channel =
+          grpc::CreateChannel("unix:/nonexistent", grpc::InsecureChannelCredentials());
+      grpc::GenericStub stub{channel};
+      grpc::ClientContext context;
+      grpc::Slice nothing;
+      grpc::ByteBuffer request{&nothing, 1};
+      grpc::ByteBuffer response;
+    };
+    auto* anchor = new Anchor;  // never deleted: see above
+    anchor->context.set_deadline(std::chrono::system_clock::now() - std::chrono::seconds(1));
+    anchor->stub.UnaryCall(&anchor->context, "/ringkv/none", grpc::StubOptions(), &anchor->request,
+                           &anchor->response, [](grpc::Status) {});
+  });
+}
+
 void Configure(grpc::ServerBuilder* builder, const GrpcServerOptions& options) {
   builder->SetMaxReceiveMessageSize(static_cast<int>(options.max_message_bytes));
   builder->SetMaxSendMessageSize(static_cast<int>(options.max_message_bytes));
@@ -52,6 +77,7 @@ void Configure(grpc::ServerBuilder* builder, const GrpcServerOptions& options) {
 
 std::shared_ptr<grpc::Channel> MakeChannel(std::string_view address,
                                            const ChannelOptions& options) {
+  HoldCallbackQueue();
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(static_cast<int>(options.max_message_bytes));
   arguments.SetMaxSendMessageSize(static_cast<int>(options.max_message_bytes));
@@ -84,6 +110,7 @@ Status GrpcServer::Start(std::string_view address, const std::vector<grpc::Servi
   RINGKV_CHECK(port_ == 0, "a GrpcServer starts once");
   Result<HostPort> where = ParseAddress(address, PortZero::kAllowed);
   if (!where.ok()) return where.status();
+  HoldCallbackQueue();
   SetUpPlugins();
   grpc::ServerBuilder builder;
   Configure(&builder, options);

@@ -33,7 +33,7 @@ bool Bind(int port) {
 // Two neighbouring ports that nobody listens on, below the range that the kernel hands out itself.
 // Tests that run at the same time look in different places.
 int FreePortPair() {
-  static int next = 10'000 + static_cast<int>(::getpid()) % 10'000 * 2;
+  static int next = 10'000 + static_cast<int>(::getpid()) % 1'000 * 20;
   for (int tries = 0; tries < 10'000; ++tries) {
     int port = next;
     next = next + 2 < 32'000 ? next + 2 : 10'000;
