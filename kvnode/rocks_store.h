@@ -50,6 +50,7 @@ struct RecoveryReport {
   // dropped. A torn last batch (a loss of power, rarely a kill) looks the same as damage. A log
   // that lost its end exactly between two batches, or a whole file, cannot be told from a shorter
   // one.
+  // Not for a log that ends within a record: that write was never acknowledged.
   bool log_damaged = false;
   std::string detail;  // RocksDB's words; empty when !log_damaged
 };

@@ -196,14 +196,13 @@ TEST(RocksStore, AnUncleanExitLosesNothing) {
   EXPECT_FALSE(store->recovery().log_damaged) << store->recovery().detail;
 }
 
-TEST(RocksStore, ALogWithoutItsEndGivesAPrefixAndIsReported) {
+TEST(RocksStore, ADamagedLogIsReportedAndOneThatOnlyEndsEarlyIsNot) {
   TempDir dir;
   { Child(std::string("WritesAndExitsUncleanly"), dir.Sub("db")).Wait(); }
   const auto logs = FilesWithExtension(dir.Sub("db"), ".log");
   ASSERT_EQ(logs.size(), 1u);
   const std::string whole = ReadWholeFile(logs[0]);
   Random random(21);
-  bool reported = false;
   for (int round = 0; round < 12; ++round) {
     const std::string copy = dir.Sub("copy" + std::to_string(round));
     std::filesystem::copy(dir.Sub("db"), copy);
@@ -211,18 +210,16 @@ TEST(RocksStore, ALogWithoutItsEndGivesAPrefixAndIsReported) {
     if (round % 2 == 0) {
       bytes.resize(random.Below(bytes.size()));
     } else {
-      bytes[random.Below(bytes.size())] ^= 0x10;
+      // Not in the log's last block: there a flipped length looks like a torn end.
+      bytes[random.Below(bytes.size() - 32 * 1024)] ^= 0x10;
     }
     WriteWholeFile(std::filesystem::path(copy) / logs[0].filename(), bytes);
     auto store = MustOpen(copy);
     ASSERT_NE(store, nullptr);
     EXPECT_LT(CheckPrefix(*store), 500);
-    if (round % 2 == 1) {
-      EXPECT_TRUE(store->recovery().log_damaged) << "round " << round;
-    }
-    reported |= store->recovery().log_damaged;
+    // A log that only ends early is what a process leaves that dies while it writes.
+    EXPECT_EQ(store->recovery().log_damaged, round % 2 == 1) << "round " << round;
   }
-  EXPECT_TRUE(reported);
 }
 
 TEST(RocksStore, RefusesADirectoryThatAnotherProcessUses) {
