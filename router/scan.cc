@@ -139,7 +139,7 @@ void ScanWalk::Grow() {
 std::vector<ScanWalk::Request> ScanWalk::Next(MonoTime now) {
   std::vector<Request> requests;
   if (ended_ || failed_) return requests;
-  if (failure_.code() != v1::ERROR_CODE_OK && now - last_progress_ >= idle_limit_) {
+  if (failure_.code() != v1::ERROR_CODE_OK && now >= GiveUpAt()) {
     Fail(failure_);
     return requests;
   }
@@ -171,6 +171,7 @@ void ScanWalk::OnPage(SlotId slot_id, ScanCall::Page page, MonoTime now) {
   slot.asked = false;
   if (page.status.outcome() != v1::OUTCOME_DONE) {
     if (!WorthAskingAgain(page.status)) return Fail(std::move(page.status));
+    if (failure_.code() == v1::ERROR_CODE_OK) failing_since_ = now;
     failure_ = std::move(page.status);
     Duration wait = kRetryMin;
     for (int i = 0; i < slot.failures && wait < kRetryMax; ++i) wait *= 2;
@@ -199,7 +200,7 @@ MonoTime ScanWalk::NextDue() const {
   for (const Slot& slot : window_) {
     if (!slot.asked && slot.failures > 0) due = std::min(due, slot.ask_at);
   }
-  if (failure_.code() != v1::ERROR_CODE_OK) due = std::min(due, last_progress_ + idle_limit_);
+  if (failure_.code() != v1::ERROR_CODE_OK) due = std::min(due, GiveUpAt());
   return due;
 }
 

@@ -16,6 +16,7 @@
 //   loop { send all of Next(now); wait for pages (OnPage) or NextDue; Take }  until ended().
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <string>
@@ -102,6 +103,8 @@ class ScanWalk {
   // Drops finished slots at the front.
   void Advance();
   ScanPosition Position() const;
+  // Counted from the first failure: a consumer may have let the walk rest for long before.
+  MonoTime GiveUpAt() const { return std::max(last_progress_, failing_since_) + idle_limit_; }
 
   uint32_t slots_ = 0;
   std::string prefix_;
@@ -119,6 +122,7 @@ class ScanWalk {
   size_t largest_page_ = 16 << 10;
   size_t taken_bytes_ = 0;   // in the response that is being filled
   MonoTime last_progress_;
+  MonoTime failing_since_;
   v1::OpStatus failure_;     // of the slot page that failed last
   bool failed_ = false;
   bool ended_ = false;

@@ -1,0 +1,272 @@
+// The control loop against a simulated metadata store: what it does when that answers, fails, forgets
+// to answer, or belongs to somebody else by now.
+#include "router/membership.h"
+
+#include <gtest/gtest.h>
+
+#include "router/simulated_metadata.h"
+#include "tests/router/cluster_fixture.h"
+
+namespace ringkv {
+namespace {
+
+using Fault = SimulatedMetadata::Fault;
+
+class FakeDataPlane final : public DataPlane {
+ public:
+  void SetPeer(const PeerAddress& peer) override { peers[peer.node.value()] = peer; }
+  void TakeGroups(std::vector<GroupGrant> taken) override {
+    for (GroupGrant& grant : taken) {
+      for (const SlotGrant& slot : grant.slots) {
+        for (const ReplicaGrant& replica : slot.replicas) {
+          EXPECT_LT(replica.peer.value(), peers.size()) << "peers come before groups";
+        }
+      }
+      grants.push_back(std::move(grant));
+    }
+  }
+  void SetLeaseUntil(MonoTime until) override { lease_until = until; }
+  void Gather(std::function<void(std::vector<LoopReport>)> done) override { done({}); }
+  void Describe(SlotId, GroupId, std::function<void(SlotReport)> done) override { done({}); }
+
+  std::map<std::string, PeerAddress> peers;
+  std::vector<GroupGrant> grants;
+  MonoTime lease_until;
+};
+
+class MembershipTest : public testing::Test {
+ protected:
+  MembershipTest() {
+    FormationRequest three = ThreeNodes();
+    options_.router = "r1";
+    options_.nodes = three.nodes;
+    options_.replicas = 3;
+    options_.slots = 64;
+  }
+
+  void Start() {
+    gate_ = std::make_unique<ServingGate>();
+    data_ = std::make_unique<FakeDataPlane>();
+    membership_ = std::make_unique<Membership>(options_, clock_, store_, *data_, *gate_, Random(3),
+                                               [this](Status why) { fatal_ = std::move(why); });
+    membership_->Start();
+  }
+
+  // Lets the time of the next retry come.
+  void Retry() {
+    ASSERT_NE(membership_->NextDue(), kNever);
+    clock_.Set(membership_->NextDue());
+    membership_->RunDue();
+  }
+
+  v1::RegisterRequest Request(const std::string& node, int port, uint64_t boot = 0,
+                              uint64_t nonce = 1) {
+    v1::RegisterRequest request;
+    request.set_format_version(1);
+    request.set_node(node);
+    request.set_address("127.0.0.1:" + std::to_string(port));
+    request.set_store_uuid(std::string(16, 'a'));
+    request.set_boot(boot);
+    request.set_nonce(nonce);
+    return request;
+  }
+
+  v1::RegisterReply Register(v1::RegisterRequest request) {
+    v1::RegisterReply answer;
+    membership_->Register(std::move(request), [&](Result<v1::RegisterReply> reply) {
+      ASSERT_TRUE(reply.ok()) << reply.status().ToString();
+      answer = *reply;
+    });
+    return answer;
+  }
+
+  SimulatedClock clock_;
+  SimulatedMetadata store_;
+  MembershipOptions options_;
+  std::unique_ptr<ServingGate> gate_;
+  std::unique_ptr<FakeDataPlane> data_;
+  std::unique_ptr<Membership> membership_;
+  Status fatal_;
+};
+
+TEST_F(MembershipTest, FormsTheClusterAndOwnsIt) {
+  Start();
+  ASSERT_TRUE(membership_->serving()) << gate_->why_closed();
+  EXPECT_TRUE(gate_->open());
+  EXPECT_EQ(gate_->layout().slots, 64u);
+  EXPECT_EQ(data_->peers.size(), 3u);
+  EXPECT_EQ(data_->peers["n2"].address, "127.0.0.1:7510");
+  EXPECT_EQ(data_->peers["n2"].cluster_uuid.size(), 16u);
+  EXPECT_EQ(data_->lease_until, kNever);
+  ASSERT_EQ(data_->grants.size(), 64u);
+  std::set<uint32_t> slots;
+  for (const GroupGrant& grant : data_->grants) {
+    EXPECT_TRUE(grant.first_term);
+    EXPECT_TRUE(grant.predecessor_gone);
+    EXPECT_NE(grant.owner, OwnerId());
+    for (const SlotGrant& slot : grant.slots) {
+      slots.insert(slot.slot.value());
+      EXPECT_EQ(slot.replicas.size(), 3u);
+    }
+  }
+  EXPECT_EQ(slots.size(), 64u);
+  EXPECT_NE(membership_->view()->state, nullptr);
+}
+
+TEST_F(MembershipTest, StartedAgainTakesOverUnderNewTerms) {
+  Start();
+  const Term before = data_->grants[0].term;
+  options_.nodes.clear();  // the metadata alone says what the cluster is
+  options_.replicas = 5;
+  Start();
+  ASSERT_TRUE(membership_->serving());
+  EXPECT_GT(data_->grants[0].term, before);
+  EXPECT_FALSE(data_->grants[0].first_term);
+  EXPECT_EQ(data_->peers.size(), 3u);
+  EXPECT_EQ(membership_->view()->state->placement().replicas(), 3u);
+}
+
+TEST_F(MembershipTest, CannotFormAClusterOfABadConfiguration) {
+  options_.nodes.pop_back();
+  Start();
+  EXPECT_EQ(fatal_.code(), StatusCode::kInvalidArgument);
+  EXPECT_NE(fatal_.message().find("fewer than `replicas`"), std::string::npos);
+  EXPECT_FALSE(gate_->open());
+  EXPECT_TRUE(store_.contents().empty());
+}
+
+TEST_F(MembershipTest, DoesNotTouchMetadataThatMakesNoSense) {
+  auto contents = std::make_shared<SimulatedMetadata::Contents>();
+  (*contents)["cluster"] = "\xff";
+  store_ = SimulatedMetadata(contents);
+  Start();
+  EXPECT_EQ(fatal_.code(), StatusCode::kCorruption);
+  EXPECT_EQ(contents->size(), 1u);
+}
+
+TEST_F(MembershipTest, AsksAgainWhileTheStoreDoesNotAnswer) {
+  store_.Inject(Fault::kUnavailable, 3);
+  Start();
+  EXPECT_FALSE(gate_->open());
+  EXPECT_NE(gate_->why_closed().find("metadata store does not answer"), std::string::npos);
+  EXPECT_EQ(Register(Request("n1", 7500)).outcome(), v1::REGISTER_OUTCOME_TRY_AGAIN);
+  for (int i = 0; i < 3; ++i) Retry();
+  EXPECT_TRUE(membership_->serving());
+}
+
+TEST_F(MembershipTest, EveryLostAnswerOnTheWayUpIsOvercome) {
+  // The n-th operation of the start (list, form, list, take) meets the fault.
+  for (Fault fault : {Fault::kLostApplied, Fault::kLostNotApplied, Fault::kUnavailable}) {
+    for (int nth = 0; nth < 4; ++nth) {
+      store_ = SimulatedMetadata();
+      store_.SetManual(true);
+      Start();
+      for (int i = 0; i < nth; ++i) ASSERT_TRUE(store_.Step());
+      store_.Inject(fault, 1);
+      for (int i = 0; i < 30 && !membership_->serving(); ++i) {
+        if (!store_.Step()) Retry();
+      }
+      EXPECT_TRUE(membership_->serving()) << "operation " << nth << ": " << gate_->why_closed();
+      EXPECT_TRUE(fatal_.ok()) << fatal_.ToString();
+      EXPECT_EQ(data_->grants.size(), 64u);
+      // What the shards were given is what the store has.
+      for (const GroupGrant& grant : data_->grants) {
+        v1::GroupOwnership stored;
+        stored.ParseFromString(store_.contents().at(GroupName(grant.group)));
+        EXPECT_EQ(stored.owner(), grant.owner.value());
+        EXPECT_EQ(stored.term(), grant.term.value());
+        EXPECT_EQ(stored.first_term() == stored.term(), grant.first_term);
+      }
+    }
+  }
+}
+
+TEST_F(MembershipTest, LosesTheRaceToFormAndTakesWhatIsThere) {
+  auto contents = std::make_shared<SimulatedMetadata::Contents>();
+  store_ = SimulatedMetadata(contents);
+  store_.SetManual(true);
+  Start();
+  ASSERT_TRUE(store_.Step());  // finds nothing, wants to form
+  auto other = FormCluster(ThreeNodes(128));
+  contents->insert(other->puts.begin(), other->puts.end());
+  while (store_.Step()) {
+  }
+  EXPECT_TRUE(membership_->serving()) << gate_->why_closed();
+  EXPECT_EQ(gate_->layout().slots, 128u);
+}
+
+TEST_F(MembershipTest, RegisteredNodeIsExpectedAtItsAddressBeforeItIsAnswered) {
+  Start();
+  bool answered = false;
+  membership_->Register(Request("n1", 9999), [&](Result<v1::RegisterReply> reply) {
+    answered = true;
+    EXPECT_EQ(reply->outcome(), v1::REGISTER_OUTCOME_REGISTERED);
+    EXPECT_EQ(data_->peers["n1"].address, "127.0.0.1:9999");
+    EXPECT_EQ(data_->peers["n1"].boot, Boot(1));
+    EXPECT_EQ(data_->peers["n1"].store_uuid, std::string(16, 'a'));
+  });
+  EXPECT_TRUE(answered);
+  EXPECT_EQ(membership_->view()->state->FindNode("n1")->boot(), 1u);
+}
+
+TEST_F(MembershipTest, StrangerIsRecordedAndNotConnectedTo) {
+  Start();
+  EXPECT_EQ(Register(Request("n9", 9999)).outcome(), v1::REGISTER_OUTCOME_NOT_A_MEMBER);
+  EXPECT_FALSE(data_->peers.contains("n9"));
+  EXPECT_EQ(membership_->view()->state->FindNode("n9")->state(), v1::NODE_STATE_WAITING);
+}
+
+TEST_F(MembershipTest, RegistrationWhoseAnswerWasLostIsMadeOnce) {
+  for (Fault fault : {Fault::kLostApplied, Fault::kLostNotApplied}) {
+    store_ = SimulatedMetadata();
+    Start();
+    store_.Inject(fault, 1);
+    v1::RegisterReply reply = Register(Request("n1", 7500));
+    EXPECT_EQ(reply.outcome(), v1::REGISTER_OUTCOME_REGISTERED) << reply.message();
+    EXPECT_EQ(reply.boot(), 1u);
+    EXPECT_TRUE(reply.first_disk());
+    EXPECT_EQ(membership_->view()->state->FindNode("n1")->boot(), 1u);
+  }
+}
+
+TEST_F(MembershipTest, UnavailableStoreMeansTryAgainAndServingGoesOn) {
+  Start();
+  store_.Inject(Fault::kUnavailable, 1);
+  EXPECT_EQ(Register(Request("n1", 7500)).outcome(), v1::REGISTER_OUTCOME_TRY_AGAIN);
+  EXPECT_TRUE(gate_->open());
+  EXPECT_EQ(Register(Request("n1", 7500)).outcome(), v1::REGISTER_OUTCOME_REGISTERED);
+}
+
+TEST_F(MembershipTest, RegistrationsAreServedInTurnAndBounded) {
+  options_.max_waiting = 3;
+  Start();
+  store_.SetManual(true);
+  std::vector<v1::RegisterOutcome> outcomes;
+  auto note = [&](Result<v1::RegisterReply> reply) { outcomes.push_back(reply->outcome()); };
+  for (int i = 0; i < 5; ++i) {
+    membership_->Register(Request("n" + std::to_string(i % 3 + 1), 7500 + 10 * (i % 3)), note);
+  }
+  EXPECT_EQ(outcomes, std::vector(2, v1::REGISTER_OUTCOME_TRY_AGAIN));
+  while (store_.Step()) {
+  }
+  EXPECT_EQ(outcomes.size(), 5u);
+  for (int i = 1; i <= 3; ++i) {
+    EXPECT_EQ(membership_->view()->state->FindNode("n" + std::to_string(i))->boot(), 1u);
+  }
+}
+
+TEST_F(MembershipTest, StopsWhenAnotherRouterHasTakenOver) {
+  Start();
+  MetadataStore::Entries entries;
+  store_.List("", [&](auto listed) { entries = *listed; });
+  ClusterState state = **ClusterState::Load(entries);
+  Random random(9);
+  store_.Commit(*TakeOwnership(state, "r2", random), [](Result<bool> done) { EXPECT_TRUE(*done); });
+  // The next registration finds out.
+  EXPECT_EQ(Register(Request("n1", 7500)).outcome(), v1::REGISTER_OUTCOME_TRY_AGAIN);
+  EXPECT_EQ(fatal_.code(), StatusCode::kRefused);
+  EXPECT_FALSE(gate_->open());
+}
+
+}  // namespace
+}  // namespace ringkv
