@@ -187,6 +187,7 @@ show_endpoints() {
   for id in "${members[@]}"; do
     state=
     if ! is_running "$id"; then state='  (stopped)'
+    elif ! is_first_node "$id" && ! is_ready "$id"; then state='  (waits to be added)'
     elif runs_older_build "$id"; then state='  (runs an older build: ./dev down && ./dev up)'
     fi
     printf '  %-4s gRPC 127.0.0.1:%s   HTTP http://127.0.0.1:%s/%s\n' \
@@ -343,7 +344,7 @@ start_one() {
     say "$id is up: $where"
   else
     say "$id is running and registers with the router: $where"
-    say "It holds no data until it is added with 'kvctl admin add-node $id 127.0.0.1:$(grpc_port "$id")'."
+    say "It waits, without data, until it is added ('kvctl admin add-node'); adding nodes is not there yet."
   fi
 }
 
