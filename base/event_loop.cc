@@ -18,14 +18,12 @@ void EventLoop::Start() {
 }
 
 bool EventLoop::Post(Task task) {
-  bool first = false;
-  {
-    std::lock_guard lock(mutex_);
-    if (stopping_) return false;
-    first = tasks_.empty();
-    tasks_.push_back(std::move(task));
-    pending_.store(tasks_.size(), std::memory_order_relaxed);
-  }
+  std::lock_guard lock(mutex_);
+  if (stopping_) return false;
+  const bool first = tasks_.empty();
+  tasks_.push_back(std::move(task));
+  pending_.store(tasks_.size(), std::memory_order_relaxed);
+  // Under the lock: what the task does may let the owner destroy the loop, this condition with it.
   if (first) wake_.notify_one();
   return true;
 }

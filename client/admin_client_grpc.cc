@@ -17,7 +17,7 @@ namespace ringkv {
 namespace {
 
 // One router that does not answer must not use up the time in which another would.
-constexpr Duration kOneTry = std::chrono::seconds(2);
+constexpr Duration kOneTry = std::chrono::milliseconds(700);
 
 Status FromGrpc(const std::string& address, const grpc::Status& status) {
   std::string message = "router " + address + ": " + status.error_message();
@@ -28,6 +28,8 @@ Status FromGrpc(const std::string& address, const grpc::Status& status) {
     case grpc::StatusCode::UNAUTHENTICATED:
     case grpc::StatusCode::UNIMPLEMENTED:
       return Status::Refused(std::move(message));
+    case grpc::StatusCode::DEADLINE_EXCEEDED:
+      return Status::Unavailable("router " + address + " cannot be reached, or does not answer");
     default:
       return Status::Unavailable(std::move(message));
   }
@@ -88,6 +90,8 @@ class GrpcAdminClient final : public AdminClient {
   Result<Response> AskOne(size_t router, Method<Response, Request> method, const Request& request,
                           Duration left) {
     grpc::ClientContext context;
+    // A blocking channel gets on with connecting only while a call waits for it.
+    context.set_wait_for_ready(true);
     const Duration patience = routers_.size() > 1 ? std::min(left, kOneTry) : left;
     context.set_deadline(std::chrono::system_clock::now() +
                          std::chrono::duration_cast<std::chrono::microseconds>(patience));

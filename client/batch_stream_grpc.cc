@@ -6,7 +6,7 @@ namespace ringkv {
 
 BatchStream* BatchStream::Open(std::shared_ptr<grpc::Channel> channel,
                                std::unique_ptr<Events> events) {
-  auto* stream = new BatchStream(std::move(channel), std::move(events));  // deleted by OnDone
+  auto* stream = new BatchStream(std::move(channel), std::move(events));  // until OnDone
   stream->stub_->async()->Batch(&stream->context_, stream);
   stream->AddHold();  // the owner's, until Release: writes may start outside of reactions
   stream->StartRead(&stream->incoming_);
@@ -37,8 +37,7 @@ void BatchStream::OnWriteDone(bool ok) {
 }
 
 void BatchStream::OnDone(const grpc::Status& status) {
-  events_->OnClosed(status);
-  delete this;
+  events_->OnClosed(std::unique_ptr<BatchStream>(this), status);
 }
 
 }  // namespace ringkv

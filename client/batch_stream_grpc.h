@@ -22,10 +22,12 @@ class BatchStream final : public grpc::ClientBidiReactor<v1::BatchRequest, v1::B
     virtual void OnResults(v1::BatchResponse results) = 0;
     virtual void OnWritten() = 0;
     virtual void OnBroken() = 0;
-    virtual void OnClosed(const grpc::Status& status) = 0;
+    virtual void OnClosed(std::unique_ptr<BatchStream> self, const grpc::Status& status) = 0;
   };
 
-  // The stream owns itself and `events` until OnClosed has returned.
+  // The stream owns itself until OnClosed hands it over. It must not end on a thread of gRPC's:
+  // with it may end the channel, and with the last channel those threads, which would wait for
+  // themselves.
   static BatchStream* Open(std::shared_ptr<grpc::Channel> channel, std::unique_ptr<Events> events);
 
   void Write(v1::BatchRequest batch);
@@ -36,10 +38,10 @@ class BatchStream final : public grpc::ClientBidiReactor<v1::BatchRequest, v1::B
   // Lets the stream end, once OnBroken was told. The last call on it.
   void Release() { RemoveHold(); }
 
- private:
-  BatchStream(std::shared_ptr<grpc::Channel> channel, std::unique_ptr<Events> events);
   ~BatchStream() override = default;
 
+ private:
+  BatchStream(std::shared_ptr<grpc::Channel> channel, std::unique_ptr<Events> events);
   void OnReadDone(bool ok) override;
   void OnWriteDone(bool ok) override;
   void OnDone(const grpc::Status& status) override;

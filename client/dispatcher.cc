@@ -11,6 +11,9 @@ namespace {
 constexpr Duration kConnectPatience = std::chrono::seconds(1);
 constexpr Duration kAlonePatience = std::chrono::seconds(5);  // when there is no other router
 
+// What an attempt needs at least, to be worth making.
+constexpr Duration kLastAttempt = std::chrono::milliseconds(100);
+
 // A router that gave no sign of life during a call's whole time, nor for this long, is left for the
 // next.
 constexpr Duration kMinSilence = std::chrono::seconds(1);
@@ -65,8 +68,8 @@ Dispatcher::Dispatcher(const std::vector<std::string>& routers, const Clock& clo
       loop_("client", clock, [this] { return AfterTasks(); }) {
   RINGKV_CHECK(!routers.empty(), "a client has at least one router");
   for (const std::string& address : routers) {
-    routers_.push_back(
-        {.link = std::make_unique<RouterLink>(routers_.size(), address, clock_, loop_, *this)});
+    routers_.push_back({.link = std::make_unique<RouterLink>(routers_.size(), address, clock_,
+                                                             loop_, driver_, *this)});
   }
   loop_.Start();
 }
@@ -181,7 +184,11 @@ void Dispatcher::RetryLater(Call& call) {
   call.deadline_timer = timers_.Arm(call.deadline, [this, id] { Expire(id); });
   calls_.emplace(id, std::move(owned));
   const MonoTime due = clock_.Now() + Backoff(call.attempts, random_);
-  if (due >= call.deadline) return Finish(call, OutOfTime(call));
+  // An attempt cut off by the deadline would turn "not applied" into "unknown": the last one gets
+  // time.
+  if (due + std::min<Duration>(call.timeout / 5, kLastAttempt) >= call.deadline) {
+    return Finish(call, OutOfTime(call));
+  }
   timers_.Arm(due, [this, id] {
     const auto found = calls_.find(id);
     if (found != calls_.end()) Route(*found->second);

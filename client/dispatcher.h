@@ -83,6 +83,7 @@ class Dispatcher final : public RouterLink::Owner {
   std::condition_variable drained_changed_;
   bool drained_ = false;  // guarded by drained_mutex_: no stream is open, none will be
 
+  ConnectionDriver driver_;
   EventLoop loop_;  // last: its tasks use everything above
 };
 

@@ -48,8 +48,12 @@ class RouterLink::StreamEvents final : public BatchStream::Events {
   void OnBroken() override {
     Post([](RouterLink& link, size_t lane) { link.LaneBroken(lane); });
   }
-  void OnClosed(const grpc::Status& status) override {
-    Post([status](RouterLink& link, size_t lane) { link.LaneClosed(lane, status); });
+  void OnClosed(std::unique_ptr<BatchStream> self, const grpc::Status& status) override {
+    // By hand: a copy of an owner that stays behind on this thread could be the last one.
+    Post([raw = self.release(), status](RouterLink& link, size_t lane) {
+      const std::unique_ptr<BatchStream> ended(raw);
+      link.LaneClosed(lane, status);
+    });
   }
 
  private:
@@ -65,8 +69,13 @@ class RouterLink::StreamEvents final : public BatchStream::Events {
 };
 
 RouterLink::RouterLink(size_t index, std::string address, const Clock& clock, EventLoop& loop,
-                       Owner& owner)
-    : index_(index), address_(std::move(address)), clock_(clock), loop_(loop), owner_(owner) {}
+                       ConnectionDriver& driver, Owner& owner)
+    : index_(index),
+      address_(std::move(address)),
+      clock_(clock),
+      loop_(loop),
+      driver_(driver),
+      owner_(owner) {}
 
 size_t RouterLink::open_streams() const {
   return std::count_if(lanes_.begin(), lanes_.end(), [](const Lane& l) { return l.stream; });
@@ -114,6 +123,7 @@ MonoTime RouterLink::PumpConnection(MonoTime now) {
     GoDown(Status::Unavailable("router " + address_ + ": no answer to a connection"));
     return kNever;
   }
+  driver_.Drive(*channel_, state, look_interval_);
   next_look_ = std::min(now + look_interval_, connect_deadline_);
   look_interval_ = std::min(look_interval_ * 2, kMaxLook);
   return next_look_;

@@ -24,6 +24,7 @@
 #include "base/event_loop.h"
 #include "base/status.h"
 #include "client/batch_stream_grpc.h"
+#include "client/connection_driver_grpc.h"
 #include "ringkv/v1/kv.pb.h"
 
 namespace ringkv {
@@ -49,7 +50,8 @@ class RouterLink {
                         bool untouched) = 0;
   };
 
-  RouterLink(size_t index, std::string address, const Clock& clock, EventLoop& loop, Owner& owner);
+  RouterLink(size_t index, std::string address, const Clock& clock, EventLoop& loop,
+             ConnectionDriver& driver, Owner& owner);
   RouterLink(const RouterLink&) = delete;
   RouterLink& operator=(const RouterLink&) = delete;
 
@@ -97,6 +99,7 @@ class RouterLink {
   const std::string address_;
   const Clock& clock_;
   EventLoop& loop_;
+  ConnectionDriver& driver_;
   Owner& owner_;
 
   State state_ = State::kDown;

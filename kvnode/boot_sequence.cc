@@ -238,7 +238,9 @@ Result<BootStep> BootSequence::OnReply(const v1::RegisterReply& reply) {
 }
 
 Status BootSequence::CheckRegistered(const v1::RegisterReply& reply) const {
-  if (reply.boot() != intent_.boot()) {
+  // Boots are counted by node id: a new disk goes on where the one before it ended.
+  const bool fits = boot_ == 0 ? reply.boot() >= intent_.boot() : reply.boot() == intent_.boot();
+  if (!fits) {
     return Status::InvalidArgument("it made boot " + std::to_string(reply.boot()) + ", not " +
                                    std::to_string(intent_.boot()));
   }

@@ -209,7 +209,7 @@ v1::NodeStats NodeCore::Stats() const {
 void NodeCore::ExportTotals(MetricSink& sink) const {
   Totals now = totals();
   auto d = [](uint64_t value) { return static_cast<double>(value); };
-  sink.Gauge("node_boot", "Starts of this node's disk; 0 until it has registered.", d(now.boot));
+  sink.Gauge("node_boot", "Starts under this node's id; 0 until it has registered.", d(now.boot));
   sink.Gauge("node_instances", "Replica instances on this node.", d(now.instances));
   sink.Gauge("node_voting_instances", "Instances that count in quorums.", d(now.voting_instances));
   sink.Gauge("node_queue_operations", "Operations that wait or run.", d(now.queued_ops));

@@ -86,38 +86,34 @@ class Planner {
       }
     }
     if (record_->store_uuid().empty()) {
-      if (request_.boot() == 0) return Boot(NewDisk(), 1);
+      if (request_.boot() == 0) return Boot(record_->boot() + 1);
       return MetadataOld("the disk has " + Boots(request_.boot()) +
                          " and the metadata knows of none");
-    }
-    if (request_.store_uuid() != record_->store_uuid()) {
-      if (request_.boot() == 0) return Boot(NewDisk(), 1);
-      return DiskOld("the disk is not the last one that this node had");
     }
     if (request_.boot() > record_->boot()) {
       return MetadataOld("the disk has " + Boots(request_.boot()) + ", the metadata " +
                          Boots(record_->boot()));
     }
-    if (request_.boot() == record_->boot()) return Boot(*record_, record_->boot() + 1);
-    if (request_.nonce() == record_->nonce()) return Boot(*record_, record_->boot());
+    const bool same_store = request_.store_uuid() == record_->store_uuid();
+    if (!same_store) {
+      if (request_.boot() == 0) return Boot(record_->boot() + 1);
+      return DiskOld("the disk is not the last one that this node had");
+    }
+    if (request_.boot() == record_->boot()) return Boot(record_->boot() + 1);
+    if (request_.nonce() == record_->nonce()) return Boot(record_->boot());
     return DiskOld("the disk has " + Boots(request_.boot()) + ", the metadata " +
                    Boots(record_->boot()) + ": an old or copied disk");
   }
 
-  v1::NodeRecord NewDisk() const {
+  Registration Boot(uint64_t boot) {
     v1::NodeRecord record = *record_;
     record.set_store_uuid(request_.store_uuid());
-    record.set_disks(record.disks() + 1);
-    return record;
-  }
-
-  Registration Boot(v1::NodeRecord record, uint64_t boot) {
     record.set_boot(boot);
     record.set_nonce(request_.nonce());
 
     Registration answer = Answer(v1::REGISTER_OUTCOME_REGISTERED, "");
     answer.reply.set_boot(boot);
-    answer.reply.set_first_disk(boot == 1 && record.disks() == 1);
+    answer.reply.set_first_disk(boot == 1);
     Keep(std::move(record), &answer);
     state_.Expect(kPlacementName, &*answer.txn);
     for (const v1::GroupOwnership& group : state_.groups()) {

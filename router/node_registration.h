@@ -1,9 +1,10 @@
 // The router's side of the boot handshake (docs/protocol.md, "Node: Start"): what the metadata makes
 // of a node that says who it is and what its disk remembers. Pure.
 //
-// Boots are counted by disk: a node's boot names a process only together with its store uuid, which
-// is why links compare both. A new disk under an old id starts again with boot 1; the record counts
-// the disks.
+// Boots of a node id are counted by the metadata and only grow, also across disks: a new disk under an
+// old id goes on with the next number. So a boot names one process of one disk for good, and whoever
+// waits for an answer "of boot b" can never take one of another disk for it. The node keeps the boot
+// that the reply gives it, whatever it had expected.
 //
 // What is on the disk (store uuid, boot, nonce of the intent) against the node's record:
 //
@@ -21,14 +22,14 @@
 //  | member, never registered | has booted                      | METADATA_OLD                       |
 //  | member, same store       | same nonce, boot below          | that boot again (a lost reply)     |
 //  | member, same store       | boot equal                      | boot + 1                           |
-//  | member, same store       | boot above                      | METADATA_OLD                       |
+//  | member, same or other    | boot above                      | METADATA_OLD                       |
 //  | member, same store       | boot below, another nonce       | DISK_OLD                           |
-//  | member, another store    | boot 0                          | accepted, boot 1, not first_disk   |
-//  | member, another store    | has booted                      | DISK_OLD                           |
+//  | member, another store    | boot 0                          | accepted, boot + 1, not first_disk |
+//  | member, another store    | has booted, boot not above      | DISK_OLD                           |
 //
 // A disk that replaces another keeps the instances (slot, inc) of the node; they are empty and do not
-// vote until their owner has filled them. `first_disk` is true exactly for boot 1 of an id's
-// first disk: also when its reply was lost and is asked for again.
+// vote until their owner has filled them. `first_disk` is true exactly for boot 1 of an id: also when
+// its reply was lost and is asked for again.
 //
 // Every REGISTERED comes with a transaction, even where nothing changes: it is conditional on the
 // ownership of all groups and on the placement, which the reply repeats and an empty disk takes as

@@ -115,7 +115,8 @@ CLI::Option* CommandLineParser::Words(CLI::App* app, const std::string& names,
   // A function that takes everything keeps CLI11 from converting; results() has the arguments.
   CLI::Option* option = app->add_option(
       names, [](const CLI::results_t&) { return true; }, about);
-  return option->expected(0, 1 << 20)->type_name("");
+  // Without `allow_extra_args` CLI11 fills a positional only up to its minimum, which is none here.
+  return option->expected(0, 1 << 20)->allow_extra_args()->type_name("");
 }
 
 CLI::Option* CommandLineParser::Text(CLI::App* app, const std::string& name,

@@ -1,5 +1,6 @@
 #include "client/kvctl/command_line.h"
 
+#include <algorithm>
 #include <optional>
 #include <string_view>
 
@@ -79,8 +80,19 @@ Status CommandLineParser::LoadGlobals(const char* const* environment, Invocation
 
 Result<Invocation> CommandLineParser::Parse(int argc, const char* const* argv,
                                             const char* const* environment) {
-  std::vector<std::string> words;  // last first, as CLI11 takes them
-  for (int i = argc - 1; i > 0; --i) words.push_back(Shield(argv[i]));
+  std::vector<std::string> words;
+  bool plain = false;  // after `--`
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (plain) {
+      words.push_back(kShield + word);
+    } else if (word == "--") {
+      plain = true;
+    } else {
+      words.push_back(Shield(word));
+    }
+  }
+  std::reverse(words.begin(), words.end());  // as CLI11 takes them
   Invocation out;
   try {
     app_.parse(words);
@@ -111,7 +123,9 @@ Result<Invocation> CommandLineParser::Parse(int argc, const char* const* argv,
 
 std::string CommandLineParser::Explain(const std::string& error) const {
   // CLI11's words for a plain argument that nothing takes: here that can only be the command.
-  std::string text = Visible(Unshield(error));
+  std::string text = error;
+  std::erase(text, kShield);
+  text = Visible(text);
   constexpr std::string_view kExtra = "The following argument was not expected: ";
   if (!text.starts_with(kExtra)) return text + " (see kvctl --help)";
   const std::string word = text.substr(kExtra.size());

@@ -13,7 +13,8 @@
 namespace ringkv {
 
 // CLI11 gives a meaning to two forms of plain arguments: `++` ends a command, and `[…]` is a list
-// to be split. A key is neither: such arguments go through CLI11 behind a mark.
+// to be split; and its own `--` ends a command that could take more. A key is none of that: such
+// arguments, and all after `--`, go through CLI11 behind a mark.
 std::string Shield(std::string text);
 std::string Unshield(const std::string& text);
 

@@ -9,7 +9,8 @@ Json EntryJson(const ScanEntry& entry, bool keys_only) {
   Json document;
   SetBytes(document, "key", entry.key);
   if (keys_only) {
-    document["value"] = document["value_base64"] = Json();
+    document["value"] = Json();
+    document["value_base64"] = Json();
   } else {
     SetBytes(document, "value", entry.value);
   }

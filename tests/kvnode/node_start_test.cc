@@ -67,7 +67,7 @@ class NodeStartTest : public testing::Test {
     std::unique_lock lock(mutex_);
     ASSERT_TRUE(changed_.wait_for(lock, kDeadline, condition));
   }
-  // After `questions` more answers were given.
+  // Until so many more questions were asked; only while the node goes on asking.
   void AwaitQuestions(int questions) {
     std::unique_lock lock(mutex_);
     int until = asked_ + questions;
@@ -151,7 +151,7 @@ TEST_F(NodeStartTest, OldDiskIsMovedAsideAndTheNodeStartsEmpty) {
   Run();
   Await([this] { return served_.has_value(); });
   EXPECT_EQ(disk_.moved, Boot(1));
-  EXPECT_EQ(served_->boot, Boot(1));
+  EXPECT_EQ(served_->boot, Boot(8));
   EXPECT_EQ(served_->non_voting, 1u);
   EXPECT_FALSE(failed_.has_value());
 }
@@ -181,7 +181,7 @@ TEST_F(NodeStartTest, DiskErrorOnTheWayFailsTheNode) {
 TEST_F(NodeStartTest, StopEndsAQuestionAndAPause) {
   hang_ = true;
   Run();
-  AwaitQuestions(1);
+  Await([this] { return asked_ == 1; });
   start_->Stop();
   EXPECT_FALSE(served_.has_value());
 
@@ -190,7 +190,7 @@ TEST_F(NodeStartTest, StopEndsAQuestionAndAPause) {
   disk_.memory.Wipe();
   registrar_.cluster_uuid = "too short";
   Run();
-  AwaitQuestions(1);
+  Await([this] { return asked_ == 2; });
   start_->Stop();
   EXPECT_FALSE(served_.has_value());
 }
