@@ -334,8 +334,7 @@ TEST_F(KvServiceTest, ClientThatGoesAwayLeavesNothingBehind) {
   v1::GetRequest get;
   get.set_key("k");
   v1::GetResponse response;
-  EXPECT_EQ(stub_->Get(&context, get, &response).error_code(),
-            grpc::StatusCode::DEADLINE_EXCEEDED);
+  EXPECT_EQ(stub_->Get(&context, get, &response).error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
   for (MemoryLinks* links : links_) links->Release();
   gate_.Close("to count what is left");
   EXPECT_TRUE(gate_.WaitForNoneInFlight(kTestPatience));
