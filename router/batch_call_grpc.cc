@@ -294,6 +294,11 @@ void BatchCalls::Remove(BatchCall* stream) {
   std::erase(streams_, stream);
 }
 
+size_t BatchCalls::count() const {
+  std::lock_guard lock(mutex_);
+  return streams_.size();
+}
+
 void BatchCalls::EndAll() {
   // Under the lock: a stream takes itself out, and so lives, until then. It never asks for this
   // lock within EndSoon.

@@ -100,9 +100,10 @@ class BatchCalls {
   void Remove(BatchCall* stream);
   // Of those there are and those to come.
   void EndAll();
+  size_t count() const;
 
  private:
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::vector<BatchCall*> streams_;  // guarded by mutex_
   bool ending_ = false;              // guarded by mutex_
 };

@@ -164,15 +164,19 @@ void ExchangeStream::EndIfIdle() {
 }
 
 void ExchangeStream::OnDone(const grpc::Status& status) {
-  std::shared_ptr<ExchangeStream> self = std::move(self_);
+  std::string why = status.error_message();
+  if (status.ok()) {
+    why = "the node closed the stream";
+  } else if (why.empty()) {
+    why = "gRPC status " + std::to_string(status.error_code());
+  }
   Handlers handlers = std::move(handlers_);
-  handlers.on_end(Status::Unavailable(
-      status.ok()
-          ? "the node closed the stream"
-          : (status.error_message().empty() ? "gRPC status " + std::to_string(status.error_code())
-                                            : status.error_message())));
+  handlers.on_end(Status::Unavailable(std::move(why)));
   handlers = {};
-  live_->Remove();
+  // Counted as live until the object, with all that it holds of gRPC, may be gone.
+  std::shared_ptr<LiveStreams> live = live_;
+  std::exchange(self_, nullptr).reset();
+  live->Remove();
 }
 
 uint64_t ExchangeStream::queued_ops() const {

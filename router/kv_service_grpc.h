@@ -35,6 +35,7 @@ class KvService final : public v1::Kv::CallbackService {
 
   // Ends the streams once what they have in flight is answered. The gate is stopped before.
   void EndStreams() { streams_.EndAll(); }
+  size_t open_streams() const { return streams_.count(); }
 
  private:
   KvContext context_;

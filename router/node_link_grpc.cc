@@ -70,6 +70,10 @@ class GrpcNodeLinks::Link {
   PeerAddress to_;
   Phase phase_ = Phase::kWaiting;
   uint64_t session_ = 0;  // what streams of an earlier one post is ignored
+  // Those in use, and those that gRPC still holds. A channel must not die on one of gRPC's own
+  // threads, where a stream may hold it last: the process's last one joins those threads, itself
+  // among them.
+  std::vector<std::shared_ptr<grpc::Channel>> channels_;
   std::shared_ptr<ExchangeStream> streams_[kStreamKinds];
   Boot boot_;               // of the session, once the first Hello was answered
   std::string store_uuid_;  // likewise
@@ -111,8 +115,10 @@ void GrpcNodeLinks::Link::OpenStream(StreamKind kind) {
   stream.router = options.router;
   ChannelOptions channel;
   channel.connection = Connection::kOwn;
-  streams_[kind] = ExchangeStream::Open(MakeChannel(to_.address, channel), std::move(stream),
-                                        std::move(handlers), owner_.live_, owner_.counters_);
+  std::erase_if(channels_, [](const auto& old) { return old.use_count() == 1; });
+  channels_.push_back(MakeChannel(to_.address, channel));
+  streams_[kind] = ExchangeStream::Open(channels_.back(), std::move(stream), std::move(handlers),
+                                        owner_.live_, owner_.counters_);
 }
 
 void GrpcNodeLinks::Link::HandleReply(uint64_t session, StreamKind kind,
