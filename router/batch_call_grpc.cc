@@ -120,8 +120,8 @@ void BatchCall::Dispatch(v1::BatchRequest& batch, MonoTime now) {
 }
 
 void BatchCall::StartScan(const v1::Op& op, MonoTime now) {
-  Result<ScanWalk> walk = ScanWalk::Make(op.scan(), context_.gate.layout().slots,
-                                         context_.default_timeout, now);
+  Result<ScanWalk> walk =
+      ScanWalk::Make(op.scan(), context_.gate.layout().slots, context_.default_timeout, now);
   if (!walk.ok()) {
     Refuse(op, v1::ERROR_CODE_INVALID_ARGUMENT, walk.status().message());
     return context_.gate.Leave(1);
@@ -294,9 +294,14 @@ void BatchCalls::Remove(BatchCall* stream) {
   std::erase(streams_, stream);
 }
 
+size_t BatchCalls::count() const {
+  std::lock_guard lock(mutex_);
+  return streams_.size();
+}
+
 void BatchCalls::EndAll() {
-  // Under the lock: a stream takes itself out, and so lives, until then. It never asks for this lock
-  // within EndSoon.
+  // Under the lock: a stream takes itself out, and so lives, until then. It never asks for this
+  // lock within EndSoon.
   std::lock_guard lock(mutex_);
   ending_ = true;
   for (BatchCall* stream : streams_) stream->EndSoon();

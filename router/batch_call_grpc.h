@@ -43,7 +43,7 @@ class BatchCall final : public grpc::ServerBidiReactor<v1::BatchRequest, v1::Bat
   struct Port final : TurnEnd {
     BatchCall* stream = nullptr;
     ShardLoop* loop = nullptr;
-    bool listed = false;  // asked for this turn's end
+    bool listed = false;   // asked for this turn's end
     uint64_t results = 0;  // of this turn
     void OnTurnEnd() override;
   };
@@ -71,18 +71,18 @@ class BatchCall final : public grpc::ServerBidiReactor<v1::BatchRequest, v1::Bat
   KvContext& context_;
   BatchCalls& streams_;
   const std::shared_ptr<std::atomic<bool>> abandoned_ = std::make_shared<std::atomic<bool>>(false);
-  std::vector<Port> ports_;     // by loop; each used on its loop only
-  v1::BatchRequest incoming_;   // gRPC's while a read is outstanding
+  std::vector<Port> ports_;    // by loop; each used on its loop only
+  v1::BatchRequest incoming_;  // gRPC's while a read is outstanding
 
   std::mutex mutex_;
   // All guarded by mutex_. `writing_` is gRPC's to read while it is set.
   std::deque<std::unique_ptr<v1::BatchResponse>> outbox_;
-  size_t tail_bytes_ = 0;       // of the last message in outbox_
+  size_t tail_bytes_ = 0;  // of the last message in outbox_
   std::unique_ptr<v1::BatchResponse> writing_;
-  uint64_t unanswered_ = 0;     // read and not written
-  uint64_t in_flight_ = 0;      // calls whose `done` has not run, and those who hold the object
+  uint64_t unanswered_ = 0;  // read and not written
+  uint64_t in_flight_ = 0;   // calls whose `done` has not run, and those who hold the object
   bool reading_ = true;
-  bool half_closed_ = false;    // nothing more will be read
+  bool half_closed_ = false;  // nothing more will be read
   bool cancelled_ = false;
   bool end_soon_ = false;
   bool finished_ = false;
@@ -90,7 +90,7 @@ class BatchCall final : public grpc::ServerBidiReactor<v1::BatchRequest, v1::Bat
   // between leaves word.
   bool starting_ = false;
   bool look_again_ = false;
-  bool done_ = false;           // gRPC is done with it
+  bool done_ = false;  // gRPC is done with it
 };
 
 // The streams that are open, so that a stop can end them. Thread-safe.
@@ -100,11 +100,12 @@ class BatchCalls {
   void Remove(BatchCall* stream);
   // Of those there are and those to come.
   void EndAll();
+  size_t count() const;
 
  private:
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::vector<BatchCall*> streams_;  // guarded by mutex_
-  bool ending_ = false;                // guarded by mutex_
+  bool ending_ = false;              // guarded by mutex_
 };
 
 }  // namespace ringkv

@@ -76,8 +76,7 @@ Status CheckOp(const v1::Op& op, uint64_t wall_ms) {
 Status CheckBatch(const v1::BatchRequest& batch) {
   if (batch.ops_size() > kMaxBatchRequestOps) {
     return Status::InvalidArgument("a batch holds at most " + std::to_string(kMaxBatchRequestOps) +
-                                   " operations; this one has " +
-                                   std::to_string(batch.ops_size()));
+                                   " operations; this one has " + std::to_string(batch.ops_size()));
   }
   if (const size_t bytes = batch.ByteSizeLong(); bytes > kMaxBatchRequestBytes) {
     return Status::InvalidArgument("a batch holds at most " +

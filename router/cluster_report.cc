@@ -175,9 +175,8 @@ v1::GetClusterResponse ReportCluster(const ClusterView& view, const std::vector<
       auto peer = std::find(view.peers.begin(), view.peers.end(), id);
       auto rate = ops_per_second.find(id);
       FillNode(record,
-               peer == view.peers.end()
-                   ? UnknownNode(record)
-                   : reports[static_cast<size_t>(peer - view.peers.begin())],
+               peer == view.peers.end() ? UnknownNode(record)
+                                        : reports[static_cast<size_t>(peer - view.peers.begin())],
                rate == ops_per_second.end() ? 0 : rate->second, response.add_nodes());
     }
     FillShares(state, &response);

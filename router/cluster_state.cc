@@ -55,7 +55,8 @@ Status CheckNode(const std::string& name, const v1::NodeRecord& node) {
     return Wrong(name, "has " + std::to_string(node.vnodes()) + " vnodes");
   }
   if (!node.store_uuid().empty() && node.store_uuid().size() != kUuidBytes) {
-    return Wrong(name, "has a store uuid of " + std::to_string(node.store_uuid().size()) + " bytes");
+    return Wrong(name,
+                 "has a store uuid of " + std::to_string(node.store_uuid().size()) + " bytes");
   }
   if (node.state() == v1::NODE_STATE_UNSPECIFIED) return Wrong(name, "has no state");
   return Status::Ok();
@@ -197,7 +198,8 @@ Status ClusterState::DecodeGroups() {
       return Wrong(name, "has a first term that does not fit its term");
     }
     if (group.owner() == 0) return Wrong(name, "has a term and no owner");
-    if (!terms.insert(group.term()).second) return Wrong(name, "shares its term with another group");
+    if (!terms.insert(group.term()).second)
+      return Wrong(name, "shares its term with another group");
   }
   return Status::Ok();
 }

@@ -8,7 +8,8 @@
 // Guarantees
 //  1. A state that was loaded is consistent: every group and slot is there, every replica is on a
 //     known node, no term is given twice. What is not is an error that names the entry.
-//  2. `Expect…` gives back the stored bytes exactly as they were read, so that a transaction built on
+//  2. `Expect…` gives back the stored bytes exactly as they were read, so that a transaction built
+//  on
 //     a state holds only if nobody has changed what it rests on.
 //
 // A value; thread-compatible.
@@ -39,8 +40,8 @@ std::string NodeName(std::string_view id);
 
 class ClusterState {
  public:
-  // nullopt: no cluster has been formed. Corruption: what is stored makes no sense. Refused: another
-  // format version wrote it.
+  // nullopt: no cluster has been formed. Corruption: what is stored makes no sense. Refused:
+  // another format version wrote it.
   static Result<std::optional<ClusterState>> Load(const MetadataStore::Entries& entries);
 
   // The state after a committed transaction. Corruption, and the state is as before, if the
@@ -50,8 +51,8 @@ class ClusterState {
   const v1::ClusterIdentity& identity() const { return identity_; }
   const v1::PlacementSettings& placement() const { return placement_; }
   uint32_t next_term() const { return next_term_; }
-  const std::vector<v1::GroupOwnership>& groups() const { return groups_; }  // by group
-  const std::vector<v1::SlotPlacement>& slots() const { return slots_; }     // by slot
+  const std::vector<v1::GroupOwnership>& groups() const { return groups_; }      // by group
+  const std::vector<v1::SlotPlacement>& slots() const { return slots_; }         // by slot
   const std::map<std::string, v1::NodeRecord>& nodes() const { return nodes_; }  // by id
 
   // Null: not known.

@@ -18,8 +18,7 @@ void ClusterStatus::GetCluster(std::function<void(v1::GetClusterResponse)> done)
   data_.Gather([this, done = std::move(done)](std::vector<LoopReport> loops) {
     auto sample = last();
     done(ReportCluster(*membership_->view(), loops,
-                       sample == nullptr ? std::map<std::string, double>()
-                                         : sample->ops_per_second,
+                       sample == nullptr ? std::map<std::string, double>() : sample->ops_per_second,
                        WhyClosed()));
   });
 }
@@ -70,11 +69,9 @@ void ClusterStatus::TakeSample(std::function<void()> done) {
                               : static_cast<double>(now_ops - then_ops) /
                                     std::chrono::duration<double>(passed).count();
       auto old = before->ops_per_second.find(id);
-      const double weight =
-          std::min(1.0, std::chrono::duration<double>(passed) / kRateWindow);
+      const double weight = std::min(1.0, std::chrono::duration<double>(passed) / kRateWindow);
       sample->ops_per_second[id] =
-          old == before->ops_per_second.end() ? rate
-                                              : old->second + (rate - old->second) * weight;
+          old == before->ops_per_second.end() ? rate : old->second + (rate - old->second) * weight;
     }
     {
       std::lock_guard lock(mutex_);

@@ -1,5 +1,5 @@
-// Answers for operators: asks the loops, joins what they say with the metadata, and remembers a sample
-// from time to time, from which rates, readiness and metrics are made without asking again.
+// Answers for operators: asks the loops, joins what they say with the metadata, and remembers a
+// sample from time to time, from which rates, readiness and metrics are made without asking again.
 //
 // Thread-safe. `done` runs on a loop's thread, and not at all once a loop has stopped.
 #pragma once

@@ -17,9 +17,9 @@ Status CheckRequest(const FormationRequest& request) {
   RINGKV_RETURN_IF_ERROR(CheckReplicaCount(request.replicas).Annotate("`replicas`"));
   RINGKV_RETURN_IF_ERROR(CheckSlotCount(request.slots).Annotate("`slots`"));
   if (request.nodes.size() < request.replicas) {
-    return Status::InvalidArgument("`nodes` names " + std::to_string(request.nodes.size()) +
-                                   " nodes, fewer than `replicas`: " +
-                                   std::to_string(request.replicas));
+    return Status::InvalidArgument(
+        "`nodes` names " + std::to_string(request.nodes.size()) +
+        " nodes, fewer than `replicas`: " + std::to_string(request.replicas));
   }
   for (const NodeEntry& node : request.nodes) {
     RINGKV_RETURN_IF_ERROR(NodeId::Parse(node.id.value()).status().Annotate("`nodes`"));

@@ -33,8 +33,9 @@ struct FormationRequest {
 // twice, bad numbers; the message names the option to change.
 Result<MetadataTxn> FormCluster(const FormationRequest& request);
 
-// Takes every group for `router`: each gets a term of its own that was never used and a random owner
-// id. Conditional on the owners and the next term that `state` knows. Refused: the terms are used up.
+// Takes every group for `router`: each gets a term of its own that was never used and a random
+// owner id. Conditional on the owners and the next term that `state` knows. Refused: the terms are
+// used up.
 Result<MetadataTxn> TakeOwnership(const ClusterState& state, const std::string& router,
                                   Random& random);
 

@@ -90,7 +90,8 @@ Result<bool> EmbeddedMetadata::DoCommit(const MetadataTxn& txn) {
     std::string value;
     rocksdb::Status got = db_->Get({}, UserName(name), &value);
     if (!got.ok() && !got.IsNotFound()) return FromRocks(got, "reading metadata `" + name + "`");
-    const bool holds = got.ok() ? expected.has_value() && *expected == value : !expected.has_value();
+    const bool holds =
+        got.ok() ? expected.has_value() && *expected == value : !expected.has_value();
     if (!holds) return false;
   }
   rocksdb::WriteBatch batch;

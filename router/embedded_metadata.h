@@ -2,7 +2,8 @@
 //
 // Guarantees
 //  1. A transaction is synced before its callback runs; callbacks run within the call.
-//  2. Nobody else has it open: the lock on the data directory and RocksDB's own are held for as long
+//  2. Nobody else has it open: the lock on the data directory and RocksDB's own are held for as
+//  long
 //     as the object lives, so every earlier owner has stopped and the lease never ends.
 //  3. A directory of another format is refused, never changed.
 //  4. After a failed write the outcome of that write is unknown and every later call fails with the
@@ -27,13 +28,13 @@ namespace ringkv {
 class EmbeddedMetadata final : public MetadataStore {
  public:
   struct Stats {
-    uint64_t keys = 0;         // an estimate
-    uint64_t disk_bytes = 0;   // of its sorted files
+    uint64_t keys = 0;        // an estimate
+    uint64_t disk_bytes = 0;  // of its sorted files
     uint64_t memory_bytes = 0;
   };
 
-  // `data_dir` is the router's; the store is its folder `metadata`. Refused: another process has it,
-  // or it has another format.
+  // `data_dir` is the router's; the store is its folder `metadata`. Refused: another process has
+  // it, or it has another format.
   static Result<std::unique_ptr<EmbeddedMetadata>> Open(const std::string& data_dir);
   ~EmbeddedMetadata() override;
 

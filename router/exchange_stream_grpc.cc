@@ -28,9 +28,9 @@ std::shared_ptr<ExchangeStream> ExchangeStream::Open(std::shared_ptr<grpc::Chann
                                                      Options options, Handlers handlers,
                                                      std::shared_ptr<LiveStreams> live,
                                                      std::shared_ptr<StreamCounters> counters) {
-  std::shared_ptr<ExchangeStream> stream(
-      new ExchangeStream(std::move(channel), std::move(options), std::move(handlers),
-                         std::move(live), std::move(counters)));
+  std::shared_ptr<ExchangeStream> stream(new ExchangeStream(std::move(channel), std::move(options),
+                                                            std::move(handlers), std::move(live),
+                                                            std::move(counters)));
   stream->Start();
   return stream;
 }
@@ -99,8 +99,8 @@ void ExchangeStream::Flush() {
     std::lock_guard lock(mutex_);
     if (!TakeNext()) return;
   }
-  // Outside the lock: gRPC serializes the batch here. Nobody else touches writing_ until OnWriteDone,
-  // and as long as it is set the hold is not given back.
+  // Outside the lock: gRPC serializes the batch here. Nobody else touches writing_ until
+  // OnWriteDone, and as long as it is set the hold is not given back.
   Write();
 }
 
@@ -164,15 +164,19 @@ void ExchangeStream::EndIfIdle() {
 }
 
 void ExchangeStream::OnDone(const grpc::Status& status) {
-  std::shared_ptr<ExchangeStream> self = std::move(self_);
+  std::string why = status.error_message();
+  if (status.ok()) {
+    why = "the node closed the stream";
+  } else if (why.empty()) {
+    why = "gRPC status " + std::to_string(status.error_code());
+  }
   Handlers handlers = std::move(handlers_);
-  handlers.on_end(Status::Unavailable(
-      status.ok() ? "the node closed the stream"
-                  : (status.error_message().empty() ? "gRPC status " +
-                                                          std::to_string(status.error_code())
-                                                    : status.error_message())));
+  handlers.on_end(Status::Unavailable(std::move(why)));
   handlers = {};
-  live_->Remove();
+  // Counted as live until the object, with all that it holds of gRPC, may be gone.
+  std::shared_ptr<LiveStreams> live = live_;
+  std::exchange(self_, nullptr).reset();
+  live->Remove();
 }
 
 uint64_t ExchangeStream::queued_ops() const {

@@ -1,8 +1,9 @@
-// One Replica.Exchange stream to a node, from its Hello to its end: gathers operations while a batch
-// is being written and sends them together; hands replies up.
+// One Replica.Exchange stream to a node, from its Hello to its end: gathers operations while a
+// batch is being written and sends them together; hands replies up.
 //
 // Guarantees
-//  1. At most one write is outstanding. A batch holds at most kBatchBytes and kMaxBatchOps, unless a
+//  1. At most one write is outstanding. A batch holds at most kBatchBytes and kMaxBatchOps, unless
+//  a
 //     single operation is larger.
 //  2. The outbox is bounded by operations and bytes; Send says no beyond, and after the end.
 //  3. `on_end` runs exactly once, after it no other handler; then the handlers are destroyed.
@@ -53,8 +54,9 @@ struct StreamCounters {
   std::atomic<uint64_t> bytes_in{0};
 };
 
-class ExchangeStream final : public grpc::ClientBidiReactor<v1::ReplicaBatch, v1::ReplicaBatchReply>,
-                             public std::enable_shared_from_this<ExchangeStream> {
+class ExchangeStream final
+    : public grpc::ClientBidiReactor<v1::ReplicaBatch, v1::ReplicaBatchReply>,
+      public std::enable_shared_from_this<ExchangeStream> {
  public:
   struct Options {
     size_t max_ops = 32'768;
@@ -110,9 +112,9 @@ class ExchangeStream final : public grpc::ClientBidiReactor<v1::ReplicaBatch, v1
   const std::shared_ptr<StreamCounters> counters_;
   std::unique_ptr<v1::Replica::Stub> stub_;
   grpc::ClientContext context_;
-  v1::ReplicaBatchReply incoming_;           // gRPC's while a read is outstanding
-  Handlers handlers_;                        // used by reactions only
-  std::shared_ptr<ExchangeStream> self_;     // until OnDone
+  v1::ReplicaBatchReply incoming_;        // gRPC's while a read is outstanding
+  Handlers handlers_;                     // used by reactions only
+  std::shared_ptr<ExchangeStream> self_;  // until OnDone
 
   mutable std::mutex mutex_;
   // All guarded by mutex_. `writing_` is gRPC's to read while it is set.
@@ -120,7 +122,7 @@ class ExchangeStream final : public grpc::ClientBidiReactor<v1::ReplicaBatch, v1
   size_t queued_ops_ = 0;
   size_t queued_bytes_ = 0;
   std::unique_ptr<Batch> writing_;
-  bool broken_ = false;      // no further operation will be started
+  bool broken_ = false;  // no further operation will be started
   bool hold_ = false;
 };
 

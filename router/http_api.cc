@@ -59,9 +59,8 @@ HttpResponse Json(std::string body) { return {200, "application/json", std::move
 HttpResponse ClusterJson(ClusterStatus& status) {
   auto promise = std::make_shared<std::promise<v1::GetClusterResponse>>();
   auto answer = promise->get_future();
-  status.GetCluster([promise](v1::GetClusterResponse response) {
-    promise->set_value(std::move(response));
-  });
+  status.GetCluster(
+      [promise](v1::GetClusterResponse response) { promise->set_value(std::move(response)); });
   if (answer.wait_for(kPatience) != std::future_status::ready) {
     return {503, "application/json",
             R"({"error":{"code":"unavailable","message":"the router's loops do not answer"}})"};
@@ -74,8 +73,7 @@ HttpResponse ClusterJson(ClusterStatus& status) {
 void AddHttpRoutes(ClusterStatus& status, Metrics& metrics, HttpServer* server) {
   server->HandleHealth([&status] { return status.WhyNotReady(); });
   server->HandleMetrics(metrics);
-  server->Handle("/api/v1/cluster",
-                 [&status](const HttpRequest&) { return ClusterJson(status); });
+  server->Handle("/api/v1/cluster", [&status](const HttpRequest&) { return ClusterJson(status); });
   server->Handle("/api/v1/ring", [&status](const HttpRequest& request) {
     auto table = request.query.find("table");
     const bool without = table != request.query.end() && table->second == "false";
@@ -83,10 +81,9 @@ void AddHttpRoutes(ClusterStatus& status, Metrics& metrics, HttpServer* server) 
   });
   server->Handle("/api/v1/migrations",
                  [](const HttpRequest&) { return Json("{\n  \"migrations\": []\n}\n"); });
-  server->Handle("/",
-                 [](const HttpRequest&) -> HttpResponse {
-                   return {200, "text/html; charset=utf-8", kPage};
-                 });
+  server->Handle("/", [](const HttpRequest&) -> HttpResponse {
+    return {200, "text/html; charset=utf-8", kPage};
+  });
 }
 
 }  // namespace ringkv

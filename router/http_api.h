@@ -1,5 +1,5 @@
-// The router's HTTP routes: health, metrics, JSON for scripts, and a page for people. Adds them to a
-// server that has not started; borrows all until that server has stopped.
+// The router's HTTP routes: health, metrics, JSON for scripts, and a page for people. Adds them to
+// a server that has not started; borrows all until that server has stopped.
 #pragma once
 
 #include "base/metrics.h"

@@ -11,8 +11,8 @@
 namespace ringkv {
 namespace {
 
-// One unary call. Ends with its answer, or at once when the client goes away; the call itself may then
-// still be on its way through a shard, and its answer finds nobody.
+// One unary call. Ends with its answer, or at once when the client goes away; the call itself may
+// then still be on its way through a shard, and its answer finds nobody.
 class UnaryCall final : public grpc::ServerUnaryReactor {
  public:
   using Store = std::function<void(v1::OpResult)>;  // puts the result into the response
@@ -88,8 +88,8 @@ class ScanStream final : public grpc::ServerWriteReactor<v1::ScanResponse> {
       return;
     }
     entered_ = true;
-    Result<ScanWalk> walk = ScanWalk::Make(request, context_.gate.layout().slots,
-                                           context_.default_timeout, started_);
+    Result<ScanWalk> walk =
+        ScanWalk::Make(request, context_.gate.layout().slots, context_.default_timeout, started_);
     if (!walk.ok()) {
       End(v1::ERROR_CODE_INVALID_ARGUMENT, walk.status().message(), request.cursor());
       return;
@@ -189,8 +189,7 @@ class ScanStream final : public grpc::ServerWriteReactor<v1::ScanResponse> {
 }  // namespace
 
 grpc::ServerUnaryReactor* KvService::Get(grpc::CallbackServerContext*,
-                                         const v1::GetRequest* request,
-                                         v1::GetResponse* response) {
+                                         const v1::GetRequest* request, v1::GetResponse* response) {
   v1::Op op;
   *op.mutable_get() = *request;
   return new UnaryCall(context_, std::move(op), [response](v1::OpResult result) {
@@ -199,8 +198,7 @@ grpc::ServerUnaryReactor* KvService::Get(grpc::CallbackServerContext*,
 }
 
 grpc::ServerUnaryReactor* KvService::Put(grpc::CallbackServerContext*,
-                                         const v1::PutRequest* request,
-                                         v1::PutResponse* response) {
+                                         const v1::PutRequest* request, v1::PutResponse* response) {
   v1::Op op;
   *op.mutable_put() = *request;
   return new UnaryCall(context_, std::move(op), [response](v1::OpResult result) {

@@ -1,9 +1,9 @@
 // The Kv service: what clients call. A unary call is a batch of one; a Batch stream is handled by
 // BatchCall; Scan streams what a ScanRun delivers.
 //
-// Every call that reaches the router ends with gRPC status OK and says in OpStatus what became of it.
-// A call that is not valid, or that comes while the gate is closed, is answered at once and reaches no
-// shard. Thread-safe; destroyed after the gRPC server and after the loops have stopped.
+// Every call that reaches the router ends with gRPC status OK and says in OpStatus what became of
+// it. A call that is not valid, or that comes while the gate is closed, is answered at once and
+// reaches no shard. Thread-safe; destroyed after the gRPC server and after the loops have stopped.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -35,6 +35,7 @@ class KvService final : public v1::Kv::CallbackService {
 
   // Ends the streams once what they have in flight is answered. The gate is stopped before.
   void EndStreams() { streams_.EndAll(); }
+  size_t open_streams() const { return streams_.count(); }
 
  private:
   KvContext context_;

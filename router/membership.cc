@@ -195,8 +195,7 @@ std::vector<GroupGrant> Membership::Grants() const {
 }
 
 void Membership::TellPeer(const v1::NodeRecord& node) {
-  auto [found, fresh] =
-      peers_.emplace(node.id(), Peer(static_cast<uint32_t>(peer_names_.size())));
+  auto [found, fresh] = peers_.emplace(node.id(), Peer(static_cast<uint32_t>(peer_names_.size())));
   if (fresh) peer_names_.push_back(node.id());
   PeerAddress peer;
   peer.peer = found->second;

@@ -1,15 +1,19 @@
-// The control loop's state: what the cluster is, that this router owns it, and which nodes are there.
+// The control loop's state: what the cluster is, that this router owns it, and which nodes are
+// there.
 //
-//   load ──▶ (none yet: form, load again) ──▶ take ownership ──▶ serving ◀──▶ one registration at a time
+//   load ──▶ (none yet: form, load again) ──▶ take ownership ──▶ serving ◀──▶ one registration at a
+//   time
 //
-// A metadata store that does not answer is asked again; a transaction whose outcome is unknown, or that
-// found something else than it expected, is followed by a new load. What cannot be repaired by asking
-// again (a configuration to form a cluster of that makes no sense, metadata that cannot be read, another
-// owner) ends it with `on_fatal`.
+// A metadata store that does not answer is asked again; a transaction whose outcome is unknown, or
+// that found something else than it expected, is followed by a new load. What cannot be repaired by
+// asking again (a configuration to form a cluster of that makes no sense, metadata that cannot be
+// read, another owner) ends it with `on_fatal`.
 //
 // Guarantees
-//  1. The gate is opened only after this router's ownership was committed and handed to the data plane.
-//  2. A node's reply leaves only after its transaction was committed, and after the data plane was told
+//  1. The gate is opened only after this router's ownership was committed and handed to the data
+//  plane.
+//  2. A node's reply leaves only after its transaction was committed, and after the data plane was
+//  told
 //     where the node is; so nobody can meet it before it is expected.
 //  3. At most `max_waiting` registrations wait; more are told to try again.
 //
@@ -114,7 +118,7 @@ class Membership {
   std::vector<std::string> peer_names_;  // by Peer
   std::vector<uint64_t> owners_;         // ours, by group
   std::deque<Waiting> waiting_;
-  bool busy_ = false;     // a transaction or a load is under way
+  bool busy_ = false;  // a transaction or a load is under way
   bool pumping_ = false;
   Timers timers_;
 

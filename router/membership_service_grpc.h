@@ -1,6 +1,6 @@
-// The Membership service: nodes register here. Hands each request to the control loop. A request that
-// makes no sense ends with gRPC status INVALID_ARGUMENT, every other with an outcome. Thread-safe;
-// borrows both until the gRPC server has stopped.
+// The Membership service: nodes register here. Hands each request to the control loop. A request
+// that makes no sense ends with gRPC status INVALID_ARGUMENT, every other with an outcome.
+// Thread-safe; borrows both until the gRPC server has stopped.
 #pragma once
 
 #include <grpcpp/grpcpp.h>

@@ -4,7 +4,8 @@
 //
 // Guarantees
 //  1. A transaction happens whole or not at all, durably before its callback says so.
-//  2. A callback runs exactly once, possibly before the call returns. kUnknownOutcome: the transaction
+//  2. A callback runs exactly once, possibly before the call returns. kUnknownOutcome: the
+//  transaction
 //     may have happened; read again before acting.
 //
 // Thread-compatible: the router's control loop owns it.

@@ -30,8 +30,7 @@ size_t OpBytes(const v1::ReplicaOp& op) {
 }
 
 StreamKind KindOf(const v1::ReplicaOp& op) {
-  const bool large =
-      op.has_apply() && op.apply().record().value().size() > kLargeValueBytes;
+  const bool large = op.has_apply() && op.apply().record().value().size() > kLargeValueBytes;
   return large ? kLarge : kSmall;
 }
 
@@ -71,11 +70,15 @@ class GrpcNodeLinks::Link {
   PeerAddress to_;
   Phase phase_ = Phase::kWaiting;
   uint64_t session_ = 0;  // what streams of an earlier one post is ignored
+  // Those in use, and those that gRPC still holds. A channel must not die on one of gRPC's own
+  // threads, where a stream may hold it last: the process's last one joins those threads, itself
+  // among them.
+  std::vector<std::shared_ptr<grpc::Channel>> channels_;
   std::shared_ptr<ExchangeStream> streams_[kStreamKinds];
-  Boot boot_;             // of the session, once the first Hello was answered
+  Boot boot_;               // of the session, once the first Hello was answered
   std::string store_uuid_;  // likewise
-  MonoTime due_ = kNever; // connecting: give up; waiting: try again
-  int failures_ = 0;      // in a row
+  MonoTime due_ = kNever;   // connecting: give up; waiting: try again
+  int failures_ = 0;        // in a row
   bool answers_ = false;
   std::string why_ = "connecting";
   LogLimiter log_limiter_;
@@ -96,9 +99,8 @@ void GrpcNodeLinks::Link::OpenStream(StreamKind kind) {
   ExchangeStream::Handlers handlers;
   // The link lives until its loop has stopped (see the header), so posted tasks may name it.
   handlers.on_reply = [this, loop, session, kind](v1::ReplicaBatchReply batch) {
-    loop->Post([this, session, kind, batch = std::move(batch)] {
-      HandleReply(session, kind, batch);
-    });
+    loop->Post(
+        [this, session, kind, batch = std::move(batch)] { HandleReply(session, kind, batch); });
   };
   handlers.on_end = [this, loop, session](Status why) {
     loop->Post([this, session, why = std::move(why)] {
@@ -113,8 +115,10 @@ void GrpcNodeLinks::Link::OpenStream(StreamKind kind) {
   stream.router = options.router;
   ChannelOptions channel;
   channel.connection = Connection::kOwn;
-  streams_[kind] = ExchangeStream::Open(MakeChannel(to_.address, channel), std::move(stream),
-                                        std::move(handlers), owner_.live_, owner_.counters_);
+  std::erase_if(channels_, [](const auto& old) { return old.use_count() == 1; });
+  channels_.push_back(MakeChannel(to_.address, channel));
+  streams_[kind] = ExchangeStream::Open(channels_.back(), std::move(stream), std::move(handlers),
+                                        owner_.live_, owner_.counters_);
 }
 
 void GrpcNodeLinks::Link::HandleReply(uint64_t session, StreamKind kind,
@@ -214,8 +218,8 @@ void GrpcNodeLinks::Link::DropStreams() {
 void GrpcNodeLinks::Link::Retarget(const PeerAddress& to) {
   if (to == to_) return;
   const bool same_place = to.address == to_.address && to.node == to_.node;
-  const bool still_right = phase_ == Phase::kConnected && same_place && to.boot == boot_ &&
-                           to.store_uuid == store_uuid_;
+  const bool still_right =
+      phase_ == Phase::kConnected && same_place && to.boot == boot_ && to.store_uuid == store_uuid_;
   to_ = to;
   if (still_right) return;
   if (phase_ != Phase::kWaiting) EndSession("registered again", false);

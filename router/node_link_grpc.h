@@ -2,11 +2,11 @@
 // for large values, each on a TCP connection of its own, so that nothing small waits behind a value
 // of megabytes.
 //
-// A link counts as connected when both streams' Hello was answered OK by the same boot of the expected
-// disk. Any end of either stream ends the session: the outboxes are dropped, OnDisconnected is
-// reported once, and the next attempt follows after 50 to 500 ms (100 to 500 ms where the node
-// answered and was not ready). A node that died is noticed by the end of its streams, a silent one by
-// the shard's pings.
+// A link counts as connected when both streams' Hello was answered OK by the same boot of the
+// expected disk. Any end of either stream ends the session: the outboxes are dropped,
+// OnDisconnected is reported once, and the next attempt follows after 50 to 500 ms (100 to 500 ms
+// where the node answered and was not ready). A node that died is noticed by the end of its
+// streams, a silent one by the shard's pings.
 //
 // Threads: see NodeLinks. Must be destroyed after the loop has stopped; Stop comes before both.
 #pragma once

@@ -63,7 +63,8 @@ struct LinkCounts {
 
 class NodeLinks : public NodeTransport {
  public:
-  // Makes a link, or changes where and to whom it goes (which ends the present session if it differs).
+  // Makes a link, or changes where and to whom it goes (which ends the present session if it
+  // differs).
   virtual void SetPeer(const PeerAddress& peer) = 0;
 
   // Sends what was gathered.

@@ -60,8 +60,8 @@ Json ValueJson(const Message& message, const FieldDescriptor* field, int index) 
       return ShortName(one ? r->GetEnum(message, field)
                            : r->GetRepeatedEnum(message, field, index));
     case FieldDescriptor::CPPTYPE_STRING: {
-      std::string text = one ? r->GetString(message, field)
-                             : r->GetRepeatedString(message, field, index);
+      std::string text =
+          one ? r->GetString(message, field) : r->GetRepeatedString(message, field, index);
       return field->type() == FieldDescriptor::TYPE_BYTES ? Hex(text) : text;
     }
     case FieldDescriptor::CPPTYPE_MESSAGE:

@@ -6,7 +6,8 @@ namespace ringkv {
 namespace {
 
 const std::vector<double>& CountBuckets() {
-  static const std::vector<double> bounds = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096};
+  static const std::vector<double> bounds = {1,   2,   4,   8,    16,   32,  64,
+                                             128, 256, 512, 1024, 2048, 4096};
   return bounds;
 }
 
@@ -20,17 +21,18 @@ size_t KindIndex(v1::OpResult::ResultCase kind) {
 RequestMetrics::RequestMetrics(Metrics& metrics)
     : batch_ops_(metrics.GetHistogram("request_batch_operations",
                                       "Operations in a batch from a client.", CountBuckets())),
-      answer_ops_(metrics.GetHistogram("answer_batch_operations",
-                                       "Results in a batch to a client.", CountBuckets())),
-      bytes_in_(metrics.GetCounter("client_received_bytes_total", "Bytes of messages from clients.")),
+      answer_ops_(metrics.GetHistogram("answer_batch_operations", "Results in a batch to a client.",
+                                       CountBuckets())),
+      bytes_in_(
+          metrics.GetCounter("client_received_bytes_total", "Bytes of messages from clients.")),
       bytes_out_(metrics.GetCounter("client_sent_bytes_total", "Bytes of messages to clients.")),
       scan_entries_(metrics.GetCounter("scan_entries_total", "Entries given out by scans.")) {
   for (size_t kind = 0; kind < kKinds; ++kind) {
     const std::string name(
         KindName(static_cast<v1::OpResult::ResultCase>(v1::OpResult::kGet + kind)));
-    latencies_[kind] = &metrics.GetHistogram(
-        "operation_duration_seconds", "From receipt to answer, in the router.", LatencyBuckets(),
-        {{"op", name}});
+    latencies_[kind] = &metrics.GetHistogram("operation_duration_seconds",
+                                             "From receipt to answer, in the router.",
+                                             LatencyBuckets(), {{"op", name}});
     for (size_t code = 0; code < kCodes; ++code) {
       if (!v1::ErrorCode_IsValid(static_cast<int>(code))) continue;
       results_[kind][code] =

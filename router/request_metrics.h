@@ -1,5 +1,5 @@
-// What clients asked and what became of it, for /metrics: by kind and code, latencies by kind, sizes
-// of batches, bytes. Thread-safe; each note is a few atomic additions.
+// What clients asked and what became of it, for /metrics: by kind and code, latencies by kind,
+// sizes of batches, bytes. Thread-safe; each note is a few atomic additions.
 #pragma once
 
 #include <array>
@@ -15,8 +15,8 @@ class RequestMetrics {
   explicit RequestMetrics(Metrics& metrics);
 
   void NoteResult(v1::OpResult::ResultCase kind, v1::ErrorCode code, Duration took);
-  void NoteBatch(uint64_t ops, uint64_t bytes);          // that came in
-  void NoteAnswers(uint64_t results, uint64_t bytes);    // a batch of answers that went out
+  void NoteBatch(uint64_t ops, uint64_t bytes);        // that came in
+  void NoteAnswers(uint64_t results, uint64_t bytes);  // a batch of answers that went out
   void NoteScanPage(uint64_t entries, uint64_t bytes);
 
  private:

@@ -9,7 +9,7 @@ void CollectShards(const std::vector<LoopReport>& loops, MetricSink& sink) {
   struct Row {
     const char* name;
     const char* help;
-    uint64_t ShardStats::* value;
+    uint64_t ShardStats::*value;
   };
   static constexpr Row kRows[] = {
       {"reads_single_total", "Reads asked of one replica.", &ShardStats::single_reads},
@@ -81,7 +81,7 @@ void CollectLinks(const std::vector<LoopReport>& loops, MetricSink& sink) {
   struct Row {
     const char* name;
     const char* help;
-    uint64_t LinkCounts::* value;
+    uint64_t LinkCounts::*value;
   };
   static constexpr Row kRows[] = {
       {"node_sent_batches_total", "Batches sent to nodes.", &LinkCounts::batches_out},

@@ -1,6 +1,6 @@
 // What a scrape is told beside the clients' operations: shards, slots, nodes, links, the metadata's
-// store, the build. All from the last sample; nothing is asked of a loop. Borrows all for as long as
-// the registration lives.
+// store, the build. All from the last sample; nothing is asked of a loop. Borrows all for as long
+// as the registration lives.
 #pragma once
 
 #include "base/metrics.h"

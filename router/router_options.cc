@@ -31,13 +31,15 @@ void AddRouterOptions(RouterOptions* options, ConfigSchema* schema) {
   schema->AddUint("loops", &options->loops, 0, 64,
                   "Event loops that own the slots; 0: one a core, at most 8.");
   schema->AddDuration("default-timeout", &options->default_timeout, std::chrono::milliseconds(10),
-                      std::chrono::minutes(10), "For calls that do not say how long they may take.");
+                      std::chrono::minutes(10),
+                      "For calls that do not say how long they may take.");
   schema->AddDuration("suspect-after", &options->suspect_after, std::chrono::milliseconds(100),
                       std::chrono::minutes(1), "A node that is silent for so long counts as down.");
   schema->AddDuration("stop-timeout", &options->stop_timeout, Duration::zero(),
                       std::chrono::minutes(10), "How long a stop waits for calls in flight.");
-  schema->AddBytes("max-in-flight", &options->max_in_flight_bytes, 16u << 20, 1ull << 40,
-                   "Keys and values of calls in flight; beyond it calls are refused as overloaded.");
+  schema->AddBytes(
+      "max-in-flight", &options->max_in_flight_bytes, 16u << 20, 1ull << 40,
+      "Keys and values of calls in flight; beyond it calls are refused as overloaded.");
 }
 
 Status CheckRouterOptions(const RouterOptions& options) {

@@ -1,5 +1,6 @@
 #include "router/router_server_grpc.h"
 
+#include <thread>
 #include <utility>
 
 #include "base/logging.h"
@@ -12,6 +13,9 @@ namespace {
 constexpr Duration kSampleInterval = std::chrono::milliseconds(500);
 constexpr Duration kSampleIntervalUnready = std::chrono::milliseconds(100);
 constexpr Duration kStreamGrace = std::chrono::seconds(1);
+// What a client sends while its stream ends is lost, and it cannot know whether it was applied. So
+// clients with a stream are told to go elsewhere for this long before it ends.
+constexpr Duration kFarewell = std::chrono::milliseconds(200);
 
 }  // namespace
 
@@ -134,6 +138,7 @@ void RouterServer::Stop() {
   if (!gate_.WaitForNoneInFlight(options_.stop_timeout)) {
     RINGKV_LOG(kWarning, "router", "stops with {} operations in flight", gate_.in_flight());
   }
+  if (kv_->open_streams() > 0) std::this_thread::sleep_for(kFarewell);
   kv_->EndStreams();
   grpc_.Stop(kStreamGrace);
   http_->Stop();

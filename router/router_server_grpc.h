@@ -1,8 +1,8 @@
-// The router process: metadata, control loop, shards, links, services and HTTP, wired together, started
-// and stopped in order.
+// The router process: metadata, control loop, shards, links, services and HTTP, wired together,
+// started and stopped in order.
 //
-// Start: metadata → loops → cluster loaded or formed and taken over → doors. A cluster that cannot be
-// formed of the configuration, or metadata that cannot be read, fails the start. Stop: calls are
+// Start: metadata → loops → cluster loaded or formed and taken over → doors. A cluster that cannot
+// be formed of the configuration, or metadata that cannot be read, fails the start. Stop: calls are
 // refused, those in flight get `stop-timeout`, streams end, then everything from the doors inwards.
 //
 // Start and Stop on one thread (net/daemon.h).

@@ -82,8 +82,8 @@ Result<ScanPosition> DecodeScanCursor(std::string_view cursor, uint32_t slots,
   return position;
 }
 
-Result<ScanWalk> ScanWalk::Make(const v1::ScanRequest& request, uint32_t slots,
-                                Duration idle_limit, MonoTime now) {
+Result<ScanWalk> ScanWalk::Make(const v1::ScanRequest& request, uint32_t slots, Duration idle_limit,
+                                MonoTime now) {
   if (request.prefix().size() > kMaxKeyBytes) {
     return Status::InvalidArgument("prefix: longer than a key may be (" +
                                    std::to_string(kMaxKeyBytes) + " bytes)");

@@ -7,7 +7,8 @@
 //  1. What `Take` gave, with its cursor, followed by a walk from that cursor, is the whole: nothing
 //     twice, nothing left out that lives throughout.
 //  2. Memory: about kScanBufferBytes, or one page of one slot if that is larger.
-//  3. A slot that cannot be read now is asked again until nothing has come for `idle_limit`; then the
+//  3. A slot that cannot be read now is asked again until nothing has come for `idle_limit`; then
+//  the
 //     walk fails, with a cursor from which it can be taken up.
 //
 // A prefix with a complete hash tag names one slot, and only that one is asked.
@@ -33,7 +34,7 @@ namespace ringkv {
 
 inline constexpr size_t kScanParallelSlots = 64;
 inline constexpr size_t kScanBufferBytes = 16u << 20;
-inline constexpr uint32_t kScanPageBytes = 1u << 20;       // of a response, by default
+inline constexpr uint32_t kScanPageBytes = 1u << 20;  // of a response, by default
 inline constexpr uint32_t kScanMaxPageBytes = 8u << 20;
 inline constexpr uint32_t kScanMaxPageEntries = 10'000;
 
@@ -91,8 +92,8 @@ class ScanWalk {
     size_t bytes = 0;
     std::string next_after;  // ask for what comes after this
     bool asked = false;
-    bool complete = false;   // nothing comes after `entries`
-    MonoTime ask_at;         // not before
+    bool complete = false;  // nothing comes after `entries`
+    MonoTime ask_at;        // not before
     int failures = 0;
   };
 
@@ -109,7 +110,7 @@ class ScanWalk {
   uint32_t slots_ = 0;
   std::string prefix_;
   bool keys_only_ = false;
-  uint64_t left_ = 0;        // of the limit
+  uint64_t left_ = 0;  // of the limit
   uint32_t page_bytes_ = 0;
   Duration idle_limit_{};
 
@@ -120,10 +121,10 @@ class ScanWalk {
   size_t in_flight_ = 0;
   size_t buffered_bytes_ = 0;
   size_t largest_page_ = 16 << 10;
-  size_t taken_bytes_ = 0;   // in the response that is being filled
+  size_t taken_bytes_ = 0;  // in the response that is being filled
   MonoTime last_progress_;
   MonoTime failing_since_;
-  v1::OpStatus failure_;     // of the slot page that failed last
+  v1::OpStatus failure_;  // of the slot page that failed last
   bool failed_ = false;
   bool ended_ = false;
 };

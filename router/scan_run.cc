@@ -21,8 +21,7 @@ size_t NextHome(size_t loops) {
 
 std::shared_ptr<ScanRun> ScanRun::Make(const KvContext& context, ScanWalk walk, Mode mode,
                                        Deliver deliver) {
-  return std::shared_ptr<ScanRun>(
-      new ScanRun(context, std::move(walk), mode, std::move(deliver)));
+  return std::shared_ptr<ScanRun>(new ScanRun(context, std::move(walk), mode, std::move(deliver)));
 }
 
 ScanRun::ScanRun(const KvContext& context, ScanWalk walk, Mode mode, Deliver deliver)

@@ -1,5 +1,5 @@
-// Carries a ScanWalk out over the shards: sends its requests to the loops that own the slots, brings
-// the pages back to one home loop, and hands responses to a consumer.
+// Carries a ScanWalk out over the shards: sends its requests to the loops that own the slots,
+// brings the pages back to one home loop, and hands responses to a consumer.
 //
 // Guarantees: `deliver` is called with responses in the walk's order, the last one marked; after it
 // returns, not again before Resume; never after the last one. It runs on the home loop and must not

@@ -43,7 +43,7 @@ class ServingGate {
   // Valid once the gate has been open.
   const SlotLayout& layout() const { return layout_; }
 
-  // False: some are still in flight after so long.
+  // After Close or Stop. False: some are still in flight after so long.
   bool WaitForNoneInFlight(Duration at_most);
 
  private:

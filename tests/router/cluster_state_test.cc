@@ -141,9 +141,7 @@ class Faults : public testing::Test {
     auto txn = FormCluster(ThreeNodes());
     entries_.insert(txn->puts.begin(), txn->puts.end());
   }
-  Status Load() {
-    return ClusterState::Load({entries_.begin(), entries_.end()}).status();
-  }
+  Status Load() { return ClusterState::Load({entries_.begin(), entries_.end()}).status(); }
   template <class Message>
   void Edit(const std::string& name, std::function<void(Message*)> edit) {
     Message message;
@@ -184,14 +182,12 @@ TEST_F(Faults, ImpossibleNumberOfSlots) {
   ExpectFault("cluster");
 }
 TEST_F(Faults, ReplicaOnAnUnknownNode) {
-  Edit<v1::SlotPlacement>("slot/00000001",
-                          [](auto* m) { m->mutable_replicas(0)->set_node("n9"); });
+  Edit<v1::SlotPlacement>("slot/00000001", [](auto* m) { m->mutable_replicas(0)->set_node("n9"); });
   ExpectFault("n9");
 }
 TEST_F(Faults, TwoReplicasOnOneNode) {
-  Edit<v1::SlotPlacement>("slot/00000001", [](auto* m) {
-    m->mutable_replicas(0)->set_node(m->replicas(1).node());
-  });
+  Edit<v1::SlotPlacement>("slot/00000001",
+                          [](auto* m) { m->mutable_replicas(0)->set_node(m->replicas(1).node()); });
   ExpectFault("slot/00000001");
 }
 TEST_F(Faults, IncarnationThatWasNeverGiven) {
@@ -203,17 +199,15 @@ TEST_F(Faults, RowOfAnotherSlot) {
   ExpectFault("slot/00000001");
 }
 TEST_F(Faults, TermThatWasNotGivenOut) {
-  Edit<v1::GroupOwnership>("group/00000001", [](auto* m) {
-    m->set_term(5), m->set_first_term(5), m->set_owner(1);
-  });
+  Edit<v1::GroupOwnership>("group/00000001",
+                           [](auto* m) { m->set_term(5), m->set_first_term(5), m->set_owner(1); });
   ExpectFault("group/00000001");
 }
 TEST_F(Faults, TermGivenTwice) {
   entries_["next_term"] = "9";
   for (std::string name : {"group/00000001", "group/00000002"}) {
-    Edit<v1::GroupOwnership>(name, [](auto* m) {
-      m->set_term(5), m->set_first_term(5), m->set_owner(1);
-    });
+    Edit<v1::GroupOwnership>(
+        name, [](auto* m) { m->set_term(5), m->set_first_term(5), m->set_owner(1); });
   }
   ExpectFault("group/00000002");
 }

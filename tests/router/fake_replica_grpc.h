@@ -1,6 +1,6 @@
-// A node's Replica service for tests of links: answers Hello as it is told to, counts what comes, and
-// answers each operation with OK, or holds everything back. Can be stopped and started again on the
-// same port, as a node that is killed and comes back. Thread-safe.
+// A node's Replica service for tests of links: answers Hello as it is told to, counts what comes,
+// and answers each operation with OK, or holds everything back. Can be stopped and started again on
+// the same port, as a node that is killed and comes back. Thread-safe.
 #pragma once
 
 #include <grpcpp/grpcpp.h>

@@ -64,7 +64,20 @@ class KvServiceTest : public testing::Test {
       grants.push_back(std::move(grant));
     }
     loops_->TakeGroups(std::move(grants));
+    while (FullSlots() < kSlots) {
+    }
     gate_.Open({kSlots, kGroups});
+  }
+
+  // That are ready on their node; asking takes a turn of every loop.
+  uint64_t FullSlots() {
+    std::promise<uint64_t> full;
+    loops_->Gather([&](std::vector<LoopReport> reports) {
+      uint64_t sum = 0;
+      for (const LoopReport& report : reports) sum += report.shard.fully_replicated;
+      full.set_value(sum);
+    });
+    return full.get_future().get();
   }
 
   v1::OpStatus Put(const std::string& key, const std::string& value) {
@@ -321,9 +334,9 @@ TEST_F(KvServiceTest, ClientThatGoesAwayLeavesNothingBehind) {
   v1::GetRequest get;
   get.set_key("k");
   v1::GetResponse response;
-  EXPECT_EQ(stub_->Get(&context, get, &response).error_code(),
-            grpc::StatusCode::DEADLINE_EXCEEDED);
+  EXPECT_EQ(stub_->Get(&context, get, &response).error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
   for (MemoryLinks* links : links_) links->Release();
+  gate_.Close("to count what is left");
   EXPECT_TRUE(gate_.WaitForNoneInFlight(kTestPatience));
 }
 

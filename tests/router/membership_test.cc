@@ -1,5 +1,5 @@
-// The control loop against a simulated metadata store: what it does when that answers, fails, forgets
-// to answer, or belongs to somebody else by now.
+// The control loop against a simulated metadata store: what it does when that answers, fails,
+// forgets to answer, or belongs to somebody else by now.
 #include "router/membership.h"
 
 #include <gtest/gtest.h>

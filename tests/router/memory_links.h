@@ -1,6 +1,7 @@
-// NodeLinks to one node that lives in memory: executes what it is sent as a node would (highest version
-// wins, tombstones are kept), on the loop, one turn later. For tests of what lies above the links.
-// Answers can be held back, and given later. Held and Release from any thread; the rest on the loop.
+// NodeLinks to one node that lives in memory: executes what it is sent as a node would (highest
+// version wins, tombstones are kept), on the loop, one turn later. For tests of what lies above the
+// links. Answers can be held back, and given later. Held and Release from any thread; the rest on
+// the loop.
 #pragma once
 
 #include <atomic>

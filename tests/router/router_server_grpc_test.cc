@@ -18,7 +18,9 @@ using Json = nlohmann::json;
 
 class NoControl final : public DaemonControl {
  public:
-  void RequestStop(Status why) override { await.Do([&] { stop = std::move(why); }); }
+  void RequestStop(Status why) override {
+    await.Do([&] { stop = std::move(why); });
+  }
   Await await;
   Status stop;
 };
