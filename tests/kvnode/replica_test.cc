@@ -1,0 +1,223 @@
+// The node's rules, one by one, over a store in memory.
+#include "kvnode/replica.h"
+
+#include <gtest/gtest.h>
+
+#include "kvnode/memory_store.h"
+#include "tests/kvnode/replica_requests.h"
+
+namespace ringkv {
+namespace {
+
+class ReplicaTest : public testing::Test {
+ protected:
+  ReplicaTest() {
+    PrepareDisk(store_);
+    Open(Boot(1));
+  }
+
+  void Open(Boot boot) {
+    Replica::Options options;
+    options.slots = kTestSlots;
+    options.groups = kTestGroups;
+    options.boot = boot;
+    auto opened = Replica::Open(store_, options, {GroupId(0), GroupId(1), GroupId(2), GroupId(3)});
+    ASSERT_TRUE(opened.ok()) << opened.status().ToString();
+    replica_ = std::move(*opened);
+  }
+
+  v1::ReplicaOp Op(uint32_t term = kTestTerm, uint64_t owner = kTestOwner) {
+    v1::ReplicaOp op;
+    op.set_op(++last_op_);
+    op.set_attempt(7);
+    op.set_slot(5);
+    op.set_inc(1);
+    op.set_term(term);
+    op.set_owner(owner);
+    return op;
+  }
+
+  v1::ReplicaOp Apply(const std::string& key, uint32_t term, uint64_t seq, const std::string& value) {
+    v1::ReplicaOp op = Op();
+    op.mutable_apply()->set_key(key);
+    v1::Record* record = op.mutable_apply()->mutable_record();
+    record->mutable_version()->set_term(term);
+    record->mutable_version()->set_seq(seq);
+    record->set_value(value);
+    return op;
+  }
+
+  v1::ReplicaOp Read(const std::string& key) {
+    v1::ReplicaOp op = Op();
+    op.mutable_read()->set_key(key);
+    return op;
+  }
+
+  v1::ReplicaOp Contact(Boot boot, uint64_t handed_out) {
+    v1::ReplicaOp op = Op();
+    op.mutable_contact()->set_boot(boot.value());
+    op.mutable_contact()->set_handed_out_seq(handed_out);
+    return op;
+  }
+
+  v1::ReplicaOp Promise(uint32_t group, uint32_t term, uint64_t owner) {
+    v1::ReplicaOp op = Op(term, owner);
+    op.mutable_promise()->set_group(group);
+    return op;
+  }
+
+  std::vector<v1::ReplicaOpReply> Run(const std::vector<v1::ReplicaOp>& ops) {
+    std::vector<const v1::ReplicaOp*> pointers;
+    for (const v1::ReplicaOp& op : ops) pointers.push_back(&op);
+    std::vector<v1::ReplicaOpReply> replies;
+    Status status = replica_->Execute(pointers, &replies);
+    EXPECT_TRUE(status.ok()) << status.ToString();
+    EXPECT_EQ(replies.size(), ops.size());
+    for (size_t i = 0; i < replies.size(); ++i) {
+      EXPECT_EQ(replies[i].op(), ops[i].op());
+      EXPECT_EQ(replies[i].attempt(), ops[i].attempt());
+    }
+    return replies;
+  }
+
+  v1::ReplicaOpReply Run(const v1::ReplicaOp& op) { return Run(std::vector{op})[0]; }
+
+  std::string Value(const std::string& key) { return Run(Read(key)).read().record().value(); }
+
+  MemoryStore store_;
+  std::unique_ptr<Replica> replica_;
+  uint64_t last_op_ = 0;
+};
+
+TEST_F(ReplicaTest, HigherVersionReplacesALowerOneAndNeverTheOtherWay) {
+  EXPECT_EQ(Run(Apply("k", 3, 2, "two")).apply().stored().seq(), 2u);
+  v1::ReplicaOpReply late = Run(Apply("k", 3, 1, "one"));
+  EXPECT_EQ(late.code(), v1::REPLICA_CODE_OK);
+  EXPECT_EQ(late.apply().stored().seq(), 2u);  // what it holds is at least what was sent
+  EXPECT_EQ(Value("k"), "two");
+  EXPECT_EQ(Run(Apply("k", 2, 99, "older term")).apply().stored().seq(), 2u);
+  EXPECT_EQ(Value("k"), "two");
+}
+
+TEST_F(ReplicaTest, OneBatchWithSeveralVersionsOfAKeyKeepsTheHighest) {
+  for (bool known : {false, true}) {
+    if (known) Run(Contact(Boot(1), 0));
+    std::string key = known ? "known" : "unknown";
+    Run({Apply(key, 3, 11, "b"), Apply(key, 3, 12, "c"), Apply(key, 3, 10, "a")});
+    EXPECT_EQ(Value(key), "c");
+  }
+}
+
+TEST_F(ReplicaTest, AbsentKeyReadsAsATombstoneAtTheFloor) {
+  v1::ReplicaOpReply reply = Run(Read("none"));
+  EXPECT_EQ(reply.code(), v1::REPLICA_CODE_OK);
+  EXPECT_TRUE(reply.voting());
+  EXPECT_TRUE(reply.read().record().tombstone());
+  EXPECT_EQ(reply.read().record().version().term(), 0u);
+}
+
+TEST_F(ReplicaTest, LowerTermIsStaleHigherTermNeedsAPromise) {
+  v1::ReplicaOp lower = Read("k");
+  lower.set_term(kTestTerm - 1);
+  EXPECT_EQ(Run(lower).code(), v1::REPLICA_CODE_STALE);
+  EXPECT_EQ(Run(lower).promised_term(), kTestTerm);
+  v1::ReplicaOp higher = Read("k");
+  higher.set_term(kTestTerm + 1);
+  EXPECT_EQ(Run(higher).code(), v1::REPLICA_CODE_NEED_PROMISE);
+  v1::ReplicaOp other = Read("k");
+  other.set_owner(kTestOwner + 1);
+  EXPECT_EQ(Run(other).code(), v1::REPLICA_CODE_STALE);
+}
+
+TEST_F(ReplicaTest, PromiseFencesTheEarlierOwnerAndSurvivesALossOfPower) {
+  EXPECT_EQ(Run(Promise(1, kTestTerm + 2, 99)).code(), v1::REPLICA_CODE_OK);
+  EXPECT_EQ(Run(Apply("k", kTestTerm, 1, "x")).code(), v1::REPLICA_CODE_STALE);  // slot 5: group 1
+  EXPECT_EQ(Run(Promise(1, kTestTerm + 1, 98)).code(), v1::REPLICA_CODE_STALE);
+  EXPECT_EQ(Run(Promise(1, kTestTerm + 2, 98)).code(), v1::REPLICA_CODE_STALE);
+  EXPECT_EQ(Run(Promise(1, kTestTerm + 2, 99)).code(), v1::REPLICA_CODE_OK);  // said again
+  store_.CrashLosingUnsynced(0);
+  Open(Boot(2));
+  EXPECT_EQ(Run(Apply("k", kTestTerm, 1, "x")).code(), v1::REPLICA_CODE_STALE);
+}
+
+TEST_F(ReplicaTest, PromiseInTheMiddleOfABatchDividesIt) {
+  std::vector<v1::ReplicaOpReply> replies =
+      Run({Apply("k", 3, 1, "before"), Promise(1, kTestTerm + 1, 99), Apply("k", 3, 2, "after")});
+  EXPECT_EQ(replies[0].code(), v1::REPLICA_CODE_OK);
+  EXPECT_EQ(replies[1].code(), v1::REPLICA_CODE_OK);
+  EXPECT_EQ(replies[2].code(), v1::REPLICA_CODE_STALE);
+}
+
+TEST_F(ReplicaTest, OtherIncarnationOrSlotIsRefused) {
+  v1::ReplicaOp other = Read("k");
+  other.set_inc(2);
+  EXPECT_EQ(Run(other).code(), v1::REPLICA_CODE_NO_INSTANCE);
+  v1::ReplicaOp none = Read("k");
+  none.set_slot(kTestSlots);
+  EXPECT_EQ(Run(none).code(), v1::REPLICA_CODE_INVALID);
+}
+
+TEST_F(ReplicaTest, VersionAboveTheBoundIsWrittenWithoutALookUp) {
+  Run(Apply("k", 3, 1, "x"));
+  EXPECT_EQ(replica_->stats().version_reads, 1u);  // after a start nothing is known
+  Run(Contact(Boot(1), 1));
+  Run(Apply("k", 3, 2, "y"));
+  EXPECT_EQ(replica_->stats().version_reads, 1u);
+  Run(Apply("k", 3, 2, "y"));  // again: not above what it can hold
+  EXPECT_EQ(replica_->stats().version_reads, 2u);
+}
+
+TEST_F(ReplicaTest, LateContactOfAnEarlierBootDoesNotLowerTheBound) {
+  Run(Apply("k", 3, 9, "nine"));
+  Open(Boot(2));
+  EXPECT_EQ(Run(Contact(Boot(1), 5)).code(), v1::REPLICA_CODE_WRONG_BOOT);
+  Run(Apply("k", 3, 8, "eight"));
+  EXPECT_EQ(Value("k"), "nine");
+  // One that is late within the boot: what was applied meanwhile counts.
+  Run(Apply("k", 3, 12, "twelve"));
+  EXPECT_EQ(Run(Contact(Boot(2), 10)).code(), v1::REPLICA_CODE_OK);
+  Run(Apply("k", 3, 11, "eleven"));
+  EXPECT_EQ(Value("k"), "twelve");
+}
+
+TEST_F(ReplicaTest, UnreadableRecordIsCorruptionAndOnlyARepairReplacesIt) {
+  Run(Apply("k", 3, 5, "good"));
+  ASSERT_TRUE(store_.CorruptRecord({SlotId(5), Incarnation(1), "k"}));
+  EXPECT_EQ(Run(Read("k")).code(), v1::REPLICA_CODE_CORRUPTION);
+  EXPECT_EQ(Run(Apply("k", 3, 4, "old")).code(), v1::REPLICA_CODE_CORRUPTION);
+  v1::ReplicaOp repair = Apply("k", 3, 5, "good");
+  repair.mutable_apply()->set_repair(true);
+  EXPECT_EQ(Run(repair).code(), v1::REPLICA_CODE_OK);
+  EXPECT_EQ(Value("k"), "good");
+}
+
+TEST_F(ReplicaTest, RecordOfALaterTermThanItsSenderIsRefused) {
+  EXPECT_EQ(Run(Apply("k", kTestTerm + 1, 1, "x")).code(), v1::REPLICA_CODE_INVALID);
+  EXPECT_EQ(Run(Apply("k", 0, 1, "x")).code(), v1::REPLICA_CODE_INVALID);
+  EXPECT_EQ(Run(Apply("", 3, 1, "x")).code(), v1::REPLICA_CODE_INVALID);
+}
+
+TEST_F(ReplicaTest, DiskErrorEndsTheExecution) {
+  store_.SetDiskError(true);
+  v1::ReplicaOp op = Apply("k", 3, 1, "x");
+  std::vector<const v1::ReplicaOp*> ops = {&op};
+  std::vector<v1::ReplicaOpReply> replies;
+  EXPECT_EQ(replica_->Execute(ops, &replies).code(), StatusCode::kIoError);
+}
+
+TEST_F(ReplicaTest, ScanGivesAPageInOrderWithTombstones) {
+  v1::ReplicaOp deleted = Apply("b", 3, 2, "");
+  deleted.mutable_apply()->mutable_record()->set_tombstone(true);
+  Run({Apply("c", 3, 1, "3"), deleted, Apply("a", 3, 3, "1")});
+  v1::ReplicaOp scan = Op();
+  scan.mutable_scan()->set_max_bytes(1 << 20);
+  scan.mutable_scan()->set_max_entries(2);
+  v1::ReplicaOpReply page = Run(scan);
+  ASSERT_EQ(page.scan().entries_size(), 2);
+  EXPECT_EQ(page.scan().entries(0).key(), "a");
+  EXPECT_TRUE(page.scan().entries(1).record().tombstone());
+  EXPECT_FALSE(page.scan().complete());
+}
+
+}  // namespace
+}  // namespace ringkv

@@ -1,0 +1,465 @@
+// The owner's rules as scripts: what the shard is told, what it sends, what the clients get. Time moves
+// by hand.
+#include "router/shard.h"
+
+#include <gtest/gtest.h>
+
+#include "router/version_proto.h"
+
+namespace ringkv {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr uint32_t kNodes = 3;
+
+class ShardTest : public testing::Test, public NodeTransport {
+ protected:
+  ShardTest() : shard_(ShardOptions(), clock_, *this) {
+    for (uint32_t i = 0; i < kNodes; ++i) shard_.AddPeer(Peer(i), NodeId::Parse("n" + std::to_string(i + 1)).value());
+  }
+
+  bool Send(Peer peer, v1::ReplicaOp op) override {
+    if (full_.count(peer) != 0) return false;
+    sent_[peer].push_back(std::move(op));
+    return true;
+  }
+
+  void TakeSlot(bool first_term, bool predecessor_gone = true) {
+    GroupGrant group;
+    group.group = GroupId(0);
+    group.term = Term(7);
+    group.owner = OwnerId(77);
+    group.first_term = first_term;
+    group.predecessor_gone = predecessor_gone;
+    SlotGrant slot;
+    slot.slot = SlotId(0);
+    for (uint32_t i = 0; i < kNodes; ++i) slot.replicas.push_back({Peer(i), Incarnation(1)});
+    group.slots.push_back(slot);
+    shard_.TakeGroup(group);
+  }
+
+  // What was sent to the node since the last look; statistics are left out.
+  std::vector<v1::ReplicaOp> Take(Peer peer) {
+    std::vector<v1::ReplicaOp> ops;
+    for (v1::ReplicaOp& op : sent_[peer]) {
+      if (!op.has_stats()) ops.push_back(std::move(op));
+    }
+    sent_[peer].clear();
+    return ops;
+  }
+
+  v1::ReplicaOp TakeOne(Peer peer) {
+    std::vector<v1::ReplicaOp> ops = Take(peer);
+    EXPECT_EQ(ops.size(), 1u) << "to n" << peer.value() + 1;
+    return ops.empty() ? v1::ReplicaOp() : ops[0];
+  }
+
+  void Reply(Peer peer, v1::ReplicaOpReply reply, uint64_t op, Boot boot = Boot(1)) {
+    v1::ReplicaBatchReply batch;
+    batch.set_boot(boot.value());
+    reply.set_op(op);
+    *batch.add_replies() = std::move(reply);
+    shard_.OnReplies(peer, batch);
+  }
+
+  void Acknowledge(Peer peer, const v1::ReplicaOp& apply, Boot boot = Boot(1), bool voting = true) {
+    v1::ReplicaOpReply reply;
+    reply.set_voting(voting);
+    *reply.mutable_apply()->mutable_stored() = apply.apply().record().version();
+    Reply(peer, reply, apply.op(), boot);
+  }
+
+  void AnswerRead(Peer peer, const v1::ReplicaOp& read, uint32_t term, uint64_t seq, const std::string& value) {
+    v1::ReplicaOpReply reply;
+    reply.set_voting(true);
+    v1::Record* record = reply.mutable_read()->mutable_record();
+    record->mutable_version()->set_term(term);
+    record->mutable_version()->set_seq(seq);
+    record->set_value(value);
+    record->set_tombstone(value.empty());
+    Reply(peer, reply, read.op());
+  }
+
+  // Hello, promise and contact.
+  void Connect(Peer peer, Boot boot = Boot(1), bool voting = true) {
+    shard_.OnConnected(peer, boot);
+    v1::ReplicaOp promise = TakeOne(peer);
+    EXPECT_TRUE(promise.has_promise());
+    v1::ReplicaOpReply promised;
+    promised.mutable_promise();
+    Reply(peer, promised, promise.op(), boot);
+    std::vector<v1::ReplicaOp> contact = Take(peer);
+    ASSERT_FALSE(contact.empty());
+    EXPECT_TRUE(contact[0].has_contact());
+    v1::ReplicaOpReply contacted;
+    contacted.set_voting(voting);
+    contacted.mutable_contact();
+    Reply(peer, contacted, contact[0].op(), boot);
+  }
+
+  void ConnectAll() {
+    for (uint32_t i = 0; i < kNodes; ++i) Connect(Peer(i));
+  }
+
+  uint64_t Call(v1::Op op, milliseconds timeout = milliseconds(1000)) {
+    uint64_t id = ++last_call_;
+    op.set_id(id);
+    ClientCall call;
+    call.slot = SlotId(0);
+    call.op = std::move(op);
+    call.deadline = clock_.Now() + timeout;
+    call.done = [this](v1::OpResult result) {
+      EXPECT_EQ(results_.count(result.id()), 0u) << "answered twice";
+      results_[result.id()] = std::move(result);
+    };
+    shard_.Submit(std::move(call));
+    return id;
+  }
+
+  uint64_t Put(const std::string& key, const std::string& value) {
+    v1::Op op;
+    op.mutable_put()->set_key(key);
+    op.mutable_put()->set_value(value);
+    return Call(op);
+  }
+
+  uint64_t Get(const std::string& key) {
+    v1::Op op;
+    op.mutable_get()->set_key(key);
+    return Call(op);
+  }
+
+  bool Done(uint64_t call) const { return results_.count(call) != 0; }
+
+  void Advance(milliseconds by) {
+    MonoTime end = clock_.Now() + by;
+    while (clock_.Now() < end) {
+      clock_.Set(std::min(end, clock_.Now() + milliseconds(5)));
+      shard_.RunDue();
+    }
+  }
+
+  SimulatedClock clock_;
+  std::map<Peer, std::vector<v1::ReplicaOp>> sent_;
+  std::set<Peer> full_;
+  std::map<uint64_t, v1::OpResult> results_;
+  uint64_t last_call_ = 0;
+  Shard shard_;
+};
+
+const Peer kA(0), kB(1), kC(2);
+
+TEST_F(ShardTest, NothingIsServedBeforeAQuorumHasPromised) {
+  TakeSlot(true);
+  Connect(kA);
+  uint64_t put = Put("k", "v");
+  ASSERT_TRUE(Done(put));
+  EXPECT_EQ(results_[put].put().status().outcome(), v1::OUTCOME_NOT_APPLIED);
+  EXPECT_EQ(results_[put].put().status().code(), v1::ERROR_CODE_UNAVAILABLE);
+  EXPECT_TRUE(Take(kA).empty());
+  Connect(kB);
+  put = Put("k", "v");
+  EXPECT_FALSE(Done(put));
+}
+
+TEST_F(ShardTest, EveryReplicaPromisesFirstWhileAnEarlierOwnerMightRead) {
+  TakeSlot(false, /*predecessor_gone=*/false);
+  Connect(kA);
+  Connect(kB);
+  EXPECT_TRUE(Done(Put("k", "v")));  // refused
+  Connect(kC);
+  EXPECT_FALSE(Done(Put("k", "v")));
+}
+
+TEST_F(ShardTest, WriteCommitsWithTheSecondOfThree) {
+  TakeSlot(true);
+  ConnectAll();
+  uint64_t put = Put("k", "v");
+  v1::ReplicaOp a = TakeOne(kA), b = TakeOne(kB), c = TakeOne(kC);
+  EXPECT_EQ(FromProto(a.apply().record().version()), (Version{Term(7), 1}));
+  Acknowledge(kA, a);
+  EXPECT_FALSE(Done(put));
+  Acknowledge(kA, a);  // the same answer again
+  EXPECT_FALSE(Done(put));
+  Acknowledge(kB, b);
+  ASSERT_TRUE(Done(put));
+  EXPECT_EQ(results_[put].put().status().outcome(), v1::OUTCOME_DONE);
+  EXPECT_EQ(shard_.Describe(SlotId(0)).replicas[2].behind_keys, 1u);
+  Acknowledge(kC, c);
+  EXPECT_EQ(shard_.Describe(SlotId(0)).replicas[2].behind_keys, 0u);
+}
+
+TEST_F(ShardTest, ReplicaWithoutAVoteDoesNotCount) {
+  TakeSlot(true);
+  Connect(kA);
+  Connect(kB);
+  Connect(kC, Boot(1), /*voting=*/false);
+  uint64_t put = Put("k", "v");
+  Acknowledge(kA, TakeOne(kA));
+  Acknowledge(kC, TakeOne(kC), Boot(1), /*voting=*/false);
+  EXPECT_FALSE(Done(put));
+  Acknowledge(kB, TakeOne(kB));
+  EXPECT_TRUE(Done(put));
+}
+
+TEST_F(ShardTest, WriteWithoutAQuorumInTimeIsUnknownAndIsDrivenOn) {
+  TakeSlot(true);
+  ConnectAll();
+  uint64_t put = Put("k", "v");
+  Acknowledge(kA, TakeOne(kA));
+  Take(kB);
+  Take(kC);
+  Advance(milliseconds(1010));
+  ASSERT_TRUE(Done(put));
+  EXPECT_EQ(results_[put].put().status().outcome(), v1::OUTCOME_UNKNOWN);
+  EXPECT_EQ(shard_.Report().pending_keys, 1u);
+  // B answers pings only from here on: it is sent the write again.
+  v1::ReplicaBatchReply alive;
+  alive.set_boot(1);
+  shard_.OnReplies(kB, alive);
+  shard_.OnReplies(kA, alive);
+  Advance(milliseconds(300));
+  std::vector<v1::ReplicaOp> again = Take(kB);
+  ASSERT_FALSE(again.empty());
+  Acknowledge(kB, again.back());
+  EXPECT_EQ(shard_.Report().pending_keys, 0u);
+}
+
+TEST_F(ShardTest, AcknowledgementOfAnEarlierProcessDoesNotCount) {
+  TakeSlot(true);
+  ConnectAll();
+  uint64_t put = Put("k", "v");
+  v1::ReplicaOp a = TakeOne(kA), b = TakeOne(kB);
+  Acknowledge(kA, a);
+  shard_.OnDisconnected(kA);
+  Connect(kA, Boot(2));
+  Acknowledge(kB, b);
+  EXPECT_FALSE(Done(put)) << "A's word was given by a process that is gone";
+  std::vector<v1::ReplicaOp> again = Take(kA);
+  ASSERT_FALSE(again.empty());
+  Acknowledge(kA, again.back(), Boot(2));
+  EXPECT_TRUE(Done(put));
+}
+
+TEST_F(ShardTest, ReadAsksOneCleanReplica) {
+  TakeSlot(true);
+  ConnectAll();
+  uint64_t get = Get("k");
+  AnswerRead(kA, TakeOne(kA), 7, 0, "");
+  ASSERT_TRUE(Done(get));
+  EXPECT_EQ(results_[get].get().status().code(), v1::ERROR_CODE_NOT_FOUND);
+  EXPECT_TRUE(Take(kB).empty());
+  EXPECT_TRUE(Take(kC).empty());
+}
+
+TEST_F(ShardTest, ReadDuringInFlightWriteWaitsForIt) {
+  TakeSlot(true);
+  ConnectAll();
+  uint64_t put = Put("k", "v");
+  uint64_t get = Get("k");
+  v1::ReplicaOp a = TakeOne(kA), b = TakeOne(kB);
+  Acknowledge(kA, a);
+  Acknowledge(kB, b);
+  EXPECT_TRUE(Done(put));
+  AnswerRead(kA, TakeOne(kA), 7, 1, "v");
+  ASSERT_TRUE(Done(get));
+  EXPECT_EQ(results_[get].get().value(), "v");
+}
+
+TEST_F(ShardTest, ReplicaThatIsBehindOnAKeyIsNotReadForIt) {
+  TakeSlot(true);
+  ConnectAll();
+  Put("k", "v");
+  Acknowledge(kB, TakeOne(kB));
+  Acknowledge(kC, TakeOne(kC));
+  Take(kA);  // never answered: the primary is behind on k
+  Get("k");
+  EXPECT_TRUE(Take(kA).empty());
+  EXPECT_TRUE(TakeOne(kB).has_read());
+  Get("other");
+  EXPECT_TRUE(TakeOne(kA).has_read());
+}
+
+TEST_F(ShardTest, LateReadIsAskedOfAnotherReplicaToo) {
+  TakeSlot(true);
+  ConnectAll();
+  uint64_t get = Get("k");
+  TakeOne(kA);
+  Advance(milliseconds(12));
+  AnswerRead(kB, TakeOne(kB), 7, 0, "");
+  EXPECT_TRUE(Done(get));
+}
+
+TEST_F(ShardTest, AfterATakeoverReadsAskAQuorum) {
+  TakeSlot(false);
+  ConnectAll();
+  uint64_t get = Get("k");
+  v1::ReplicaOp a = TakeOne(kA), b = TakeOne(kB);
+  EXPECT_TRUE(TakeOne(kC).has_read());
+  AnswerRead(kA, a, 3, 5, "v");
+  EXPECT_FALSE(Done(get));
+  AnswerRead(kB, b, 3, 5, "v");
+  ASSERT_TRUE(Done(get));
+  EXPECT_EQ(results_[get].get().value(), "v");
+}
+
+TEST_F(ShardTest, VersionThatNoQuorumHoldsIsWrittenBackUnderItsOwnVersionBeforeItIsGivenOut) {
+  TakeSlot(false);
+  ConnectAll();
+  uint64_t get = Get("k");
+  AnswerRead(kA, TakeOne(kA), 3, 5, "leftover");
+  AnswerRead(kB, TakeOne(kB), 3, 4, "before");
+  Take(kC);
+  EXPECT_FALSE(Done(get));
+  // Locked, settled, read again.
+  AnswerRead(kA, TakeOne(kA), 3, 5, "leftover");
+  AnswerRead(kB, TakeOne(kB), 3, 4, "before");
+  std::vector<v1::ReplicaOp> to_c = Take(kC);
+  v1::ReplicaOp a = TakeOne(kA), b = TakeOne(kB);
+  ASSERT_TRUE(b.has_apply());
+  EXPECT_EQ(FromProto(b.apply().record().version()), (Version{Term(3), 5}));
+  Acknowledge(kA, a);
+  EXPECT_FALSE(Done(get));
+  Acknowledge(kB, b);
+  ASSERT_TRUE(Done(get));
+  EXPECT_EQ(results_[get].get().value(), "leftover");
+}
+
+TEST_F(ShardTest, AnswerToAnEarlierAttemptDoesNotCount) {
+  TakeSlot(false);
+  ConnectAll();
+  uint64_t get = Get("k");
+  v1::ReplicaOp first_a = TakeOne(kA), first_b = TakeOne(kB);
+  Take(kC);
+  v1::ReplicaBatchReply alive;
+  alive.set_boot(1);
+  for (int i = 0; i < 3; ++i) {
+    Advance(milliseconds(100));
+    for (Peer peer : {kA, kB, kC}) shard_.OnReplies(peer, alive);
+  }
+  v1::ReplicaOp second_a = TakeOne(kA), second_b = TakeOne(kB);
+  AnswerRead(kA, first_a, 3, 1, "old");
+  AnswerRead(kB, first_b, 3, 1, "old");
+  EXPECT_FALSE(Done(get));
+  AnswerRead(kA, second_a, 3, 2, "new");
+  AnswerRead(kB, second_b, 3, 2, "new");
+  ASSERT_TRUE(Done(get));
+  EXPECT_EQ(results_[get].get().value(), "new");
+}
+
+TEST_F(ShardTest, ConditionIsCheckedUnderTheLockAndWritesNothingIfItFails) {
+  TakeSlot(true);
+  ConnectAll();
+  v1::Op op;
+  op.mutable_put()->set_key("k");
+  op.mutable_put()->set_value("v");
+  op.mutable_put()->set_if_absent(true);
+  uint64_t put = Call(op);
+  uint64_t behind_it = Put("k", "next");
+  AnswerRead(kA, TakeOne(kA), 7, 0, "there");
+  ASSERT_TRUE(Done(put));
+  EXPECT_EQ(results_[put].put().status().code(), v1::ERROR_CODE_CONDITION_FAILED);
+  EXPECT_EQ(results_[put].put().status().outcome(), v1::OUTCOME_NOT_APPLIED);
+  EXPECT_FALSE(Done(behind_it));
+  EXPECT_EQ(TakeOne(kA).apply().record().value(), "next");
+}
+
+TEST_F(ShardTest, RetryOfAnAppliedRequestIsAnsweredAsDone) {
+  TakeSlot(true);
+  ConnectAll();
+  v1::Op op;
+  op.mutable_increment()->set_key("n");
+  op.mutable_increment()->set_delta(5);
+  op.mutable_increment()->mutable_request_id()->set_client(9);
+  op.mutable_increment()->mutable_request_id()->set_number(1);
+  op.mutable_increment()->set_retry(true);
+  uint64_t increment = Call(op);
+  v1::ReplicaOp read = TakeOne(kA);
+  v1::ReplicaOpReply reply;
+  reply.set_voting(true);
+  v1::Record* record = reply.mutable_read()->mutable_record();
+  record->mutable_version()->set_term(6);
+  record->mutable_version()->set_seq(3);
+  record->set_value("12");
+  *record->mutable_request_id() = op.increment().request_id();
+  Reply(kA, reply, read.op());
+  ASSERT_TRUE(Done(increment));
+  EXPECT_EQ(results_[increment].increment().value(), 12);
+  EXPECT_EQ(results_[increment].increment().status().outcome(), v1::OUTCOME_DONE);
+  EXPECT_TRUE(Take(kA).empty());
+}
+
+TEST_F(ShardTest, ReturnedReplicaIsSentWhatItMissed) {
+  TakeSlot(true);
+  ConnectAll();
+  shard_.OnDisconnected(kC);
+  uint64_t put = Put("k", "v");
+  Acknowledge(kA, TakeOne(kA));
+  Acknowledge(kB, TakeOne(kB));
+  EXPECT_TRUE(Done(put));
+  Connect(kC, Boot(2));
+  EXPECT_EQ(shard_.Describe(SlotId(0)).replicas[2].behind_keys, 1u);
+  Advance(milliseconds(255));
+  std::vector<v1::ReplicaOp> reads = Take(kA);
+  ASSERT_EQ(reads.size(), 1u);
+  AnswerRead(kA, reads[0], 7, 1, "v");
+  v1::ReplicaOp repair = TakeOne(kC);
+  EXPECT_EQ(repair.apply().record().value(), "v");
+  Acknowledge(kC, repair, Boot(2));
+  ReplicaReport report = shard_.Describe(SlotId(0)).replicas[2];
+  EXPECT_EQ(report.behind_keys, 0u);
+  EXPECT_TRUE(report.clean);
+}
+
+TEST_F(ShardTest, FullQueueToAReplicaHoldsNobodyUp) {
+  TakeSlot(true);
+  ConnectAll();
+  full_.insert(kC);
+  uint64_t put = Put("k", "v");
+  Acknowledge(kA, TakeOne(kA));
+  Acknowledge(kB, TakeOne(kB));
+  EXPECT_TRUE(Done(put));
+  EXPECT_EQ(shard_.Describe(SlotId(0)).replicas[2].behind_keys, 1u);
+}
+
+TEST_F(ShardTest, ALaterOwnerEndsThisOne) {
+  TakeSlot(true);
+  ConnectAll();
+  uint64_t put = Put("k", "v");
+  v1::ReplicaOpReply stale;
+  stale.set_code(v1::REPLICA_CODE_STALE);
+  stale.set_promised_term(8);
+  Reply(kA, stale, TakeOne(kA).op());
+  ASSERT_TRUE(Done(put));
+  EXPECT_EQ(results_[put].put().status().outcome(), v1::OUTCOME_UNKNOWN);
+  uint64_t next = Put("k", "v");
+  EXPECT_EQ(results_[next].put().status().code(), v1::ERROR_CODE_UNAVAILABLE);
+}
+
+TEST_F(ShardTest, TooManyCallsAreRefusedAtOnce) {
+  TakeSlot(true);
+  ConnectAll();
+  for (size_t i = 0; i < ShardOptions().max_calls; ++i) Get("k" + std::to_string(i));
+  uint64_t one_more = Get("k");
+  ASSERT_TRUE(Done(one_more));
+  EXPECT_EQ(results_[one_more].get().status().code(), v1::ERROR_CODE_OVERLOADED);
+}
+
+TEST_F(ShardTest, ExpiredRecordReadsAsAbsent) {
+  TakeSlot(true);
+  ConnectAll();
+  uint64_t get = Get("k");
+  v1::ReplicaOp read = TakeOne(kA);
+  v1::ReplicaOpReply reply;
+  reply.set_voting(true);
+  v1::Record* record = reply.mutable_read()->mutable_record();
+  record->mutable_version()->set_term(7);
+  record->set_value("x");
+  record->set_expires_at_ms(clock_.WallMillis() - 1);
+  Reply(kA, reply, read.op());
+  EXPECT_EQ(results_[get].get().status().code(), v1::ERROR_CODE_NOT_FOUND);
+}
+
+}  // namespace
+}  // namespace ringkv
