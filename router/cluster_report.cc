@@ -56,6 +56,18 @@ void FillShares(const ClusterState& state, v1::GetClusterResponse* response) {
   }
 }
 
+// All nodes are up and vote, and nothing is on its way to any: what is not complete there has only
+// not been proved to be (docs/decisions/0003).
+bool NothingIsMissingButTheComparison(const v1::GetClusterResponse& cluster) {
+  for (const v1::NodeStatus& node : cluster.nodes()) {
+    if (!IsMember(node.node())) continue;
+    bool all_there = node.reach() == v1::REACH_UP && node.voting_slots() == node.slots() &&
+                     node.behind_keys() == 0;
+    if (!all_there) return false;
+  }
+  return true;
+}
+
 void FillHealth(const std::string& closed, v1::GetClusterResponse* response) {
   const v1::SlotHealth& slots = response->slot_health();
   v1::Health health = v1::HEALTH_OK;
@@ -67,7 +79,11 @@ void FillHealth(const std::string& closed, v1::GetClusterResponse* response) {
   if (slots.blocked() > 0) {
     say(v1::HEALTH_BLOCKED, "no quorum for " + Count(slots.blocked(), "slot", "slots"));
   }
-  if (slots.degraded() > 0) {
+  if (slots.degraded() > 0 && NothingIsMissingButTheComparison(*response)) {
+    say(v1::HEALTH_DEGRADED, "replicas of " + Count(slots.degraded(), "slot", "slots") +
+                                 " have not been compared since the router started: nothing is "
+                                 "missing, but each read asks a majority of them");
+  } else if (slots.degraded() > 0) {
     say(v1::HEALTH_DEGRADED, Count(slots.degraded(), "slot has", "slots have") +
                                  " fewer complete replicas than configured");
   }
