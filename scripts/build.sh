@@ -45,16 +45,22 @@ configure() {
   fi
 }
 
-# build PRESET
+# build PRESET [TARGET...]: all targets by default.
 build() {
   local preset=$1 jobs start=$SECONDS
+  shift
   setup
   configure "$preset"
   jobs=$(job_count)
   export CCACHE_DIR=${CCACHE_DIR:-$local_dir/ccache}
   note "building preset $preset with $jobs jobs"
-  (cd "build/$preset" && ninja -j "$jobs") || fail "the build failed (preset $preset)"
+  (cd "build/$preset" && ninja -j "$jobs" "$@") || fail "the build failed (preset $preset)"
   note "built in $((SECONDS - start)) s; binaries are in build/$preset/bin/"
+}
+
+_need_preset() {
+  [[ " ${presets[*]} " == *" $1 "* && -n $1 ]] ||
+    usage_error "unknown preset '$1'; there are: ${presets[*]}"
 }
 
 build_command() {
@@ -66,8 +72,7 @@ build_command() {
       *) usage_error "build: unknown argument '$1'" ;;
     esac
   done
-  [[ " ${presets[*]} " == *" $preset "* && -n $preset ]] ||
-    usage_error "build: unknown preset '$preset'; there are: ${presets[*]}"
+  _need_preset "$preset"
   build "$preset"
 }
 
@@ -98,7 +103,7 @@ test_command() {
 }
 
 sim_command() {
-  local arguments=()
+  local preset=release arguments=()
   while [[ $# -gt 0 ]]; do
     case $1 in
       --seeds | --first | --minutes)
@@ -107,12 +112,15 @@ sim_command() {
       --seeds=* | --first=* | --minutes=*)
         [[ ${1#*=} =~ ^[0-9]+$ ]] || usage_error "sim: ${1%%=*} needs a whole number"
         arguments+=("${1%%=*}" "${1#*=}"); shift ;;
+      --trace) arguments+=("$1"); shift ;;
+      --preset) [[ $# -ge 2 ]] || usage_error "--preset needs a name: ${presets[*]}"; preset=$2; shift 2 ;;
+      --preset=*) preset=${1#*=}; shift ;;
       *) usage_error "sim: unknown argument '$1'" ;;
     esac
   done
-  build release
+  _need_preset "$preset"
+  build "$preset" ringkv_sim
   share_build_lock
-  [[ -x build/release/bin/ringkv_sim ]] || not_yet "the simulator (build/release/bin/ringkv_sim) is not there yet"
   clear_ringkv_environment
-  (close_locks && exec build/release/bin/ringkv_sim "${arguments[@]}")
+  (close_locks && exec "build/$preset/bin/ringkv_sim" "${arguments[@]}")
 }
