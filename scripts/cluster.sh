@@ -4,6 +4,7 @@
 # .local/cluster/nodes holds with how many nodes it was formed; each process has a folder there
 # (scripts/process.sh). Configurations are written anew at each start.
 
+readonly cluster_programs=(kvnode kvrouter kvctl)
 readonly ready_seconds=60
 readonly most_nodes=90
 
@@ -162,21 +163,17 @@ put_and_get() {
 need_binaries() {
   local name
   need_packages "${build_packages[@]}"
-  for name in kvnode kvrouter kvctl; do
+  for name in "${cluster_programs[@]}"; do
     if [[ ! -x build/release/bin/$name ]]; then build_cluster; return; fi
   done
 }
 
 cluster_built=0
 build_cluster() {
-  local name
   ((cluster_built == 0)) || return 0
   cluster_built=1
-  build release
+  build release "${cluster_programs[@]}"
   unlock_build
-  for name in kvnode kvrouter kvctl; do
-    [[ -x build/release/bin/$name ]] || not_yet "$name is not there yet (no build/release/bin/$name after a build)"
-  done
 }
 
 # ---- commands -----------------------------------------------------------------------------
