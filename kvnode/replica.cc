@@ -428,7 +428,7 @@ Status Replica::DoScan(const v1::ReplicaOp& op, v1::ReplicaOpReply* reply) {
   }
   v1::ScanSlotReply* out = reply->mutable_scan();
   out->set_complete(page->complete);
-  for (ScanEntry& entry : page->entries) {
+  for (StoredEntry& entry : page->entries) {
     v1::SlotEntry* slot_entry = out->add_entries();
     slot_entry->set_key(std::move(entry.key));
     slot_entry->mutable_record()->Swap(&entry.record);

@@ -82,13 +82,13 @@ struct ScanLimits {
   bool keys_only = false;  // records come without their value bytes
 };
 
-struct ScanEntry {
+struct StoredEntry {
   std::string key;
   v1::Record record;
 };
 
 struct ScanResult {
-  std::vector<ScanEntry> entries;  // in key order, tombstones too
+  std::vector<StoredEntry> entries;  // in key order, tombstones too
   bool complete = false;           // nothing comes after the last entry
 };
 

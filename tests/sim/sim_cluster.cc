@@ -558,7 +558,7 @@ std::string SimCluster::CheckQuiet() {
       auto page = node.store.Scan(SlotId(s), replica.inc, "", "",
                                   {.max_bytes = 1u << 30, .max_entries = 1u << 30});
       std::map<std::string, std::string> content;
-      for (const ScanEntry& entry : page->entries)
+      for (const StoredEntry& entry : page->entries)
         content[entry.key] = entry.record.SerializeAsString();
       if (have_first && content != first)
         return "clean replicas of slot " + std::to_string(s) + " differ";
