@@ -89,7 +89,7 @@ struct StoredEntry {
 
 struct ScanResult {
   std::vector<StoredEntry> entries;  // in key order, tombstones too
-  bool complete = false;           // nothing comes after the last entry
+  bool complete = false;             // nothing comes after the last entry
 };
 
 struct StoreStats {
