@@ -1,5 +1,5 @@
-// One thread that runs tasks in the order in which they were posted, and the timers of what it owns.
-// State that only a loop's tasks touch needs no lock. Tasks never block.
+// One thread that runs tasks in the order in which they were posted, and the timers of what it
+// owns. State that only a loop's tasks touch needs no lock. Tasks never block.
 //
 // Thread-safety: Post and PendingTasks from any thread; everything else from the owner.
 #pragma once
@@ -20,8 +20,8 @@ class EventLoop {
  public:
   using Task = std::function<void()>;
 
-  // `after_tasks` runs on the loop each time the tasks at hand are done (to send what they gathered)
-  // and returns when it wants to run again at the latest; kNever: with the next task.
+  // `after_tasks` runs on the loop each time the tasks at hand are done (to send what they
+  // gathered) and returns when it wants to run again at the latest; kNever: with the next task.
   EventLoop(std::string name, const Clock& clock, std::function<MonoTime()> after_tasks);
   ~EventLoop();  // stops
   EventLoop(const EventLoop&) = delete;

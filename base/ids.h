@@ -24,14 +24,14 @@ class StrongId {
   Rep value_ = 0;
 };
 
-using SlotId = StrongId<struct SlotTag, uint32_t>;            // 0 to Q-1
-using GroupId = StrongId<struct GroupTag, uint32_t>;          // 0 to groups-1
-using Token = StrongId<struct TokenTag, uint64_t>;            // place in the hash space
-using Epoch = StrongId<struct EpochTag, uint64_t>;            // of a placement; grows
-using Term = StrongId<struct TermTag, uint32_t>;              // fencing number; 0 = none
-using OwnerId = StrongId<struct OwnerTag, uint64_t>;          // random, one per ownership; 0 = none
+using SlotId = StrongId<struct SlotTag, uint32_t>;    // 0 to Q-1
+using GroupId = StrongId<struct GroupTag, uint32_t>;  // 0 to groups-1
+using Token = StrongId<struct TokenTag, uint64_t>;    // place in the hash space
+using Epoch = StrongId<struct EpochTag, uint64_t>;    // of a placement; grows
+using Term = StrongId<struct TermTag, uint32_t>;      // fencing number; 0 = none
+using OwnerId = StrongId<struct OwnerTag, uint64_t>;  // random, one per ownership; 0 = none
 using Incarnation = StrongId<struct IncarnationTag, uint64_t>;  // of a replica instance; from 1
-using Boot = StrongId<struct BootTag, uint64_t>;              // starts of a node's disk; from 1
+using Boot = StrongId<struct BootTag, uint64_t>;                // starts of a node's disk; from 1
 
 // Order of the writes of one key (docs/protocol.md, "Words"). (0, 0): never written.
 struct Version {
@@ -47,7 +47,7 @@ Result<Version> ParseVersion(std::string_view text);
 // A node's name: 1 to 63 of [a-z0-9-], starting with a letter or digit.
 class NodeId {
  public:
-  NodeId() = default;                      // names no node
+  NodeId() = default;  // names no node
   static Result<NodeId> Parse(std::string_view text);
   const std::string& value() const { return value_; }
   bool empty() const { return value_.empty(); }

@@ -6,12 +6,12 @@ namespace ringkv {
 
 enum class Rule {
   kNone,
-  kBehindAtSingleReads,     // R3: no single-replica read of a key that the replica is behind on
-  kRegressedDoesNotVote,    // Node: what may have lost acknowledged writes does not vote
-  kSettleBeforeCondition,   // R4: earlier versions of the key are settled before a condition is read
-  kQuorumCommits,           // R2: a quorum of acknowledgements, not one, commits
-  kPendingIsNotReleased,    // R3: a single-replica read does not give out a pending version
-  kCompareVersions,         // Node: a lower version never replaces a higher one
+  kBehindAtSingleReads,    // R3: no single-replica read of a key that the replica is behind on
+  kRegressedDoesNotVote,   // Node: what may have lost acknowledged writes does not vote
+  kSettleBeforeCondition,  // R4: earlier versions of the key are settled before a condition is read
+  kQuorumCommits,          // R2: a quorum of acknowledgements, not one, commits
+  kPendingIsNotReleased,   // R3: a single-replica read does not give out a pending version
+  kCompareVersions,        // Node: a lower version never replaces a higher one
 };
 
 #ifdef RINGKV_ABLATION

@@ -37,12 +37,18 @@ class [[nodiscard]] Status {
 
   static Status Ok() { return {}; }
   static Status NotFound(std::string m) { return {StatusCode::kNotFound, std::move(m)}; }
-  static Status ConditionFailed(std::string m) { return {StatusCode::kConditionFailed, std::move(m)}; }
-  static Status InvalidArgument(std::string m) { return {StatusCode::kInvalidArgument, std::move(m)}; }
+  static Status ConditionFailed(std::string m) {
+    return {StatusCode::kConditionFailed, std::move(m)};
+  }
+  static Status InvalidArgument(std::string m) {
+    return {StatusCode::kInvalidArgument, std::move(m)};
+  }
   static Status Unavailable(std::string m) { return {StatusCode::kUnavailable, std::move(m)}; }
   static Status Overloaded(std::string m) { return {StatusCode::kOverloaded, std::move(m)}; }
   static Status Deadline(std::string m) { return {StatusCode::kDeadline, std::move(m)}; }
-  static Status UnknownOutcome(std::string m) { return {StatusCode::kUnknownOutcome, std::move(m)}; }
+  static Status UnknownOutcome(std::string m) {
+    return {StatusCode::kUnknownOutcome, std::move(m)};
+  }
   static Status Refused(std::string m) { return {StatusCode::kRefused, std::move(m)}; }
   static Status Corruption(std::string m) { return {StatusCode::kCorruption, std::move(m)}; }
   static Status IoError(std::string m) { return {StatusCode::kIoError, std::move(m)}; }
@@ -67,7 +73,7 @@ class [[nodiscard]] Status {
 template <class T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : value_(std::move(value)) {}  // NOLINT: implicit by design
+  Result(T value) : value_(std::move(value)) {}         // NOLINT: implicit by design
   Result(Status status) : status_(std::move(status)) {  // NOLINT: implicit by design
     RINGKV_CHECK(!status_.ok(), "a Result without a value needs an error");
   }
@@ -93,8 +99,7 @@ class [[nodiscard]] Result {
 }  // namespace ringkv
 
 // Leaves the enclosing function with the error, if there is one.
-#define RINGKV_RETURN_IF_ERROR(expression)                       \
-  do {                                                           \
-    if (auto ringkv_status = (expression); !ringkv_status.ok())  \
-      return ringkv_status;                                      \
+#define RINGKV_RETURN_IF_ERROR(expression)                                            \
+  do {                                                                                \
+    if (auto ringkv_status = (expression); !ringkv_status.ok()) return ringkv_status; \
   } while (false)

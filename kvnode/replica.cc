@@ -22,9 +22,12 @@ void ToProto(const Version& version, v1::Version* out) {
 
 v1::ReplicaCode CodeOf(const Status& status) {
   switch (status.code()) {
-    case StatusCode::kOk: return v1::REPLICA_CODE_OK;
-    case StatusCode::kCorruption: return v1::REPLICA_CODE_CORRUPTION;
-    default: return v1::REPLICA_CODE_IO_ERROR;
+    case StatusCode::kOk:
+      return v1::REPLICA_CODE_OK;
+    case StatusCode::kCorruption:
+      return v1::REPLICA_CODE_CORRUPTION;
+    default:
+      return v1::REPLICA_CODE_IO_ERROR;
   }
 }
 
@@ -62,8 +65,8 @@ std::string InstanceMetaName(SlotId slot, Incarnation inc) {
 }
 
 // Apply and Read operations that came one after the other. They are concurrent to each other by
-// construction (an owner never reads a key from a replica that it has sent an unacknowledged write),
-// so that writes may go first and all reads together.
+// construction (an owner never reads a key from a replica that it has sent an unacknowledged
+// write), so that writes may go first and all reads together.
 class Replica::DataRun {
  public:
   explicit DataRun(Replica& replica) : replica_(replica) {}
@@ -98,15 +101,16 @@ class Replica::DataRun {
 
   static RecordKey KeyOf(const Item& item) {
     const v1::ReplicaOp& op = *item.op;
-    return {SlotId(op.slot()), Incarnation(op.inc()), op.has_apply() ? op.apply().key() : op.read().key()};
+    return {SlotId(op.slot()), Incarnation(op.inc()),
+            op.has_apply() ? op.apply().key() : op.read().key()};
   }
 
   static void Acknowledge(const Item& item, const v1::Version& stored) {
     *item.reply->mutable_apply()->mutable_stored() = stored;
   }
 
-  // What is newer than anything there, in the order in which it came: of two versions of one key the
-  // later in the batch is the higher.
+  // What is newer than anything there, in the order in which it came: of two versions of one key
+  // the later in the batch is the higher.
   Status WriteNew() {
     StoreBatch batch;
     for (const Item& item : items_) {
@@ -242,9 +246,9 @@ Status Replica::Load(std::vector<GroupId> mine) {
 }
 
 uint64_t Replica::voting_instances() const {
-  return static_cast<uint64_t>(std::count_if(instances_.begin(), instances_.end(), [](const auto& entry) {
-    return entry.second.voting && !entry.second.retired;
-  }));
+  return static_cast<uint64_t>(std::count_if(
+      instances_.begin(), instances_.end(),
+      [](const auto& entry) { return entry.second.voting && !entry.second.retired; }));
 }
 
 Status Replica::Execute(std::span<const v1::ReplicaOp* const> ops,
@@ -306,7 +310,8 @@ Replica::Instance* Replica::Admit(const v1::ReplicaOp& op, v1::ReplicaOpReply* r
     return nullptr;
   }
   auto found = instances_.find(SlotId(op.slot()));
-  if (found == instances_.end() || found->second.inc != Incarnation(op.inc()) || found->second.retired) {
+  if (found == instances_.end() || found->second.inc != Incarnation(op.inc()) ||
+      found->second.retired) {
     Refuse(reply, v1::REPLICA_CODE_NO_INSTANCE, "no such live instance of the slot here");
     return nullptr;
   }
@@ -366,7 +371,8 @@ Status Replica::DoCreate(const v1::ReplicaOp& op, v1::ReplicaOpReply* reply) {
   if (!promised.mine || Term(op.term()) != promised.term || OwnerId(op.owner()) != promised.owner) {
     ++stats_.fenced;
     reply->set_promised_term(promised.term.value());
-    Refuse(reply, Term(op.term()) > promised.term ? v1::REPLICA_CODE_NEED_PROMISE : v1::REPLICA_CODE_STALE,
+    Refuse(reply,
+           Term(op.term()) > promised.term ? v1::REPLICA_CODE_NEED_PROMISE : v1::REPLICA_CODE_STALE,
            "the term is not the promised one");
     return Status::Ok();
   }
@@ -397,7 +403,8 @@ void Replica::DoContact(const v1::ReplicaOp& op, v1::ReplicaOpReply* reply) {
     return Refuse(reply, v1::REPLICA_CODE_WRONG_BOOT, "the node has started again since");
   }
   // Everything that was on the disk when this process started had been handed out by then.
-  instance->bound = std::max(instance->bound, Version{Term(op.term()), op.contact().handed_out_seq()});
+  instance->bound =
+      std::max(instance->bound, Version{Term(op.term()), op.contact().handed_out_seq()});
   instance->bound_known = true;
   ToProto(instance->floor, reply->mutable_contact()->mutable_floor());
   reply->mutable_contact()->mutable_stable();
@@ -421,7 +428,7 @@ Status Replica::DoScan(const v1::ReplicaOp& op, v1::ReplicaOpReply* reply) {
   }
   v1::ScanSlotReply* out = reply->mutable_scan();
   out->set_complete(page->complete);
-  for (ScanEntry& entry : page->entries) {
+  for (StoredEntry& entry : page->entries) {
     v1::SlotEntry* slot_entry = out->add_entries();
     slot_entry->set_key(std::move(entry.key));
     slot_entry->mutable_record()->Swap(&entry.record);

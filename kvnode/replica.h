@@ -1,16 +1,19 @@
-// Replica: the node's rules of the replication protocol (docs/protocol.md, "Node"), for the slots of
-// some ownership groups. Pure but for the Store it is given: no thread, socket or clock.
+// Replica: the node's rules of the replication protocol (docs/protocol.md, "Node"), for the slots
+// of some ownership groups. Pure but for the Store it is given: no thread, socket or clock.
 //
 // Guarantees
-//  1. Nothing is served unless (term, owner) is the promised pair of the slot's group and the instance
+//  1. Nothing is served unless (term, owner) is the promised pair of the slot's group and the
+//  instance
 //     is live: a lower term gets STALE, a higher one NEED_PROMISE.
 //  2. A promise is durable before it is answered and is never taken back.
-//  3. The version stored for a key never falls. An Apply is acknowledged only when the stored version
+//  3. The version stored for a key never falls. An Apply is acknowledged only when the stored
+//  version
 //     is at least the one sent, as durable as the store's mode makes it.
-//  4. A record that cannot be read is CORRUPTION, never absent, and is overwritten only by a repair.
+//  4. A record that cannot be read is CORRUPTION, never absent, and is overwritten only by a
+//  repair.
 //
-// Thread-compatible: one thread owns a Replica and its slots. The node runs several, each with its own
-// groups, over one Store.
+// Thread-compatible: one thread owns a Replica and its slots. The node runs several, each with its
+// own groups, over one Store.
 #pragma once
 
 #include <cstdint>
@@ -37,7 +40,7 @@ struct ReplicaStats {
   uint64_t version_reads = 0;  // applies that had to read first
   uint64_t reads = 0;
   uint64_t scans = 0;
-  uint64_t fenced = 0;         // STALE and NEED_PROMISE
+  uint64_t fenced = 0;  // STALE and NEED_PROMISE
   uint64_t corrupt = 0;
 };
 

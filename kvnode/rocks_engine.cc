@@ -54,9 +54,11 @@ class RecoveryLogger final : public rocksdb::Logger {
     std::vsnprintf(line, sizeof line, format, arguments);
     // Of the log reader's reporter: "<file>: dropping <n> bytes; <why>".
     if (std::string_view(line).find(": dropping ") == std::string_view::npos) return;
-    // A log that ends within a record: the write that a dying process had begun. Nobody was told that
-    // it is there. Damage anywhere else reads differently ("checksum mismatch", "missing start").
-    if (std::string_view(line).find("; Corruption: truncated record body") != std::string_view::npos ||
+    // A log that ends within a record: the write that a dying process had begun. Nobody was told
+    // that it is there. Damage anywhere else reads differently ("checksum mismatch", "missing
+    // start").
+    if (std::string_view(line).find("; Corruption: truncated record body") !=
+            std::string_view::npos ||
         std::string_view(line).find("; Corruption: truncated header") != std::string_view::npos) {
       return;
     }

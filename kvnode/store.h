@@ -3,15 +3,17 @@
 // (memory_store.h, which can lose its unsynced tail); both pass tests/kvnode/store_test.cc.
 //
 // Guarantees
-//  1. A batch is applied whole or not at all, also across a crash, and batches survive a crash in the
+//  1. A batch is applied whole or not at all, also across a crash, and batches survive a crash in
+//  the
 //     order in which they were written (a prefix of them).
-//  2. What `Write` returned ok for survives the death of the process at once, and a loss of power once
+//  2. What `Write` returned ok for survives the death of the process at once, and a loss of power
+//  once
 //     it is synced: by `sync` in the call, by `Sync`, or by the durability mode.
 //  3. A record whose bytes do not match their checksum is `kCorruption`, never absent.
 //
-// Thread-safety: all methods may be called from several threads. The caller orders writes of one slot
-// (a slot belongs to one thread of the node).
-// Errors: kIoError means that the disk failed; the node stops serving.
+// Thread-safety: all methods may be called from several threads. The caller orders writes of one
+// slot (a slot belongs to one thread of the node). Errors: kIoError means that the disk failed; the
+// node stops serving.
 #pragma once
 
 #include <cstdint>
@@ -54,7 +56,9 @@ class StoreBatch {
     bool erase = false;
   };
 
-  void PutRecord(const RecordKey& key, const v1::Record& record) { puts_.push_back({key, &record}); }
+  void PutRecord(const RecordKey& key, const v1::Record& record) {
+    puts_.push_back({key, &record});
+  }
   // Forgets the record for good (not a delete: that is a record with a tombstone).
   void EraseRecord(const RecordKey& key) { puts_.push_back({key, nullptr}); }
   // Names sort bytewise; a slash separates parts ("promise/00000007").
@@ -75,17 +79,17 @@ class StoreBatch {
 struct ScanLimits {
   size_t max_bytes = 1024 * 1024;  // of keys and values; the first entry comes in any case
   size_t max_entries = 1000;
-  bool keys_only = false;          // records come without their value bytes
+  bool keys_only = false;  // records come without their value bytes
 };
 
-struct ScanEntry {
+struct StoredEntry {
   std::string key;
   v1::Record record;
 };
 
 struct ScanResult {
-  std::vector<ScanEntry> entries;  // in key order, tombstones too
-  bool complete = false;           // nothing comes after the last entry
+  std::vector<StoredEntry> entries;  // in key order, tombstones too
+  bool complete = false;             // nothing comes after the last entry
 };
 
 struct StoreStats {
@@ -116,7 +120,8 @@ class Store {
   // kNotFound when there is no such name.
   virtual Result<std::string> GetMeta(std::string_view name) = 0;
   // All with names that start with `prefix`, in order of name.
-  virtual Result<std::vector<std::pair<std::string, std::string>>> ListMeta(std::string_view prefix) = 0;
+  virtual Result<std::vector<std::pair<std::string, std::string>>> ListMeta(
+      std::string_view prefix) = 0;
 
   // Makes everything written so far survive a loss of power.
   virtual Status Sync() = 0;

@@ -37,8 +37,8 @@ void SetUpPlugins() {
 // gRPC's callback API shares one completion queue and its threads among all channels and servers of
 // the process and takes them down with the last of these. In 1.51 that is a race: a thread of the
 // queue gives back a reference that is gone already, and the process aborts while it stops. So one
-// channel that nobody talks through, with one call that ended before it began, holds the queue for as
-// long as the process lives.
+// channel that nobody talks through, with one call that ended before it began, holds the queue for
+// as long as the process lives.
 void HoldCallbackQueue() {
   static std::once_flag once;
   std::call_once(once, [] {

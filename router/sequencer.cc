@@ -18,11 +18,16 @@ v1::OpStatus MakeStatus(v1::Outcome outcome, v1::ErrorCode code, std::string mes
 
 const std::string& KeyOf(const v1::Op& op) {
   switch (op.op_case()) {
-    case v1::Op::kGet: return op.get().key();
-    case v1::Op::kPut: return op.put().key();
-    case v1::Op::kDel: return op.del().key();
-    case v1::Op::kIncrement: return op.increment().key();
-    default: break;
+    case v1::Op::kGet:
+      return op.get().key();
+    case v1::Op::kPut:
+      return op.put().key();
+    case v1::Op::kDel:
+      return op.del().key();
+    case v1::Op::kIncrement:
+      return op.increment().key();
+    default:
+      break;
   }
   RINGKV_CHECK(false, "only calls on one key reach a sequencer");
   std::abort();
@@ -140,11 +145,13 @@ void Sequencer::OnPeerSlow(Peer peer) {
   if (i < 0) return;
   Mask bit = static_cast<Mask>(1u << i);
   for (auto& [id, call] : calls_) {
-    bool reading = call->stage == Call::Stage::kSingleRead || call->stage == Call::Stage::kQuorumRead;
+    bool reading =
+        call->stage == Call::Stage::kSingleRead || call->stage == Call::Stage::kQuorumRead;
     if (reading && (call->asked & bit) && !(call->answered & bit)) call->ask_again = host_.Now();
   }
   for (auto& [id, scan] : scans_) {
-    if ((scan->asked & bit) && !(scan->answered & bit) && !scan->merged) scan->ask_again = host_.Now();
+    if ((scan->asked & bit) && !(scan->answered & bit) && !scan->merged)
+      scan->ask_again = host_.Now();
   }
 }
 
@@ -162,11 +169,16 @@ void Sequencer::OnReply(Peer peer, const Expected& expected, const v1::ReplicaOp
       break;
   }
   switch (expected.kind) {
-    case Expected::Kind::kContact: return OnContactReply(i, reply);
-    case Expected::Kind::kApply: return OnApplyReply(i, expected, reply);
-    case Expected::Kind::kRead: return OnReadReply(i, expected, reply);
-    case Expected::Kind::kScan: return OnScanReply(i, expected, reply);
-    default: RINGKV_CHECK(false, "promises and statistics are the shard's");
+    case Expected::Kind::kContact:
+      return OnContactReply(i, reply);
+    case Expected::Kind::kApply:
+      return OnApplyReply(i, expected, reply);
+    case Expected::Kind::kRead:
+      return OnReadReply(i, expected, reply);
+    case Expected::Kind::kScan:
+      return OnScanReply(i, expected, reply);
+    default:
+      RINGKV_CHECK(false, "promises and statistics are the shard's");
   }
 }
 
@@ -266,10 +278,18 @@ void Sequencer::Submit(ClientCall client) {
   call->id = host_.NextCallId();
   call->deadline = client.deadline;
   switch (client.op.op_case()) {
-    case v1::Op::kGet: call->kind = Call::Kind::kGet; break;
-    case v1::Op::kPut: call->kind = Call::Kind::kPut; break;
-    case v1::Op::kDel: call->kind = Call::Kind::kDelete; break;
-    default: call->kind = Call::Kind::kIncrement; break;
+    case v1::Op::kGet:
+      call->kind = Call::Kind::kGet;
+      break;
+    case v1::Op::kPut:
+      call->kind = Call::Kind::kPut;
+      break;
+    case v1::Op::kDel:
+      call->kind = Call::Kind::kDelete;
+      break;
+    default:
+      call->kind = Call::Kind::kIncrement;
+      break;
   }
   call->needs_lock = call->kind != Call::Kind::kGet;
   call->key = UseKey(KeyOf(client.op));
@@ -291,8 +311,9 @@ void Sequencer::Start(Call* call) {
 void Sequencer::Run(Call* call) {
   if (!call->needs_lock) return StartRead(call);
   if (!QuorumReachable()) {
-    return Fail(call, v1::ERROR_CODE_UNAVAILABLE,
-                "too few replicas of slot " + std::to_string(slot_.value()) + " are reachable; try again");
+    return Fail(
+        call, v1::ERROR_CODE_UNAVAILABLE,
+        "too few replicas of slot " + std::to_string(slot_.value()) + " are reachable; try again");
   }
   call->key->locked_by = call->id;
   if (call->kind == Call::Kind::kPut) {
@@ -375,8 +396,10 @@ void Sequencer::TickCalls() {
   MonoTime now = host_.Now();
   std::vector<uint64_t> due;
   for (const auto& [id, call] : calls_) {
-    bool reading = call->stage == Call::Stage::kSingleRead || call->stage == Call::Stage::kQuorumRead;
-    bool gone = call->stage == Call::Stage::kQueued && call->client.abandoned && *call->client.abandoned;
+    bool reading =
+        call->stage == Call::Stage::kSingleRead || call->stage == Call::Stage::kQuorumRead;
+    bool gone =
+        call->stage == Call::Stage::kQueued && call->client.abandoned && *call->client.abandoned;
     if (call->deadline <= now || gone || (reading && call->ask_again <= now)) due.push_back(id);
   }
   for (uint64_t id : due) {
@@ -385,16 +408,19 @@ void Sequencer::TickCalls() {
 }
 
 void Sequencer::TickCall(Call* call) {
-  bool gone = call->stage == Call::Stage::kQueued && call->client.abandoned && *call->client.abandoned;
+  bool gone =
+      call->stage == Call::Stage::kQueued && call->client.abandoned && *call->client.abandoned;
   if (gone) return Fail(call, v1::ERROR_CODE_DEADLINE, "the client went away");
   if (call->deadline <= host_.Now()) {
     if (call->stage == Call::Stage::kWriting) {
       return FinishCall(call, v1::OUTCOME_UNKNOWN, v1::ERROR_CODE_TIMED_OUT,
-                        "no quorum acknowledged the write in time; it may still be applied", nullptr);
+                        "no quorum acknowledged the write in time; it may still be applied",
+                        nullptr);
     }
     return Fail(call, v1::ERROR_CODE_DEADLINE, "ran out of time; nothing was changed");
   }
-  if (call->stage == Call::Stage::kSingleRead || call->stage == Call::Stage::kQuorumRead) ReadLate(call);
+  if (call->stage == Call::Stage::kSingleRead || call->stage == Call::Stage::kQuorumRead)
+    ReadLate(call);
 }
 
 void Sequencer::Depose() {

@@ -1,13 +1,17 @@
 // Sequencer: the owner's rules for one slot (docs/protocol.md, R2 write, R3 read, R4 conditional
-// writes, R8 TTL, R9 outcomes, R12 scan). A key is a register: the sequencer hands out its versions,
-// sends each to every replica, and calls it committed when a quorum of voting replicas holds it.
+// writes, R8 TTL, R9 outcomes, R12 scan). A key is a register: the sequencer hands out its
+// versions, sends each to every replica, and calls it committed when a quorum of voting replicas
+// holds it.
 //
 // Invariants
-//  1. A version is sent nowhere before it stands in `pending` and in `behind` of every clean replica.
-//  2. At most one call holds a key's lock; what was committed or released under the lock was read or
+//  1. A version is sent nowhere before it stands in `pending` and in `behind` of every clean
+//  replica.
+//  2. At most one call holds a key's lock; what was committed or released under the lock was read
+//  or
 //     written by that call.
 //  3. A clean replica holds every committed version of every key for which it is not behind.
-//  4. A value goes to a client only if a clean replica gave it and it is not pending, or if a quorum
+//  4. A value goes to a client only if a clean replica gave it and it is not pending, or if a
+//  quorum
 //     holds it.
 //  5. Acknowledgements count only from voting replicas, under the boot they were sent to.
 //
@@ -46,8 +50,8 @@ class SequencerHost {
  public:
   virtual ~SequencerHost() = default;
   virtual MonoTime Now() const = 0;
-  virtual uint64_t WallMillis() = 0;      // never goes back
-  virtual bool LeaseValid() const = 0;    // single-replica reads are allowed (R10)
+  virtual uint64_t WallMillis() = 0;    // never goes back
+  virtual bool LeaseValid() const = 0;  // single-replica reads are allowed (R10)
   virtual bool Responsive(Peer peer) const = 0;
   // False: not sent; otherwise the answer, if one comes, goes to the sequencer's OnReply.
   virtual bool Send(Peer peer, v1::ReplicaOp op, Expected expected) = 0;
@@ -128,14 +132,14 @@ class Sequencer {
     std::vector<Pending> pending;             // ascending versions
     std::array<Version, kMaxSeats> behind{};  // highest version sent and not acknowledged
     Mask behind_mask = 0;
-    Mask corrupt_mask = 0;                    // the record there is unreadable
-    uint64_t locked_by = 0;                   // call id; 0: free
-    std::deque<uint64_t> queue;               // calls that wait for the lock, or to read after it
-    uint64_t repair = 0;                      // call that reads for a repair; 0: none
-    uint32_t users = 0;                       // who holds a pointer to this key
-    bool draining = false;                    // RunQueue is on the stack
-    MonoTime sent;                            // last time that something of it was sent
-    size_t pending_index = 0;                 // in pending_keys_, if pending is not empty
+    Mask corrupt_mask = 0;       // the record there is unreadable
+    uint64_t locked_by = 0;      // call id; 0: free
+    std::deque<uint64_t> queue;  // calls that wait for the lock, or to read after it
+    uint64_t repair = 0;         // call that reads for a repair; 0: none
+    uint32_t users = 0;          // who holds a pointer to this key
+    bool draining = false;       // RunQueue is on the stack
+    MonoTime sent;               // last time that something of it was sent
+    size_t pending_index = 0;    // in pending_keys_, if pending is not empty
   };
 
   struct Call {
@@ -145,7 +149,7 @@ class Sequencer {
     Kind kind = Kind::kGet;
     Stage stage = Stage::kQueued;
     Key* key = nullptr;
-    ClientCall client;        // not for kInternalRead
+    ClientCall client;  // not for kInternalRead
     std::function<void(const v1::OpStatus&, const v1::Record*)> internal_done;
     MonoTime deadline;
     bool needs_lock = false;  // a write, or a read that found a version without a quorum
@@ -154,28 +158,28 @@ class Sequencer {
     Mask asked = 0;
     Mask answered = 0;
     std::array<Version, kMaxSeats> versions{};
-    v1::Record best;          // highest answer of the attempt
+    v1::Record best;  // highest answer of the attempt
     Version best_version;
     MonoTime ask_again;
-    Version writing;          // kWriting, kWritingBack
-    int64_t number = 0;       // kIncrement: the result
+    Version writing;     // kWriting, kWritingBack
+    int64_t number = 0;  // kIncrement: the result
   };
 
   struct Scan {
     uint64_t id = 0;
     ScanCall call;
     uint32_t attempt = 0;
-    int single_seat = -1;     // asked alone; -1: a quorum
+    int single_seat = -1;  // asked alone; -1: a quorum
     Mask asked = 0;
     Mask answered = 0;
-    Mask excluded = 0;        // gave an error
+    Mask excluded = 0;  // gave an error
     std::array<v1::ScanSlotReply, kMaxSeats> replies;
     std::set<std::string> suspect;              // behind at the seat when it was asked
     std::map<std::string, v1::Record> entries;  // decided
     uint64_t reads_left = 0;                    // keys read one by one
     bool merged = false;
     bool complete = false;
-    std::string last;                           // end of the range covered
+    std::string last;  // end of the range covered
     MonoTime ask_again;
     v1::OpStatus failure;
   };

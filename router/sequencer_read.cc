@@ -62,8 +62,9 @@ bool Sequencer::AskOne(Call* call, int seat) {
 // R3(b): asks anew; answers to what was asked before no longer count.
 void Sequencer::AskQuorum(Call* call) {
   if (!QuorumReachable()) {
-    return Fail(call, v1::ERROR_CODE_UNAVAILABLE,
-                "too few replicas of slot " + std::to_string(slot_.value()) + " are reachable; try again");
+    return Fail(
+        call, v1::ERROR_CODE_UNAVAILABLE,
+        "too few replicas of slot " + std::to_string(slot_.value()) + " are reachable; try again");
   }
   ++call->attempt;
   call->stage = Call::Stage::kQuorumRead;
@@ -94,8 +95,9 @@ void Sequencer::OnReadReply(int seat, const Expected& expected, const v1::Replic
 void Sequencer::OnSingleAnswer(Call* call, int seat, const v1::ReplicaOpReply& reply) {
   if (reply.code() != v1::REPLICA_CODE_OK) return ReadLate(call);
   const v1::Record& record = reply.read().record();
-  bool counts = reply.voting() && seats_[seat].voting && seats_[seat].clean && host_.LeaseValid() &&
-                !(IsPending(call->key, FromProto(record.version())) && RINGKV_RULE(kPendingIsNotReleased));
+  bool counts =
+      reply.voting() && seats_[seat].voting && seats_[seat].clean && host_.LeaseValid() &&
+      !(IsPending(call->key, FromProto(record.version())) && RINGKV_RULE(kPendingIsNotReleased));
   if (!counts) return AskQuorum(call);
   ReadDone(call, record);
 }
@@ -144,7 +146,8 @@ void Sequencer::ReadDone(Call* call, const v1::Record& record) {
   switch (call->kind) {
     case Call::Kind::kGet:
       if (Live(record)) return FinishCall(call, v1::OUTCOME_DONE, v1::ERROR_CODE_OK, "", &record);
-      return FinishCall(call, v1::OUTCOME_DONE, v1::ERROR_CODE_NOT_FOUND, "the key is not there", nullptr);
+      return FinishCall(call, v1::OUTCOME_DONE, v1::ERROR_CODE_NOT_FOUND, "the key is not there",
+                        nullptr);
     case Call::Kind::kInternalRead:
       return FinishCall(call, v1::OUTCOME_DONE, v1::ERROR_CODE_OK, "", &record);
     default:

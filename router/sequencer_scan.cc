@@ -1,5 +1,5 @@
-// Sequencer, scans: R12. A page is read from one clean replica, or is the union of a quorum; keys on
-// which the replicas may disagree with what is committed are read one by one, by R3.
+// Sequencer, scans: R12. A page is read from one clean replica, or is the union of a quorum; keys
+// on which the replicas may disagree with what is committed are read one by one, by R3.
 #include <algorithm>
 #include <bit>
 #include <utility>
@@ -42,7 +42,8 @@ void Sequencer::AskScan(Scan* scan) {
   }
   for (size_t i = 0; i < seats_.size(); ++i) {
     int seat = static_cast<int>(i);
-    bool wanted = scan->single_seat >= 0 ? scan->single_seat == seat : seats_[i].voting && Reachable(seat);
+    bool wanted =
+        scan->single_seat >= 0 ? scan->single_seat == seat : seats_[i].voting && Reachable(seat);
     if (!wanted || (scan->excluded & (1u << i))) continue;
     v1::ReplicaOp op = MakeOp(seat);
     op.set_attempt(scan->attempt);
@@ -164,7 +165,8 @@ void Sequencer::ReadKeyForScan(Scan* scan, const std::string& name) {
   call->kind = Call::Kind::kInternalRead;
   call->deadline = scan->call.deadline;
   call->key = UseKey(name);
-  call->internal_done = [this, id = scan->id, name](const v1::OpStatus& status, const v1::Record* record) {
+  call->internal_done = [this, id = scan->id, name](const v1::OpStatus& status,
+                                                    const v1::Record* record) {
     auto found = scans_.find(id);
     if (found == scans_.end()) return;
     Scan* at = found->second.get();

@@ -14,8 +14,9 @@ namespace ringkv {
 
 void Sequencer::BeginWrite(Call* call, v1::Record record) {
   if (!QuorumReachable()) {
-    return Fail(call, v1::ERROR_CODE_UNAVAILABLE,
-                "too few replicas of slot " + std::to_string(slot_.value()) + " are reachable; try again");
+    return Fail(
+        call, v1::ERROR_CODE_UNAVAILABLE,
+        "too few replicas of slot " + std::to_string(slot_.value()) + " are reachable; try again");
   }
   ToProto(Version{term_, ++last_seq_}, record.mutable_version());
   call->stage = Call::Stage::kWriting;
@@ -167,7 +168,8 @@ void Sequencer::StartRepair(Key* key) {
   call->deadline = host_.Now() + host_.options().retransmit * 4;
   call->key = UseKey(key->name);
   key->repair = call->id;
-  call->internal_done = [this, name = key->name](const v1::OpStatus& status, const v1::Record* record) {
+  call->internal_done = [this, name = key->name](const v1::OpStatus& status,
+                                                 const v1::Record* record) {
     host_.EndRepair();
     Key* at = FindKey(name);
     if (at == nullptr) return;
@@ -237,10 +239,12 @@ void Sequencer::Decide(Call* call, const v1::Record& current) {
     request = &call->client.op.increment().request_id();
     retry = call->client.op.increment().retry();
   }
-  bool same_request = request->client() != 0 && current.request_id().client() == request->client() &&
+  bool same_request = request->client() != 0 &&
+                      current.request_id().client() == request->client() &&
                       current.request_id().number() == request->number();
   if (retry && same_request) {  // R9: an earlier attempt was applied
-    std::from_chars(current.value().data(), current.value().data() + current.value().size(), call->number);
+    std::from_chars(current.value().data(), current.value().data() + current.value().size(),
+                    call->number);
     return FinishCall(call, v1::OUTCOME_DONE, v1::ERROR_CODE_OK, "", &current);
   }
   if (call->kind == Call::Kind::kIncrement) return DecideIncrement(call, current, live);
@@ -253,7 +257,8 @@ void Sequencer::Decide(Call* call, const v1::Record& current) {
     }
     if (del.has_if_version() && FromProto(del.if_version()) != FromProto(current.version())) {
       return FinishCall(call, v1::OUTCOME_NOT_APPLIED, v1::ERROR_CODE_CONDITION_FAILED,
-                        "the key's version is " + FromProto(current.version()).ToString(), &current);
+                        "the key's version is " + FromProto(current.version()).ToString(),
+                        &current);
     }
     record.set_tombstone(true);
     return BeginWrite(call, std::move(record));
@@ -261,15 +266,18 @@ void Sequencer::Decide(Call* call, const v1::Record& current) {
   const v1::PutRequest& put = call->client.op.put();
   if (put.if_absent() && live) {
     return FinishCall(call, v1::OUTCOME_NOT_APPLIED, v1::ERROR_CODE_CONDITION_FAILED,
-                      "the key is there, with version " + FromProto(current.version()).ToString(), &current);
+                      "the key is there, with version " + FromProto(current.version()).ToString(),
+                      &current);
   }
-  if (put.has_if_version() && !(live && FromProto(put.if_version()) == FromProto(current.version()))) {
+  if (put.has_if_version() &&
+      !(live && FromProto(put.if_version()) == FromProto(current.version()))) {
     std::string why = live ? "the key's version is " + FromProto(current.version()).ToString()
                            : std::string("the key is not there");
     return FinishCall(call, v1::OUTCOME_NOT_APPLIED, v1::ERROR_CODE_CONDITION_FAILED, why,
                       live ? &current : nullptr);
   }
-  record.set_expires_at_ms(put.ttl_ms() != 0 ? host_.WallMillis() + put.ttl_ms() : put.expires_at_ms());
+  record.set_expires_at_ms(put.ttl_ms() != 0 ? host_.WallMillis() + put.ttl_ms()
+                                             : put.expires_at_ms());
   record.set_value(put.value());
   BeginWrite(call, std::move(record));
 }

@@ -11,11 +11,16 @@ namespace {
 // Bytes that a call keeps in memory.
 size_t BytesOf(const v1::Op& op) {
   switch (op.op_case()) {
-    case v1::Op::kGet: return op.get().key().size();
-    case v1::Op::kPut: return op.put().key().size() + op.put().value().size();
-    case v1::Op::kDel: return op.del().key().size();
-    case v1::Op::kIncrement: return op.increment().key().size();
-    default: return 0;
+    case v1::Op::kGet:
+      return op.get().key().size();
+    case v1::Op::kPut:
+      return op.put().key().size() + op.put().value().size();
+    case v1::Op::kDel:
+      return op.del().key().size();
+    case v1::Op::kIncrement:
+      return op.increment().key().size();
+    default:
+      return 0;
   }
 }
 
@@ -24,10 +29,18 @@ v1::OpResult Refusal(const v1::Op& op, v1::ErrorCode code, std::string message) 
   result.set_id(op.id());
   v1::OpStatus* status = nullptr;
   switch (op.op_case()) {
-    case v1::Op::kGet: status = result.mutable_get()->mutable_status(); break;
-    case v1::Op::kPut: status = result.mutable_put()->mutable_status(); break;
-    case v1::Op::kDel: status = result.mutable_del()->mutable_status(); break;
-    default: status = result.mutable_increment()->mutable_status(); break;
+    case v1::Op::kGet:
+      status = result.mutable_get()->mutable_status();
+      break;
+    case v1::Op::kPut:
+      status = result.mutable_put()->mutable_status();
+      break;
+    case v1::Op::kDel:
+      status = result.mutable_del()->mutable_status();
+      break;
+    default:
+      status = result.mutable_increment()->mutable_status();
+      break;
   }
   status->set_outcome(v1::OUTCOME_NOT_APPLIED);
   status->set_code(code);
@@ -261,13 +274,15 @@ bool Shard::Admit(const ClientCall& call, size_t bytes) {
 void Shard::Submit(ClientCall call) {
   auto found = sequencers_.find(call.slot);
   if (found == sequencers_.end()) {
-    return call.done(Refusal(call.op, v1::ERROR_CODE_UNAVAILABLE,
-                             "this router does not own slot " + std::to_string(call.slot.value()) + "; try again"));
+    return call.done(Refusal(
+        call.op, v1::ERROR_CODE_UNAVAILABLE,
+        "this router does not own slot " + std::to_string(call.slot.value()) + "; try again"));
   }
   size_t bytes = BytesOf(call.op);
   if (!Admit(call, bytes)) {
-    return call.done(Refusal(call.op, v1::ERROR_CODE_OVERLOADED,
-                             "the router has as many calls in flight as it takes; try again after a pause"));
+    return call.done(
+        Refusal(call.op, v1::ERROR_CODE_OVERLOADED,
+                "the router has as many calls in flight as it takes; try again after a pause"));
   }
   ++calls_;
   call_bytes_ += bytes;
@@ -285,7 +300,8 @@ void Shard::SubmitScan(ScanCall call) {
   ScanCall::Page page;
   page.status.set_outcome(v1::OUTCOME_NOT_APPLIED);
   page.status.set_code(v1::ERROR_CODE_UNAVAILABLE);
-  page.status.set_message("this router does not own slot " + std::to_string(call.slot.value()) + "; try again");
+  page.status.set_message("this router does not own slot " + std::to_string(call.slot.value()) +
+                          "; try again");
   call.done(std::move(page));
 }
 
@@ -353,7 +369,8 @@ void Shard::Introduce() {
       }
       for (SlotId slot : group.slots) {
         Sequencer& sequencer = *sequencers_.at(slot);
-        if (sequencer.HasSeat(peer) && !sequencer.IsUsable(peer)) sequencer.Contact(peer, session.boot);
+        if (sequencer.HasSeat(peer) && !sequencer.IsUsable(peer))
+          sequencer.Contact(peer, session.boot);
       }
     }
   }
@@ -391,7 +408,8 @@ ShardReport Shard::Report() const {
       PeerReport& peer = report.peers[replica.peer.value()];
       if (replica.clean) ++peer.clean_slots;
       if (replica.voting) ++peer.voting_slots;
-      full = full && replica.reachable && replica.clean && replica.voting && replica.behind_keys == 0;
+      full =
+          full && replica.reachable && replica.clean && replica.voting && replica.behind_keys == 0;
     }
     if (full) {
       ++report.fully_replicated;

@@ -34,16 +34,16 @@ namespace ringkv {
 using Peer = StrongId<struct PeerTag, uint32_t>;
 
 struct ShardOptions {
-  Duration tick = std::chrono::milliseconds(5);           // how often deadlines are looked at
-  Duration ping = std::chrono::milliseconds(100);         // a node not heard of for so long is asked
-  Duration suspect = std::chrono::milliseconds(500);      // and is held to be down after so long
-  Duration hedge_min = std::chrono::milliseconds(3);      // a read goes to another replica after
-  Duration hedge_max = std::chrono::milliseconds(50);     //   a time in between, by the node's pace
-  Duration retransmit = std::chrono::milliseconds(250);   // what was not acknowledged is sent again
-  size_t max_calls = 65'536;                              // in flight; more: OVERLOADED
-  size_t max_bytes = 256u << 20;                          // of keys and values in flight
-  size_t max_behind_keys = 200'000;                       // for each node; past it: not clean
-  size_t max_repairs = 512;                               // in flight at a time
+  Duration tick = std::chrono::milliseconds(5);          // how often deadlines are looked at
+  Duration ping = std::chrono::milliseconds(100);        // a node not heard of for so long is asked
+  Duration suspect = std::chrono::milliseconds(500);     // and is held to be down after so long
+  Duration hedge_min = std::chrono::milliseconds(3);     // a read goes to another replica after
+  Duration hedge_max = std::chrono::milliseconds(50);    //   a time in between, by the node's pace
+  Duration retransmit = std::chrono::milliseconds(250);  // what was not acknowledged is sent again
+  size_t max_calls = 65'536;                             // in flight; more: OVERLOADED
+  size_t max_bytes = 256u << 20;                         // of keys and values in flight
+  size_t max_behind_keys = 200'000;                      // for each node; past it: not clean
+  size_t max_repairs = 512;                              // in flight at a time
 };
 
 // Carries operations to nodes. Delivery may fail or repeat; order matters to nobody but within a
@@ -88,17 +88,17 @@ struct ClientCall {
 // One page of one slot: live keys only.
 struct ScanCall {
   SlotId slot;
-  std::string after;   // keys above this one; empty: all
+  std::string after;  // keys above this one; empty: all
   std::string prefix;
   bool keys_only = false;
   uint32_t max_bytes = 1 << 20;
   uint32_t max_entries = 1000;
   MonoTime deadline;
   struct Page {
-    v1::OpStatus status;                  // NOT_APPLIED codes: try again
-    std::vector<v1::ScanEntry> entries;   // in key order
-    std::string next_after;               // go on after this key...
-    bool complete = false;                // ...unless the slot has no more
+    v1::OpStatus status;                 // NOT_APPLIED codes: try again
+    std::vector<v1::ScanEntry> entries;  // in key order
+    std::string next_after;              // go on after this key...
+    bool complete = false;               // ...unless the slot has no more
   };
   std::function<void(Page)> done;
 };
@@ -110,7 +110,7 @@ struct ReplicaReport {
   bool reachable = false;
   bool clean = false;
   bool voting = false;
-  bool serves = false;      // single-replica reads go there
+  bool serves = false;  // single-replica reads go there
   uint64_t behind_keys = 0;
 };
 
@@ -128,7 +128,7 @@ struct PeerReport {
   uint64_t clean_slots = 0;
   uint64_t voting_slots = 0;
   uint64_t behind_keys = 0;
-  v1::NodeStats stats;      // the last that the node sent
+  v1::NodeStats stats;  // the last that the node sent
 };
 
 struct ShardReport {
@@ -137,22 +137,22 @@ struct ShardReport {
   uint64_t degraded = 0;          // not so, yet a quorum is there
   uint64_t blocked = 0;           // no quorum
   uint64_t calls_in_flight = 0;
-  uint64_t pending_keys = 0;      // keys with a version that is not committed yet
+  uint64_t pending_keys = 0;  // keys with a version that is not committed yet
   std::vector<PeerReport> peers;
 };
 
 // Counted since the shard was made; read by metrics.
 struct ShardStats {
-  uint64_t single_reads = 0;      // reads asked of one replica
+  uint64_t single_reads = 0;  // reads asked of one replica
   uint64_t quorum_reads = 0;
   uint64_t hedged_reads = 0;
-  uint64_t node_reads = 0;        // Read operations sent
-  uint64_t write_backs = 0;       // R3(b): a version that no quorum held was written back
+  uint64_t node_reads = 0;   // Read operations sent
+  uint64_t write_backs = 0;  // R3(b): a version that no quorum held was written back
   uint64_t commits = 0;
-  uint64_t unknown = 0;           // writes that ended without an outcome
+  uint64_t unknown = 0;  // writes that ended without an outcome
   uint64_t retransmits = 0;
-  uint64_t repairs = 0;           // keys sent again to a replica that was behind
-  uint64_t overflows = 0;         // replicas that stopped being clean because too much was behind
+  uint64_t repairs = 0;    // keys sent again to a replica that was behind
+  uint64_t overflows = 0;  // replicas that stopped being clean because too much was behind
   uint64_t overloaded = 0;
 };
 
@@ -212,7 +212,7 @@ class Shard {
     MonoTime last_ping;
     std::unordered_map<GroupId, bool> promised;  // true: the promise is in, in this session
     uint64_t behind_keys = 0;
-    double pace_ns = 1e6;                        // smoothed time of an answer to a read
+    double pace_ns = 1e6;  // smoothed time of an answer to a read
     v1::NodeStats stats;
   };
   struct Outstanding;
@@ -223,7 +223,7 @@ class Shard {
   void Depose(Group& group);
   bool SendOp(Peer peer, v1::ReplicaOp op, struct Expected expected);
   void DropOutstanding(Peer peer);
-  void Watch();    // pings and suspicion
+  void Watch();      // pings and suspicion
   void Introduce();  // promises and contacts that are due
   bool Admit(const ClientCall& call, size_t bytes);
   const Group* GroupOf(SlotId slot) const;
@@ -234,12 +234,12 @@ class Shard {
   MonoTime lease_until_;
   ShardStats stats_;
 
-  std::unique_ptr<Host> host_;  // what the sequencers see of this shard
-  std::vector<Session> sessions_;                                     // by peer
+  std::unique_ptr<Host> host_;     // what the sequencers see of this shard
+  std::vector<Session> sessions_;  // by peer
   std::unordered_map<GroupId, Group> groups_;
   std::unordered_map<SlotId, std::unique_ptr<Sequencer>> sequencers_;
-  std::vector<Sequencer*> active_;                                    // to be ticked
-  std::unordered_map<uint64_t, Outstanding> outstanding_;             // by op
+  std::vector<Sequencer*> active_;                         // to be ticked
+  std::unordered_map<uint64_t, Outstanding> outstanding_;  // by op
   uint64_t last_op_ = 0;
   uint64_t last_call_ = 0;
   uint64_t last_wall_ms_ = 0;

@@ -1,9 +1,9 @@
 // The data path's threads: event loops, each with one Shard and its links to all nodes. Groups are
 // dealt out to the loops in turn; a loop's shard and links are touched by its tasks only.
 //
-// At the end of each turn of a loop, in this order: what is due runs, operations leave for the nodes,
-// and everyone who asked (AtTurnEnd) sends the answers that were gathered. So calls that arrive
-// together travel together, both ways.
+// At the end of each turn of a loop, in this order: what is due runs, operations leave for the
+// nodes, and everyone who asked (AtTurnEnd) sends the answers that were gathered. So calls that
+// arrive together travel together, both ways.
 //
 // Thread-safety: Post and the DataPlane's functions from any thread; what says so on the loop only.
 // Order of a stop: nobody submits any more; Stop; destruction.

@@ -109,7 +109,8 @@ TEST(IncludeRules, ThePureCoreIsKeptPure) {
   }
   EXPECT_THAT(TextOf("migration/slot_grpc.cc", "#include <grpcpp/grpcpp.h>"),
               HasSubstr("pure core"));
-  EXPECT_THAT(TextOf("router/sequencer_rocks.cc", "#include <rocksdb/db.h>"), HasSubstr("pure core"));
+  EXPECT_THAT(TextOf("router/sequencer_rocks.cc", "#include <rocksdb/db.h>"),
+              HasSubstr("pure core"));
   EXPECT_EQ(TextOf("kvnode/replica_grpc_service.cc", "#include <mutex>\n"), "");
   EXPECT_EQ(TextOf("router/loop.cc", "#include <thread>\n"), "");
 }

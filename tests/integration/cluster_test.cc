@@ -149,7 +149,8 @@ TEST(Cluster, GoesOnWhileANodeIsDeadAndTakesItBack) {
   ASSERT_TRUE(cluster.WaitAllUp());
   ASSERT_TRUE(writer.WaitForMore(50));
   writer.Stop();
-  EXPECT_TRUE(writer.failures().empty()) << writer.failures().size() << " failed, first " << writer.failures()[0];
+  EXPECT_TRUE(writer.failures().empty())
+      << writer.failures().size() << " failed, first " << writer.failures()[0];
   // What it missed was sent to it again: any two nodes are enough.
   ASSERT_TRUE(cluster.WaitFor(FullyReplicated)) << "the node that came back never caught up";
   cluster.Kill(cluster.node_pid(1));
@@ -169,7 +170,8 @@ TEST(Cluster, KeepsEveryAcknowledgedKeyWhenAllIsKilledAlsoWhileStarting) {
     for (int again = 0; again < 3; ++again) {
       cluster.StartRouter();
       for (int node = 1; node <= 3; ++node) cluster.StartNode(node);
-      std::this_thread::sleep_for(std::chrono::milliseconds(random.Between(5, 700)));  // the fault's time
+      std::this_thread::sleep_for(
+          std::chrono::milliseconds(random.Between(5, 700)));  // the fault's time
       cluster.KillAll();
     }
     ASSERT_TRUE(cluster.Start());
@@ -218,7 +220,8 @@ TEST(Cluster, FurtherNodeRegistersAndWaits) {
   cluster.StartNode(4);
   EXPECT_TRUE(cluster.WaitFor([](const v1::GetClusterResponse& status) {
     for (const v1::NodeStatus& node : status.nodes()) {
-      if (node.node().id() == "n4") return node.node().state() == v1::NODE_STATE_WAITING && node.slots() == 0;
+      if (node.node().id() == "n4")
+        return node.node().state() == v1::NODE_STATE_WAITING && node.slots() == 0;
     }
     return false;
   }));
@@ -267,7 +270,8 @@ TEST(Kvctl, KeepsBinaryKeysAndValuesByteForByte) {
   EXPECT_EQ(RunKvctl(router, {"put", "bytes", "--file", "-"}, EveryByte()).code, 0);
   EXPECT_EQ(RunKvctl(router, {"put", "empty", "--file", "-"}, "").code, 0);
   EXPECT_EQ(RunKvctl(router, {"put", "large", "--file", "-"}, large).code, 0);
-  EXPECT_EQ(RunKvctl(router, {"put", "--key-base64", "AAECAwD/", "--file", "-"}, EveryByte()).code, 0);
+  EXPECT_EQ(RunKvctl(router, {"put", "--key-base64", "AAECAwD/", "--file", "-"}, EveryByte()).code,
+            0);
   EXPECT_TRUE(RunKvctl(router, {"get", "bytes"}).out == EveryByte());
   KvctlResult empty = RunKvctl(router, {"get", "empty"});
   EXPECT_EQ(empty.code, 0);
@@ -277,7 +281,8 @@ TEST(Kvctl, KeepsBinaryKeysAndValuesByteForByte) {
 
   std::string file = scratch.Path("out.jsonl");
   ASSERT_EQ(RunKvctl(router, {"export", file}).code, 0);
-  for (const char* key : {"bytes", "empty", "large"}) EXPECT_EQ(RunKvctl(router, {"del", key}).code, 0);
+  for (const char* key : {"bytes", "empty", "large"})
+    EXPECT_EQ(RunKvctl(router, {"del", key}).code, 0);
   EXPECT_EQ(RunKvctl(router, {"get", "large"}).code, 1);
   KvctlResult import = RunKvctl(router, {"import", file});
   ASSERT_EQ(import.code, 0) << import.err;
@@ -293,8 +298,9 @@ TEST(Kvctl, ImportEndsWithoutAnErrorWhileANodeDiesAndASecondChangesNothing) {
   std::string lines;
   std::set<std::string> sorted;
   for (int i = 0; i < 30'000; ++i) {
-    std::string line = "{\"key\":\"package-" + std::to_string(i) + "\",\"value\":\"" +
-                       std::string(static_cast<size_t>(100 + i % 900), static_cast<char>('a' + i % 26)) + "\"}";
+    std::string line =
+        "{\"key\":\"package-" + std::to_string(i) + "\",\"value\":\"" +
+        std::string(static_cast<size_t>(100 + i % 900), static_cast<char>('a' + i % 26)) + "\"}";
     lines += line + "\n";
     sorted.insert(line);
   }
@@ -333,7 +339,8 @@ TEST(Kvctl, LimitsHaveTheirOwnErrorsAndChangeNothing) {
   LocalCluster cluster;
   ASSERT_TRUE(cluster.Start());
   const std::string& router = cluster.router_address();
-  auto refused = [&](const std::vector<std::string>& arguments, const std::string& input, const std::string& says) {
+  auto refused = [&](const std::vector<std::string>& arguments, const std::string& input,
+                     const std::string& says) {
     KvctlResult result = RunKvctl(router, arguments, input);
     EXPECT_EQ(result.code, 2) << arguments[0];
     EXPECT_NE(result.err.find(says), std::string::npos) << result.err;

@@ -92,23 +92,26 @@ pid_t LocalCluster::Spawn(const std::string& binary, const std::vector<std::stri
 void LocalCluster::StartRouter() {
   std::string nodes;
   for (int node = 1; node <= options_.nodes; ++node) {
-    nodes += (node > 1 ? ",n" : "n") + std::to_string(node) + "=127.0.0.1:" + std::to_string(node_ports_[node]);
+    nodes += (node > 1 ? ",n" : "n") + std::to_string(node) +
+             "=127.0.0.1:" + std::to_string(node_ports_[node]);
   }
-  router_pid_ = Spawn(RINGKV_KVROUTER,
-                      {"--id", "r1", "--listen", router_address(), "--http-listen", router_http(),
-                       "--data-dir", dir_.Sub("r1"), "--nodes", nodes, "--replicas",
-                       std::to_string(options_.replicas), "--slots", std::to_string(options_.slots)},
-                      "r1");
+  router_pid_ =
+      Spawn(RINGKV_KVROUTER,
+            {"--id", "r1", "--listen", router_address(), "--http-listen", router_http(),
+             "--data-dir", dir_.Sub("r1"), "--nodes", nodes, "--replicas",
+             std::to_string(options_.replicas), "--slots", std::to_string(options_.slots)},
+            "r1");
 }
 
 void LocalCluster::StartNode(int node) {
   ReservePorts(node);
   std::string host = "127.0.0.1:";
-  node_pids_[node] = Spawn(RINGKV_KVNODE,
-                           {"--id", "n" + std::to_string(node), "--listen", host + std::to_string(node_ports_[node]),
-                            "--http-listen", host + std::to_string(node_ports_[node] + 1), "--data-dir",
-                            NodeDir(node), "--routers", router_address(), "--durability", options_.durability},
-                           "n" + std::to_string(node));
+  node_pids_[node] = Spawn(
+      RINGKV_KVNODE,
+      {"--id", "n" + std::to_string(node), "--listen", host + std::to_string(node_ports_[node]),
+       "--http-listen", host + std::to_string(node_ports_[node] + 1), "--data-dir", NodeDir(node),
+       "--routers", router_address(), "--durability", options_.durability},
+      "n" + std::to_string(node));
 }
 
 bool LocalCluster::Start() {
@@ -148,7 +151,8 @@ void LocalCluster::WipeNode(int node) {
   std::filesystem::remove_all(NodeDir(node));
 }
 
-bool LocalCluster::WaitFor(const std::function<bool(const v1::GetClusterResponse&)>& condition, int seconds) {
+bool LocalCluster::WaitFor(const std::function<bool(const v1::GetClusterResponse&)>& condition,
+                           int seconds) {
   auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
   auto admin = AdminClient::Create({router_address()}, std::chrono::seconds(2));
   RINGKV_CHECK(admin.ok(), admin.status().message());
@@ -188,6 +192,8 @@ std::unique_ptr<Client> LocalCluster::NewClient() const {
   return std::move(*client);
 }
 
-std::string LocalCluster::Log(const std::string& id) const { return ReadWholeFile(dir_.Sub(id + ".log")); }
+std::string LocalCluster::Log(const std::string& id) const {
+  return ReadWholeFile(dir_.Sub(id + ".log"));
+}
 
 }  // namespace ringkv

@@ -1,6 +1,7 @@
-// A whole cluster of real processes on free ports of 127.0.0.1, in a directory of its own: one router
-// and some nodes. Processes are started, killed and stopped by pid; whatever is left dies with the
-// object. Everything waits for a condition with a deadline. A failed test keeps the logs' last lines.
+// A whole cluster of real processes on free ports of 127.0.0.1, in a directory of its own: one
+// router and some nodes. Processes are started, killed and stopped by pid; whatever is left dies
+// with the object. Everything waits for a condition with a deadline. A failed test keeps the logs'
+// last lines.
 #pragma once
 
 #include <sys/types.h>
@@ -35,16 +36,17 @@ class LocalCluster {
   bool Start();
 
   void StartRouter();
-  void StartNode(int node);               // 1 to nodes, or a further one
-  void Kill(pid_t pid);                   // -9, and waits for its end
-  int Stop(pid_t pid);                    // SIGTERM; the exit code, 128 + signal if one ended it
+  void StartNode(int node);  // 1 to nodes, or a further one
+  void Kill(pid_t pid);      // -9, and waits for its end
+  int Stop(pid_t pid);       // SIGTERM; the exit code, 128 + signal if one ended it
   pid_t router_pid() const { return router_pid_; }
   pid_t node_pid(int node) const { return node_pids_[node]; }
   void KillAll();
-  void WipeNode(int node);                // its disk; the node must be dead
+  void WipeNode(int node);  // its disk; the node must be dead
 
   // Waits until the router's view of the cluster satisfies `condition`.
-  bool WaitFor(const std::function<bool(const v1::GetClusterResponse&)>& condition, int seconds = 60);
+  bool WaitFor(const std::function<bool(const v1::GetClusterResponse&)>& condition,
+               int seconds = 60);
   bool WaitAllUp();
   bool WaitReach(int node, v1::Reach reach);
 
@@ -55,14 +57,15 @@ class LocalCluster {
   std::string Log(const std::string& id) const;  // everything that the process has said
 
  private:
-  pid_t Spawn(const std::string& binary, const std::vector<std::string>& arguments, const std::string& id);
+  pid_t Spawn(const std::string& binary, const std::vector<std::string>& arguments,
+              const std::string& id);
   void ReservePorts(int node);
 
   const LocalClusterOptions options_;
   TempDir dir_;
-  int router_port_ = 0;                   // HTTP is one above
+  int router_port_ = 0;  // HTTP is one above
   pid_t router_pid_ = 0;
-  std::vector<int> node_ports_;           // by node, from 1
+  std::vector<int> node_ports_;  // by node, from 1
   std::vector<pid_t> node_pids_;
 };
 

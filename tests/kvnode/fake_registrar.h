@@ -14,7 +14,7 @@ class FakeRegistrar {
  public:
   struct Node {
     std::string store_uuid;  // empty: never had a disk
-    uint64_t boot = 0;  // counted over all disks
+    uint64_t boot = 0;       // counted over all disks
     uint64_t nonce = 0;
   };
 

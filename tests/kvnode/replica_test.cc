@@ -37,7 +37,8 @@ class ReplicaTest : public testing::Test {
     return op;
   }
 
-  v1::ReplicaOp Apply(const std::string& key, uint32_t term, uint64_t seq, const std::string& value) {
+  v1::ReplicaOp Apply(const std::string& key, uint32_t term, uint64_t seq,
+                      const std::string& value) {
     v1::ReplicaOp op = Op();
     op.mutable_apply()->set_key(key);
     v1::Record* record = op.mutable_apply()->mutable_record();

@@ -82,7 +82,7 @@ class StoreTest : public testing::Test {
       EXPECT_TRUE(result.ok()) << result.status().ToString();
       if (!result.ok()) return keys;
       EXPECT_LE(result->entries.size(), page);
-      for (const ScanEntry& entry : result->entries) keys.push_back(entry.key);
+      for (const StoredEntry& entry : result->entries) keys.push_back(entry.key);
       if (result->complete) return keys;
       EXPECT_FALSE(result->entries.empty());
     }

@@ -1,5 +1,5 @@
-// The owner's rules as scripts: what the shard is told, what it sends, what the clients get. Time moves
-// by hand.
+// The owner's rules as scripts: what the shard is told, what it sends, what the clients get. Time
+// moves by hand.
 #include "router/shard.h"
 
 #include <gtest/gtest.h>
@@ -16,7 +16,8 @@ constexpr uint32_t kNodes = 3;
 class ShardTest : public testing::Test, public NodeTransport {
  protected:
   ShardTest() : shard_(ShardOptions(), clock_, *this) {
-    for (uint32_t i = 0; i < kNodes; ++i) shard_.AddPeer(Peer(i), NodeId::Parse("n" + std::to_string(i + 1)).value());
+    for (uint32_t i = 0; i < kNodes; ++i)
+      shard_.AddPeer(Peer(i), NodeId::Parse("n" + std::to_string(i + 1)).value());
   }
 
   bool Send(Peer peer, v1::ReplicaOp op) override {
@@ -70,7 +71,8 @@ class ShardTest : public testing::Test, public NodeTransport {
     Reply(peer, reply, apply.op(), boot);
   }
 
-  void AnswerRead(Peer peer, const v1::ReplicaOp& read, uint32_t term, uint64_t seq, const std::string& value) {
+  void AnswerRead(Peer peer, const v1::ReplicaOp& read, uint32_t term, uint64_t seq,
+                  const std::string& value) {
     v1::ReplicaOpReply reply;
     reply.set_voting(true);
     v1::Record* record = reply.mutable_read()->mutable_record();

@@ -45,7 +45,8 @@ TEST_P(Ablations, AreNoticed) {
   ASSERT_EQ(waitpid(child, &status, 0), child);
   bool by_check = WIFEXITED(status) && WEXITSTATUS(status) == kNoticed;
   bool by_invariant = WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
-  EXPECT_TRUE(by_check || by_invariant) << "none of " << kSeeds << " seeds noticed that the rule was off";
+  EXPECT_TRUE(by_check || by_invariant)
+      << "none of " << kSeeds << " seeds noticed that the rule was off";
 }
 
 INSTANTIATE_TEST_SUITE_P(

@@ -15,8 +15,8 @@ int64_t AsNumber(const State& state) {
   return number;
 }
 
-// Whether `op` may happen in `state`, and what it leaves. An unknown operation that may not have its
-// effect now simply has none yet.
+// Whether `op` may happen in `state`, and what it leaves. An unknown operation that may not have
+// its effect now simply has none yet.
 bool Step(const HistoryOp& op, const State& state, State* next) {
   *next = state;
   switch (op.kind) {
@@ -59,7 +59,8 @@ bool Step(const HistoryOp& op, const State& state, State* next) {
 // Depth-first search over (operations linearized so far, state).
 class Search {
  public:
-  Search(std::vector<HistoryOp> ops, uint64_t max_steps) : ops_(std::move(ops)), max_steps_(max_steps) {
+  Search(std::vector<HistoryOp> ops, uint64_t max_steps)
+      : ops_(std::move(ops)), max_steps_(max_steps) {
     std::sort(ops_.begin(), ops_.end(),
               [](const HistoryOp& a, const HistoryOp& b) { return a.invoked < b.invoked; });
     done_.resize(ops_.size());
@@ -73,7 +74,8 @@ class Search {
     if (found) return verdict;
     verdict.code = steps_ >= max_steps_ ? LinearizabilityVerdict::Code::kGaveUp
                                         : LinearizabilityVerdict::Code::kViolation;
-    verdict.explanation = "at most " + std::to_string(deepest_) + " of " + std::to_string(ops_.size()) +
+    verdict.explanation = "at most " + std::to_string(deepest_) + " of " +
+                          std::to_string(ops_.size()) +
                           " operations fit one order; then none of these does:\n" + stuck_;
     return verdict;
   }
@@ -134,7 +136,8 @@ class Search {
   }
 
   void Remember(const State& state, int64_t horizon) {
-    if (linearized_ < static_cast<int64_t>(deepest_) || (linearized_ == 0 && !stuck_.empty())) return;
+    if (linearized_ < static_cast<int64_t>(deepest_) || (linearized_ == 0 && !stuck_.empty()))
+      return;
     deepest_ = static_cast<size_t>(linearized_);
     stuck_ = "  state: " + (state ? *state : std::string("absent")) + "\n";
     for (size_t i = first_; i < ops_.size() && ops_[i].invoked <= horizon; ++i) {
@@ -145,8 +148,8 @@ class Search {
   std::vector<HistoryOp> ops_;  // by invocation
   const uint64_t max_steps_;
   std::vector<bool> done_;
-  size_t first_ = 0;        // all before it are done
-  int64_t open_ = 0;        // answered operations not linearized yet
+  size_t first_ = 0;  // all before it are done
+  int64_t open_ = 0;  // answered operations not linearized yet
   int64_t linearized_ = 0;
   uint64_t steps_ = 0;
   std::unordered_set<std::string> seen_;
@@ -157,12 +160,14 @@ class Search {
 }  // namespace
 
 std::string HistoryOp::ToString() const {
-  static constexpr const char* kNames[] = {"get", "put", "put-if-absent", "cas", "delete", "increment"};
+  static constexpr const char* kNames[] = {"get", "put",    "put-if-absent",
+                                           "cas", "delete", "increment"};
   std::string text = "client " + std::to_string(client) + " " + kNames[static_cast<int>(kind)];
   if (kind == Kind::kIncrement) text += " " + std::to_string(delta);
   if (!argument.empty()) text += " " + argument;
   if (!expected.empty()) text += " (expected " + expected + ")";
-  text += " [" + std::to_string(invoked) + ", " + (unknown ? "?" : std::to_string(answered)) + "] -> ";
+  text +=
+      " [" + std::to_string(invoked) + ", " + (unknown ? "?" : std::to_string(answered)) + "] -> ";
   if (unknown) return text + "unknown";
   if (kind == Kind::kGet || kind == Kind::kIncrement) return text + result.value_or("absent");
   return text + (applied ? "applied" : "condition failed");

@@ -1,8 +1,8 @@
 // Checks that the history of one key is linearizable: that each operation can be given a moment
 // between its invocation and its answer such that, one after the other, they behave as one register
-// (or counter) would. Search by Wing and Gong ("Testing and verifying concurrent objects", 1993) with
-// the cache of Lowe ("Testing for linearizability", 2017): a set of linearized operations and the
-// state that they lead to is looked at once.
+// (or counter) would. Search by Wing and Gong ("Testing and verifying concurrent objects", 1993)
+// with the cache of Lowe ("Testing for linearizability", 2017): a set of linearized operations and
+// the state that they lead to is looked at once.
 #pragma once
 
 #include <cstdint>
@@ -30,8 +30,8 @@ struct HistoryOp {
   bool applied = true;                // conditional: whether the condition held
   bool unknown = false;               // no answer: it may take effect at any later time, or never
 
-  int64_t invoked = 0;                // times: any unit, one clock
-  int64_t answered = 0;               // not for unknown
+  int64_t invoked = 0;   // times: any unit, one clock
+  int64_t answered = 0;  // not for unknown
 
   int client = 0;
   std::string ToString() const;
@@ -44,8 +44,9 @@ struct LinearizabilityVerdict {
   uint64_t steps = 0;
 };
 
-// Operations that certainly had no effect and no answer are not part of a history. `max_steps` bounds
-// the search; kGaveUp is not a pass.
-LinearizabilityVerdict CheckLinearizable(std::vector<HistoryOp> ops, uint64_t max_steps = 5'000'000);
+// Operations that certainly had no effect and no answer are not part of a history. `max_steps`
+// bounds the search; kGaveUp is not a pass.
+LinearizabilityVerdict CheckLinearizable(std::vector<HistoryOp> ops,
+                                         uint64_t max_steps = 5'000'000);
 
 }  // namespace ringkv

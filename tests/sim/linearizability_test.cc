@@ -69,19 +69,21 @@ TEST(Linearizability, LostWriteIsFound) {
 }
 
 TEST(Linearizability, ConcurrentWritesMayTakeEffectInEitherOrder) {
-  EXPECT_EQ(Check({Write(Kind::kPut, "a", 1, 10), Write(Kind::kPut, "b", 2, 9), Get("a", 11, 12)}), Code::kOk);
-  EXPECT_EQ(Check({Write(Kind::kPut, "a", 1, 10), Write(Kind::kPut, "b", 2, 9), Get("b", 11, 12)}), Code::kOk);
+  EXPECT_EQ(Check({Write(Kind::kPut, "a", 1, 10), Write(Kind::kPut, "b", 2, 9), Get("a", 11, 12)}),
+            Code::kOk);
+  EXPECT_EQ(Check({Write(Kind::kPut, "a", 1, 10), Write(Kind::kPut, "b", 2, 9), Get("b", 11, 12)}),
+            Code::kOk);
 }
 
 TEST(Linearizability, ValueThatFlipsBackIsFound) {
-  EXPECT_EQ(Check({Write(Kind::kPut, "a", 1, 2), Unknown(Write(Kind::kPut, "b", 3, 0)), Get("b", 5, 6),
-                   Get("a", 7, 8)}),
+  EXPECT_EQ(Check({Write(Kind::kPut, "a", 1, 2), Unknown(Write(Kind::kPut, "b", 3, 0)),
+                   Get("b", 5, 6), Get("a", 7, 8)}),
             Code::kViolation);
 }
 
 TEST(Linearizability, UnknownWriteMayTakeEffectLateOrNever) {
-  EXPECT_EQ(Check({Write(Kind::kPut, "a", 1, 2), Unknown(Write(Kind::kPut, "b", 3, 0)), Get("a", 5, 6),
-                   Get("b", 7, 8), Get("b", 9, 10)}),
+  EXPECT_EQ(Check({Write(Kind::kPut, "a", 1, 2), Unknown(Write(Kind::kPut, "b", 3, 0)),
+                   Get("a", 5, 6), Get("b", 7, 8), Get("b", 9, 10)}),
             Code::kOk);
   EXPECT_EQ(Check({Unknown(Write(Kind::kPut, "b", 3, 0)), Get(std::nullopt, 5, 6)}), Code::kOk);
 }
@@ -91,18 +93,22 @@ TEST(Linearizability, UnknownWriteDoesNotTakeEffectBeforeItWasInvoked) {
 }
 
 TEST(Linearizability, ConditionsAreChecked) {
-  EXPECT_EQ(Check({Write(Kind::kPut, "a", 1, 2), Cas("a", "b", 3, 4, true), Get("b", 5, 6)}), Code::kOk);
+  EXPECT_EQ(Check({Write(Kind::kPut, "a", 1, 2), Cas("a", "b", 3, 4, true), Get("b", 5, 6)}),
+            Code::kOk);
   EXPECT_EQ(Check({Write(Kind::kPut, "a", 1, 2), Cas("a", "b", 3, 4, false)}), Code::kViolation);
   EXPECT_EQ(Check({Write(Kind::kPut, "a", 1, 2), Cas("x", "b", 3, 4, true)}), Code::kViolation);
-  EXPECT_EQ(Check({Write(Kind::kPutAbsent, "a", 1, 2), Write(Kind::kPutAbsent, "b", 3, 4)}), Code::kViolation);
-  EXPECT_EQ(Check({Write(Kind::kPutAbsent, "a", 1, 2), Write(Kind::kPutAbsent, "b", 3, 4, false)}), Code::kOk);
+  EXPECT_EQ(Check({Write(Kind::kPutAbsent, "a", 1, 2), Write(Kind::kPutAbsent, "b", 3, 4)}),
+            Code::kViolation);
+  EXPECT_EQ(Check({Write(Kind::kPutAbsent, "a", 1, 2), Write(Kind::kPutAbsent, "b", 3, 4, false)}),
+            Code::kOk);
   EXPECT_EQ(Check({Write(Kind::kDelete, "", 1, 2)}), Code::kViolation);
   EXPECT_EQ(Check({Write(Kind::kDelete, "", 1, 2, false)}), Code::kOk);
 }
 
 TEST(Linearizability, TwoSuccessfulCasFromOneValueAreFound) {
-  EXPECT_EQ(Check({Write(Kind::kPut, "a", 1, 2), Cas("a", "b", 3, 10, true), Cas("a", "c", 4, 11, true)}),
-            Code::kViolation);
+  EXPECT_EQ(
+      Check({Write(Kind::kPut, "a", 1, 2), Cas("a", "b", 3, 10, true), Cas("a", "c", 4, 11, true)}),
+      Code::kViolation);
 }
 
 TEST(Linearizability, CountersAddUp) {
@@ -112,11 +118,12 @@ TEST(Linearizability, CountersAddUp) {
 }
 
 TEST(Linearizability, SearchThatRunsOutOfStepsIsNotAPass) {
-  EXPECT_EQ(CheckLinearizable({Write(Kind::kPut, "a", 1, 2), Get("a", 3, 4)}, 2).code, Code::kGaveUp);
+  EXPECT_EQ(CheckLinearizable({Write(Kind::kPut, "a", 1, 2), Get("a", 3, 4)}, 2).code,
+            Code::kGaveUp);
 }
 
-// Histories made by a real register, with a random moment of effect inside each call, pass; the same
-// ones with one read changed to a value that was overwritten before or never written do not.
+// Histories made by a real register, with a random moment of effect inside each call, pass; the
+// same ones with one read changed to a value that was overwritten before or never written do not.
 TEST(Linearizability, GeneratedHistoriesPassAndTheirMutantsDoNot) {
   for (uint64_t seed = 1; seed <= 200; ++seed) {
     Random random(seed);

@@ -16,7 +16,9 @@ TEST_P(Seeds, HoldEveryInvariant) {
     RunOptions options;
     options.seed = seed;
     RunReport report = RunSeed(options);
-    ASSERT_EQ(report.violation, "") << "replay: ./dev sim --first " << seed << " --seeds 1 --trace\n" << report.mix;
+    ASSERT_EQ(report.violation, "")
+        << "replay: ./dev sim --first " << seed << " --seeds 1 --trace\n"
+        << report.mix;
   }
 }
 

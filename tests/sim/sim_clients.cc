@@ -101,7 +101,8 @@ void SimClients::Invoke(int client, std::string key, HistoryOp op, v1::Op call, 
       cluster_.OnReleased(released, FromProto(at_release.put().version()));
     } else if (at_release.has_del() && at_release.del().status().outcome() == v1::OUTCOME_DONE) {
       cluster_.OnReleased(released, FromProto(at_release.del().version()));
-    } else if (at_release.has_increment() && at_release.increment().status().outcome() == v1::OUTCOME_DONE) {
+    } else if (at_release.has_increment() &&
+               at_release.increment().status().outcome() == v1::OUTCOME_DONE) {
       cluster_.OnReleased(released, FromProto(at_release.increment().version()));
     }
   };
@@ -128,10 +129,13 @@ void SimClients::EndUnknown(int client) {
     Record(mine.key, mine.op);
   }
   if (mine.final_read) --final_reads_left_;
-  if (!stopped_) scheduler_.After(milliseconds(random_.Between(1, 50)), [this, client] { Next(client); });
+  if (!stopped_)
+    scheduler_.After(milliseconds(random_.Between(1, 50)), [this, client] { Next(client); });
 }
 
-void SimClients::Record(const std::string& key, HistoryOp op) { history_[key].push_back(std::move(op)); }
+void SimClients::Record(const std::string& key, HistoryOp op) {
+  history_[key].push_back(std::move(op));
+}
 
 void SimClients::OnDone(int client, uint64_t number, const v1::OpResult& result) {
   InFlight& mine = in_flight_[client];
@@ -143,7 +147,8 @@ void SimClients::OnDone(int client, uint64_t number, const v1::OpResult& result)
   if (status.outcome() == v1::OUTCOME_UNKNOWN) return EndUnknown(client);
   mine.active = false;
   mine.op.answered = scheduler_.now().ns;
-  bool condition = status.code() == v1::ERROR_CODE_CONDITION_FAILED || status.code() == v1::ERROR_CODE_NOT_FOUND;
+  bool condition =
+      status.code() == v1::ERROR_CODE_CONDITION_FAILED || status.code() == v1::ERROR_CODE_NOT_FOUND;
   if (status.outcome() == v1::OUTCOME_DONE || condition) {
     ++done_;
     mine.op.applied = status.code() == v1::ERROR_CODE_OK;
@@ -157,7 +162,8 @@ void SimClients::OnDone(int client, uint64_t number, const v1::OpResult& result)
     ++not_applied_;
   }
   if (mine.final_read) --final_reads_left_;
-  if (!stopped_) scheduler_.After(milliseconds(random_.Between(1, 250)), [this, client] { Next(client); });
+  if (!stopped_)
+    scheduler_.After(milliseconds(random_.Between(1, 250)), [this, client] { Next(client); });
 }
 
 void SimClients::ReadAll() {
@@ -169,7 +175,8 @@ void SimClients::ReadAll() {
     v1::Op call;
     call.mutable_get()->set_key(keys[i]);
     ++final_reads_left_;
-    Invoke(static_cast<int>(in_flight_.size() - keys.size() + i), keys[i], HistoryOp{}, std::move(call), true);
+    Invoke(static_cast<int>(in_flight_.size() - keys.size() + i), keys[i], HistoryOp{},
+           std::move(call), true);
   }
 }
 

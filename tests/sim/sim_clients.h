@@ -38,7 +38,7 @@ class SimClients {
     uint64_t router = 0;  // generation of the process that took it
     bool final_read = false;
   };
-  struct Seen {           // what a client read last: what its CAS rests on
+  struct Seen {  // what a client read last: what its CAS rests on
     std::string key;
     std::string value;
     Version version;

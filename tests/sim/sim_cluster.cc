@@ -65,8 +65,8 @@ FaultMix FaultMix::Draw(Random& random) {
 }
 
 std::string FaultMix::ToString() const {
-  std::string text = "durability " + std::string(synced_writes ? "sync" : "periodic") +
-                     ", loss " + std::to_string(loss) + ", duplication " + std::to_string(duplication) +
+  std::string text = "durability " + std::string(synced_writes ? "sync" : "periodic") + ", loss " +
+                     std::to_string(loss) + ", duplication " + std::to_string(duplication) +
                      ", long delays " + std::to_string(long_delay);
   if (node_crash) text += ", node crashes";
   if (power_loss) text += ", power losses";
@@ -83,7 +83,8 @@ class SimCluster::Transport final : public NodeTransport {
 
   bool Send(Peer peer, v1::ReplicaOp op) override {
     cluster_.CheckOneValue(op);
-    if (outbox_[peer.value()] == nullptr) outbox_[peer.value()] = std::make_shared<v1::ReplicaBatch>();
+    if (outbox_[peer.value()] == nullptr)
+      outbox_[peer.value()] = std::make_shared<v1::ReplicaBatch>();
     *outbox_[peer.value()]->add_ops() = std::move(op);
     return true;
   }
@@ -116,7 +117,8 @@ SimCluster::SimCluster(Scheduler& scheduler, Random& random, const FaultMix& mix
   auto formed = FormCluster(formation);
   RINGKV_CHECK(formed.ok(), formed.status().message());
   SimulatedMetadata store(metadata_);
-  store.Commit(*formed, [](Result<bool> done) { RINGKV_CHECK(done.ok() && *done, "forming works"); });
+  store.Commit(*formed,
+               [](Result<bool> done) { RINGKV_CHECK(done.ok() && *done, "forming works"); });
   StartRouter();
   for (int i = 0; i < mix.nodes; ++i) {
     StartNode(i);
@@ -187,7 +189,8 @@ void SimCluster::OnBatch(int i, const v1::ReplicaBatch& batch) {
   }
   Trace([&] {
     std::string text = node.id + " executes";
-    for (int k = 0; k < batch.ops_size() && k < 6; ++k) text += " {" + batch.ops(k).ShortDebugString() + "}";
+    for (int k = 0; k < batch.ops_size() && k < 6; ++k)
+      text += " {" + batch.ops(k).ShortDebugString() + "}";
     return text;
   });
   uint64_t generation = router_generation_;
@@ -203,7 +206,8 @@ void SimCluster::PollLink(int i) {
   scheduler_.After(milliseconds(random_.Between(20, 100)), [this, i] { PollLink(i); });
   if (shard_ == nullptr) return;
   Peer peer(static_cast<uint32_t>(i));
-  bool answers = node.up && node.replica != nullptr && !node.cut_off && node.stalled_until <= scheduler_.now();
+  bool answers =
+      node.up && node.replica != nullptr && !node.cut_off && node.stalled_until <= scheduler_.now();
   bool dead = !node.up && random_.Chance(0.5);
   if (node.connected && (dead || (answers && node.boot != node.connected_boot))) {
     node.connected = false;
@@ -213,7 +217,9 @@ void SimCluster::PollLink(int i) {
   if (!node.connected && answers) {
     node.connected = true;
     node.connected_boot = node.boot;
-    Trace([&] { return "router: link to " + node.id + " is up, boot " + std::to_string(node.boot.value()); });
+    Trace([&] {
+      return "router: link to " + node.id + " is up, boot " + std::to_string(node.boot.value());
+    });
     RouterEvent([&] { shard_->OnConnected(peer, node.boot); });
   }
 }
@@ -229,7 +235,8 @@ void SimCluster::StartRouter() {
   });
   auto txn = TakeOwnership(*state_, "r1", random_);
   RINGKV_CHECK(txn.ok(), txn.status().message());
-  store.Commit(*txn, [](Result<bool> done) { RINGKV_CHECK(done.ok() && *done, "nobody else owns"); });
+  store.Commit(*txn,
+               [](Result<bool> done) { RINGKV_CHECK(done.ok() && *done, "nobody else owns"); });
   RINGKV_CHECK(state_->Apply(*txn).ok(), "a committed transaction makes sense");
 
   ++router_generation_;
@@ -337,7 +344,8 @@ void SimCluster::TakeStep(int i, Result<BootStep> step) {
       auto replica = Replica::Open(node.store, options, groups);
       RINGKV_CHECK(replica.ok(), replica.status().message());
       node.replica = std::move(*replica);
-      if (node.lost_writes && node.replica->voting_instances() != 0 && RINGKV_RULE(kRegressedDoesNotVote)) {
+      if (node.lost_writes && node.replica->voting_instances() != 0 &&
+          RINGKV_RULE(kRegressedDoesNotVote)) {
         Violate("I9: " + node.id + " votes although it lost acknowledged writes");
       }
       Trace([&] { return node.id + " serves, boot " + std::to_string(node.boot.value()); });
@@ -361,7 +369,8 @@ void SimCluster::Ask(int i, const v1::RegisterRequest& request) {
       bool committed = false;
       SimulatedMetadata store(metadata_);
       store.Commit(*planned->txn, [&](Result<bool> done) { committed = done.ok() && *done; });
-      RINGKV_CHECK(committed && state_->Apply(*planned->txn).ok(), "the only router's transactions hold");
+      RINGKV_CHECK(committed && state_->Apply(*planned->txn).ok(),
+                   "the only router's transactions hold");
     }
     auto reply = std::make_shared<v1::RegisterReply>(planned->reply);
     Deliver(i, [this, i, reply, generation, nonce = request.nonce()] {
@@ -436,11 +445,13 @@ void SimCluster::InjectFault() {
   int i = static_cast<int>(random_.Below(nodes_.size()));
   if (kind == 1 && !mix_.synced_writes) {
     // A minority of the disks may lose what was not synced.
-    auto lost = std::find_if(nodes_.begin(), nodes_.end(), [](const auto& n) { return n->lost_writes; });
+    auto lost =
+        std::find_if(nodes_.begin(), nodes_.end(), [](const auto& n) { return n->lost_writes; });
     if (lost != nodes_.end()) i = static_cast<int>(lost - nodes_.begin());
   }
   Node& node = *nodes_[i];
-  Duration outage = milliseconds(random_.Chance(0.7) ? random_.Between(5, 800) : random_.Between(800, 3000));
+  Duration outage =
+      milliseconds(random_.Chance(0.7) ? random_.Between(5, 800) : random_.Between(800, 3000));
   if (kind <= 1) {
     if (!node.up) return;
     ++(kind == 0 ? counts_.node_crashes : counts_.power_losses);
@@ -486,7 +497,8 @@ void SimCluster::CheckOneValue(const v1::ReplicaOp& op) {
   std::string name = std::to_string(op.slot()) + "/" + op.apply().key() + "/" +
                      FromProto(op.apply().record().version()).ToString();
   const v1::Record& record = op.apply().record();
-  std::string content = (record.tombstone() ? "-" : "+") + std::to_string(record.expires_at_ms()) + "/" + record.value();
+  std::string content = (record.tombstone() ? "-" : "+") + std::to_string(record.expires_at_ms()) +
+                        "/" + record.value();
   auto [at, made] = values_.emplace(name, content);
   if (!made && at->second != content) {
     Violate("I1: two values for " + name);
@@ -512,7 +524,8 @@ void SimCluster::CheckCommitted(const std::string& key, bool released) {
   int quorum = mix_.replicas / 2 + 1;
   int holders = 0, lacking = 0, lost = 0;
   for (const v1::ReplicaRef& replica : state_->slots()[SlotFor(key).value()].replicas()) {
-    auto at = std::find_if(nodes_.begin(), nodes_.end(), [&](const auto& n) { return n->id == replica.node(); });
+    auto at = std::find_if(nodes_.begin(), nodes_.end(),
+                           [&](const auto& n) { return n->id == replica.node(); });
     if ((*at)->lost_writes) {
       ++lost;
     } else {
@@ -530,7 +543,8 @@ std::string SimCluster::CheckQuiet() {
   ShardReport report = shard_->Report();
   if (report.blocked != 0) return std::to_string(report.blocked) + " slots are blocked";
   if (report.calls_in_flight != 0) return "calls are still in flight";
-  if (report.pending_keys != 0) return std::to_string(report.pending_keys) + " keys are still pending";
+  if (report.pending_keys != 0)
+    return std::to_string(report.pending_keys) + " keys are still pending";
   for (uint32_t s = 0; s < kSlots; ++s) {
     std::map<std::string, std::string> first;
     bool have_first = false;
@@ -541,10 +555,13 @@ std::string SimCluster::CheckQuiet() {
         return "slot " + std::to_string(s) + " on " + node.id + " is behind by " +
                std::to_string(replica.behind_keys) + " keys";
       }
-      auto page = node.store.Scan(SlotId(s), replica.inc, "", "", {.max_bytes = 1u << 30, .max_entries = 1u << 30});
+      auto page = node.store.Scan(SlotId(s), replica.inc, "", "",
+                                  {.max_bytes = 1u << 30, .max_entries = 1u << 30});
       std::map<std::string, std::string> content;
-      for (const ScanEntry& entry : page->entries) content[entry.key] = entry.record.SerializeAsString();
-      if (have_first && content != first) return "clean replicas of slot " + std::to_string(s) + " differ";
+      for (const StoredEntry& entry : page->entries)
+        content[entry.key] = entry.record.SerializeAsString();
+      if (have_first && content != first)
+        return "clean replicas of slot " + std::to_string(s) + " differ";
       first = std::move(content);
       have_first = true;
     }

@@ -1,6 +1,6 @@
 // A cluster in one thread and virtual time: one router (the real Shard over the real metadata
-// transactions), nodes (the real BootSequence and Replica over MemoryStore), and a network and disks
-// that fail as the seed says. Everything random comes from one generator: a seed is a run.
+// transactions), nodes (the real BootSequence and Replica over MemoryStore), and a network and
+// disks that fail as the seed says. Everything random comes from one generator: a seed is a run.
 //
 // It also knows what it did to whom, and checks at each step (docs/protocol.md, "Invariants"):
 //   I1  one value for each (key, version);
@@ -30,16 +30,16 @@ namespace ringkv {
 struct FaultMix {
   int nodes = 3;
   int replicas = 3;
-  bool synced_writes = false;       // durability `sync`, else `periodic`
-  double loss = 0;                  // of a message
+  bool synced_writes = false;  // durability `sync`, else `periodic`
+  double loss = 0;             // of a message
   double duplication = 0;
   Duration delay = std::chrono::microseconds(200);
-  double long_delay = 0;            // chance of a delay up to 300 ms: reordering
-  bool node_crash = false;          // the process dies
-  bool power_loss = false;          // the unsynced tail goes
+  double long_delay = 0;    // chance of a delay up to 300 ms: reordering
+  bool node_crash = false;  // the process dies
+  bool power_loss = false;  // the unsynced tail goes
   bool router_crash = false;
-  bool partition = false;           // one node cut off from the router
-  bool stall = false;               // a node does nothing for a while
+  bool partition = false;  // one node cut off from the router
+  bool stall = false;      // a node does nothing for a while
   Duration between_faults = std::chrono::milliseconds(800);
 
   static FaultMix Draw(Random& random);
@@ -55,7 +55,9 @@ struct FaultCounts {
   uint64_t router_crashes = 0;
   uint64_t partitions = 0;
   uint64_t stalls = 0;
-  uint64_t Total() const { return node_crashes + power_losses + router_crashes + partitions + stalls; }
+  uint64_t Total() const {
+    return node_crashes + power_losses + router_crashes + partitions + stalls;
+  }
 };
 
 class SimCluster {
@@ -82,8 +84,8 @@ class SimCluster {
   // The first violation; empty while there is none.
   const std::string& violation() const { return violation_; }
   const FaultCounts& faults() const { return counts_; }
-  ShardStats shard_stats() const;     // over all router processes
-  ReplicaStats replica_stats() const; // over all node processes
+  ShardStats shard_stats() const;      // over all router processes
+  ReplicaStats replica_stats() const;  // over all node processes
 
   void SetTrace(std::function<void(const std::string&)> trace) { trace_ = std::move(trace); }
 
@@ -98,10 +100,10 @@ class SimCluster {
     std::unique_ptr<Replica> replica;  // serves
     Boot boot;
     bool up = false;
-    uint64_t generation = 0;           // processes so far
-    uint64_t asking = 0;               // nonce of the registration that it waits for
+    uint64_t generation = 0;  // processes so far
+    uint64_t asking = 0;      // nonce of the registration that it waits for
     std::string kernel_boot_id = "k1";
-    bool lost_writes = false;          // the injector's own knowledge: must never vote again
+    bool lost_writes = false;  // the injector's own knowledge: must never vote again
     bool cut_off = false;
     MonoTime stalled_until;
     // As the router's link to it stands.
@@ -149,15 +151,15 @@ class SimCluster {
 
   std::vector<std::unique_ptr<Node>> nodes_;
   std::shared_ptr<SimulatedMetadata::Contents> metadata_;
-  std::optional<ClusterState> state_;   // the router's
+  std::optional<ClusterState> state_;  // the router's
   std::unique_ptr<Transport> transport_;
   std::unique_ptr<Shard> shard_;
   uint64_t router_generation_ = 0;
   MonoTime timer_at_ = kNever;
   ShardStats past_stats_;
 
-  std::map<std::string, std::string> values_;    // I1: "slot/key/version" -> record
-  std::map<std::string, Version> committed_;     // highest version known committed, by key
+  std::map<std::string, std::string> values_;  // I1: "slot/key/version" -> record
+  std::map<std::string, Version> committed_;   // highest version known committed, by key
 };
 
 }  // namespace ringkv

@@ -20,7 +20,8 @@ struct Totals {
 
 void Add(const RunReport& run, Totals* totals) {
   ++totals->seeds;
-  if (run.operations >= 200 && run.faults.Total() >= 10 && run.simulated_seconds >= 20) ++totals->counting_seeds;
+  if (run.operations >= 200 && run.faults.Total() >= 10 && run.simulated_seconds >= 20)
+    ++totals->counting_seeds;
   RunReport& sum = totals->sum;
   sum.operations += run.operations;
   sum.done += run.done;
@@ -50,34 +51,50 @@ void Add(const RunReport& run, Totals* totals) {
 void Print(const Totals& totals, double seconds) {
   auto n = [](uint64_t number) { return static_cast<unsigned long long>(number); };
   const RunReport& sum = totals.sum;
-  std::printf("seeds            %llu in %.1f s (%.0f a minute); %llu of full size (200 operations, 10 faults, 20 s)\n",
-              n(totals.seeds), seconds, static_cast<double>(totals.seeds) * 60 / seconds, n(totals.counting_seeds));
-  std::printf("simulated        %.0f s (%.0f x real time)\n", sum.simulated_seconds, sum.simulated_seconds / seconds);
-  std::printf("operations       %llu: %llu answered, %llu not applied, %llu unknown\n", n(sum.operations),
-              n(sum.done), n(sum.not_applied), n(sum.unknown));
-  std::printf("faults           %llu node crashes, %llu power losses, %llu router crashes, %llu partitions, %llu stalls\n",
-              n(sum.faults.node_crashes), n(sum.faults.power_losses), n(sum.faults.router_crashes),
-              n(sum.faults.partitions), n(sum.faults.stalls));
-  std::printf("messages         %llu lost, %llu duplicated, %llu late\n", n(sum.faults.messages_lost),
-              n(sum.faults.messages_duplicated), n(sum.faults.messages_late));
-  std::printf("owner            %llu commits, %llu single and %llu quorum reads, %llu hedged, %llu write-backs, "
-              "%llu retransmissions, %llu repairs\n",
-              n(sum.shard.commits), n(sum.shard.single_reads), n(sum.shard.quorum_reads), n(sum.shard.hedged_reads),
-              n(sum.shard.write_backs), n(sum.shard.retransmits), n(sum.shard.repairs));
-  std::printf("replicas         %llu applies compared first, %llu found the same or a later version, %llu operations fenced\n",
-              n(sum.replica.version_reads), n(sum.replica.applies_old), n(sum.replica.fenced));
+  std::printf(
+      "seeds            %llu in %.1f s (%.0f a minute); %llu of full size (200 operations, 10 "
+      "faults, 20 s)\n",
+      n(totals.seeds), seconds, static_cast<double>(totals.seeds) * 60 / seconds,
+      n(totals.counting_seeds));
+  std::printf("simulated        %.0f s (%.0f x real time)\n", sum.simulated_seconds,
+              sum.simulated_seconds / seconds);
+  std::printf("operations       %llu: %llu answered, %llu not applied, %llu unknown\n",
+              n(sum.operations), n(sum.done), n(sum.not_applied), n(sum.unknown));
+  std::printf(
+      "faults           %llu node crashes, %llu power losses, %llu router crashes, %llu "
+      "partitions, %llu stalls\n",
+      n(sum.faults.node_crashes), n(sum.faults.power_losses), n(sum.faults.router_crashes),
+      n(sum.faults.partitions), n(sum.faults.stalls));
+  std::printf("messages         %llu lost, %llu duplicated, %llu late\n",
+              n(sum.faults.messages_lost), n(sum.faults.messages_duplicated),
+              n(sum.faults.messages_late));
+  std::printf(
+      "owner            %llu commits, %llu single and %llu quorum reads, %llu hedged, %llu "
+      "write-backs, "
+      "%llu retransmissions, %llu repairs\n",
+      n(sum.shard.commits), n(sum.shard.single_reads), n(sum.shard.quorum_reads),
+      n(sum.shard.hedged_reads), n(sum.shard.write_backs), n(sum.shard.retransmits),
+      n(sum.shard.repairs));
+  std::printf(
+      "replicas         %llu applies compared first, %llu found the same or a later version, %llu "
+      "operations fenced\n",
+      n(sum.replica.version_reads), n(sum.replica.applies_old), n(sum.replica.fenced));
 }
 
 int Main(int argc, char** argv) {
-  CLI::App app{"Deterministic simulation of a ringkv cluster. A failure prints its seed and how to replay it."};
+  CLI::App app{
+      "Deterministic simulation of a ringkv cluster. A failure prints its seed and how to replay "
+      "it."};
   uint64_t seeds = 0, first = 1;
   double minutes = 0;
   bool trace = false;
   unsigned jobs = std::max(1u, std::thread::hardware_concurrency());
-  app.add_option("--seeds", seeds, "how many seeds to run (default 1000, or no limit with --minutes)");
+  app.add_option("--seeds", seeds,
+                 "how many seeds to run (default 1000, or no limit with --minutes)");
   app.add_option("--first", first, "the first seed")->capture_default_str();
   app.add_option("--minutes", minutes, "stop after so long");
-  app.add_option("--jobs", jobs, "seeds run at the same time, each in its own thread")->capture_default_str()
+  app.add_option("--jobs", jobs, "seeds run at the same time, each in its own thread")
+      ->capture_default_str()
       ->check(CLI::Range(1u, 64u));
   app.add_flag("--trace", trace, "print every step; one seed only");
   CLI11_PARSE(app, argc, argv);
@@ -89,12 +106,14 @@ int Main(int argc, char** argv) {
   if (trace) jobs = 1;
 
   auto start = std::chrono::steady_clock::now();
-  auto elapsed = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
+  auto elapsed = [&] {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  };
   std::atomic<uint64_t> next{0};
   std::atomic<bool> stop{false};
   std::mutex mutex;
-  Totals totals;      // guarded by mutex
-  int failures = 0;   // guarded by mutex
+  Totals totals;     // guarded by mutex
+  int failures = 0;  // guarded by mutex
   auto work = [&] {
     while (!stop && (minutes <= 0 || elapsed() < minutes * 60)) {
       uint64_t index = next++;
@@ -108,9 +127,11 @@ int Main(int argc, char** argv) {
       if (report.violation.empty()) continue;
       ++failures;
       stop = true;
-      std::printf("seed %llu FAILED: %s\n  faults: %s\n  replay: ./dev sim --first %llu --seeds 1 --trace\n",
-                  static_cast<unsigned long long>(options.seed), report.violation.c_str(), report.mix.c_str(),
-                  static_cast<unsigned long long>(options.seed));
+      std::printf(
+          "seed %llu FAILED: %s\n  faults: %s\n  replay: ./dev sim --first %llu --seeds 1 "
+          "--trace\n",
+          static_cast<unsigned long long>(options.seed), report.violation.c_str(),
+          report.mix.c_str(), static_cast<unsigned long long>(options.seed));
     }
   };
   std::vector<std::thread> threads;

@@ -6,7 +6,8 @@
 namespace ringkv {
 namespace {
 
-std::string CheckHistories(const std::map<std::string, std::vector<HistoryOp>>& histories, uint64_t* steps) {
+std::string CheckHistories(const std::map<std::string, std::vector<HistoryOp>>& histories,
+                           uint64_t* steps) {
   for (const auto& [key, history] : histories) {
     LinearizabilityVerdict verdict = CheckLinearizable(history);
     *steps += verdict.steps;
@@ -14,7 +15,8 @@ std::string CheckHistories(const std::map<std::string, std::vector<HistoryOp>>& 
     std::string text = verdict.code == LinearizabilityVerdict::Code::kGaveUp
                            ? "the checker gave up on "
                            : "not linearizable: ";
-    text += "key " + key + ", " + std::to_string(history.size()) + " operations: " + verdict.explanation;
+    text += "key " + key + ", " + std::to_string(history.size()) +
+            " operations: " + verdict.explanation;
     return text;
   }
   return "";
@@ -31,7 +33,8 @@ RunReport RunSeed(const RunOptions& options) {
   Scheduler scheduler;
   SimCluster cluster(scheduler, random, mix);
   if (options.trace) cluster.SetTrace(options.trace);
-  SimClients clients(scheduler, random, cluster, options.clients, options.registers, options.counters);
+  SimClients clients(scheduler, random, cluster, options.clients, options.registers,
+                     options.counters);
   auto failed = [&] { return !cluster.violation().empty(); };
 
   scheduler.RunUntil(scheduler.now() + std::chrono::seconds(1), failed);
@@ -55,7 +58,8 @@ RunReport RunSeed(const RunOptions& options) {
 
   report.violation = cluster.violation();
   if (report.violation.empty() && !unrest.empty()) report.violation = "I12: " + unrest;
-  if (report.violation.empty() && !clients.AllRead()) report.violation = "a key cannot be read at rest";
+  if (report.violation.empty() && !clients.AllRead())
+    report.violation = "a key cannot be read at rest";
   const auto& histories = clients.Finish();
   if (report.violation.empty()) report.violation = CheckHistories(histories, &report.checker_steps);
   report.operations = clients.operations();

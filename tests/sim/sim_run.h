@@ -1,6 +1,6 @@
-// One simulated run: a seed in, a verdict and figures out. Clients work on a few keys while the fault
-// mix of the seed happens; then the faults stop, the cluster comes to rest, every key is read once
-// more, and the history of every key is checked.
+// One simulated run: a seed in, a verdict and figures out. Clients work on a few keys while the
+// fault mix of the seed happens; then the faults stop, the cluster comes to rest, every key is read
+// once more, and the history of every key is checked.
 #pragma once
 
 #include <cstdint>
@@ -15,15 +15,15 @@ struct RunOptions {
   uint64_t seed = 1;
   Duration faulty = std::chrono::seconds(18);  // virtual time with faults
   int clients = 5;
-  int registers = 4;                           // keys with get, put, delete, CAS
-  int counters = 2;                            // keys with get and increment
+  int registers = 4;  // keys with get, put, delete, CAS
+  int counters = 2;   // keys with get and increment
   std::function<void(const std::string&)> trace;
   // Replaces what the seed would draw, for tests that want one mix.
   std::optional<FaultMix> mix;
 };
 
 struct RunReport {
-  std::string violation;       // empty: all is well
+  std::string violation;  // empty: all is well
   std::string mix;
   uint64_t operations = 0;
   uint64_t done = 0;
