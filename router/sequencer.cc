@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "router/client_request.h"
 #include "router/version_proto.h"
 
 namespace ringkv {
@@ -14,23 +15,6 @@ v1::OpStatus MakeStatus(v1::Outcome outcome, v1::ErrorCode code, std::string mes
   status.set_code(code);
   status.set_message(std::move(message));
   return status;
-}
-
-const std::string& KeyOf(const v1::Op& op) {
-  switch (op.op_case()) {
-    case v1::Op::kGet:
-      return op.get().key();
-    case v1::Op::kPut:
-      return op.put().key();
-    case v1::Op::kDel:
-      return op.del().key();
-    case v1::Op::kIncrement:
-      return op.increment().key();
-    default:
-      break;
-  }
-  RINGKV_CHECK(false, "only calls on one key reach a sequencer");
-  std::abort();
 }
 
 }  // namespace
@@ -292,7 +276,7 @@ void Sequencer::Submit(ClientCall client) {
       break;
   }
   call->needs_lock = call->kind != Call::Kind::kGet;
-  call->key = UseKey(KeyOf(client.op));
+  call->key = UseKey(std::string(KeyOf(client.op)));
   call->client = std::move(client);
   calls_.emplace(call->id, std::move(owned));
   Start(call);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "router/client_request.h"
 #include "router/sequencer.h"
 
 namespace ringkv {
@@ -22,30 +23,6 @@ size_t BytesOf(const v1::Op& op) {
     default:
       return 0;
   }
-}
-
-v1::OpResult Refusal(const v1::Op& op, v1::ErrorCode code, std::string message) {
-  v1::OpResult result;
-  result.set_id(op.id());
-  v1::OpStatus* status = nullptr;
-  switch (op.op_case()) {
-    case v1::Op::kGet:
-      status = result.mutable_get()->mutable_status();
-      break;
-    case v1::Op::kPut:
-      status = result.mutable_put()->mutable_status();
-      break;
-    case v1::Op::kDel:
-      status = result.mutable_del()->mutable_status();
-      break;
-    default:
-      status = result.mutable_increment()->mutable_status();
-      break;
-  }
-  status->set_outcome(v1::OUTCOME_NOT_APPLIED);
-  status->set_code(code);
-  status->set_message(std::move(message));
-  return result;
 }
 
 }  // namespace
@@ -274,15 +251,15 @@ bool Shard::Admit(const ClientCall& call, size_t bytes) {
 void Shard::Submit(ClientCall call) {
   auto found = sequencers_.find(call.slot);
   if (found == sequencers_.end()) {
-    return call.done(Refusal(
+    return call.done(RefuseOp(
         call.op, v1::ERROR_CODE_UNAVAILABLE,
         "this router does not own slot " + std::to_string(call.slot.value()) + "; try again"));
   }
   size_t bytes = BytesOf(call.op);
   if (!Admit(call, bytes)) {
     return call.done(
-        Refusal(call.op, v1::ERROR_CODE_OVERLOADED,
-                "the router has as many calls in flight as it takes; try again after a pause"));
+        RefuseOp(call.op, v1::ERROR_CODE_OVERLOADED,
+                 "the router has as many calls in flight as it takes; try again after a pause"));
   }
   ++calls_;
   call_bytes_ += bytes;
