@@ -10,7 +10,7 @@ namespace ringkv {
 RingBalance MeasureBalance(const Ring& ring) {
   std::vector<NodeLoad> by_index(ring.index_limit());
   for (uint32_t slot = 0; slot < ring.slots(); ++slot) {
-    std::span<const NodeIndex> row = ring.Replicas(SlotId(slot));
+    const ReplicaRow row = ring.Replicas(SlotId(slot));
     for (NodeIndex node : row) ++by_index[node.value()].replicas;
     ++by_index[row[0].value()].primaries;
   }

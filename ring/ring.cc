@@ -5,60 +5,22 @@
 namespace ringkv {
 namespace {
 
-// The members that are no gaps, by id; InvalidArgument where one is bad or two have one id.
-Result<std::vector<NodeIndex>> SortedNodes(const std::vector<Member>& members) {
-  std::vector<NodeIndex> nodes;
-  for (uint32_t i = 0; i < members.size(); ++i) {
-    if (members[i].id.empty()) continue;
-    RINGKV_RETURN_IF_ERROR(CheckMember(members[i]));
-    nodes.push_back(NodeIndex(i));
-  }
-  auto id = [&](NodeIndex n) -> const NodeId& { return members[n.value()].id; };
-  std::sort(nodes.begin(), nodes.end(), [&](NodeIndex a, NodeIndex b) { return id(a) < id(b); });
-  for (size_t i = 1; i < nodes.size(); ++i) {
-    if (id(nodes[i - 1]) == id(nodes[i])) {
-      return Status::InvalidArgument("node '" + id(nodes[i]).value() + "' is there twice");
-    }
-  }
-  return nodes;
-}
-
-Status CheckRow(const Ring::Parts& parts, uint32_t slot) {
-  const NodeIndex* row = parts.rows.data() + size_t{slot} * parts.replicas;
+Status CheckRow(const MemberTable& members, SlotId slot, const ReplicaRow& row) {
   auto bad = [&](const std::string& why) {
-    return Status::InvalidArgument("slot " + std::to_string(slot) + " " + why);
+    return Status::InvalidArgument("slot " + std::to_string(slot.value()) + " " + why);
   };
-  for (uint32_t i = 0; i < parts.replicas; ++i) {
-    const uint32_t node = row[i].value();
-    if (node >= parts.members.size() || parts.members[node].id.empty()) {
-      return bad("names a node that is no member: " + std::to_string(node));
+  for (uint32_t i = 0; i < row.size(); ++i) {
+    if (!members.Has(row[i])) {
+      return bad("names a node that is no member: " + std::to_string(row[i].value()));
     }
     for (uint32_t j = 0; j < i; ++j) {
-      if (row[j] == row[i]) return bad("is twice on node '" + parts.members[node].id.value() + "'");
+      if (row[j] == row[i]) return bad("is twice on node '" + members[row[i]].id.value() + "'");
     }
   }
   return Status::Ok();
 }
 
 }  // namespace
-
-Status CheckVnodes(const NodeId& id, uint32_t vnodes) {
-  if (vnodes >= 1 && vnodes <= kMaxVnodes) return Status::Ok();
-  return Status::InvalidArgument("node '" + id.value() + "' has " + std::to_string(vnodes) +
-                                 " vnodes; vnodes are 1 to " + std::to_string(kMaxVnodes));
-}
-
-Status CheckMember(const Member& member) {
-  if (member.id.empty()) return Status::InvalidArgument("a member has no id");
-  const std::string context = "node '" + member.id.value() + "'";
-  RINGKV_RETURN_IF_ERROR(CheckAddress(member.address).Annotate(context));
-  if (member.zone.size() > kMaxZoneBytes) {
-    return Status::InvalidArgument(context + ": its zone has " +
-                                   std::to_string(member.zone.size()) +
-                                   " bytes; a zone has at most " + std::to_string(kMaxZoneBytes));
-  }
-  return CheckVnodes(member.id, member.vnodes);
-}
 
 Status CheckSlotCount(uint64_t slots) {
   if (IsSlotCount(slots)) return Status::Ok();
@@ -76,34 +38,75 @@ Status CheckReplicaCount(uint64_t replicas) {
 Result<Ring> Ring::Make(Parts parts) {
   RINGKV_RETURN_IF_ERROR(CheckSlotCount(parts.slots));
   RINGKV_RETURN_IF_ERROR(CheckReplicaCount(parts.replicas));
-  while (!parts.members.empty() && parts.members.back().id.empty()) parts.members.pop_back();
-  Result<std::vector<NodeIndex>> nodes = SortedNodes(parts.members);
-  if (!nodes.ok()) return nodes.status();
+  Result<MemberTable> members = MemberTable::Make(std::move(parts.members));
+  if (!members.ok()) return members.status();
   if (parts.rows.size() != size_t{parts.slots} * parts.replicas) {
     return Status::InvalidArgument("a ring of " + std::to_string(parts.slots) + " slots x " +
                                    std::to_string(parts.replicas) + " replicas cannot have " +
                                    std::to_string(parts.rows.size()) + " entries");
   }
+  SlotTable table(parts.slots, parts.replicas);
+  const std::span<const NodeIndex> rows = parts.rows;
   for (uint32_t slot = 0; slot < parts.slots; ++slot) {
-    RINGKV_RETURN_IF_ERROR(CheckRow(parts, slot));
+    const std::span<const NodeIndex> nodes =
+        rows.subspan(size_t{slot} * parts.replicas, parts.replicas);
+    // Before it is packed: a number beyond the packed width would come out as another's.
+    for (NodeIndex node : nodes) {
+      if (node.value() >= kMaxNodeIndexes) {
+        return Status::InvalidArgument(
+            "slot " + std::to_string(slot) +
+            " names a node that is no member: " + std::to_string(node.value()));
+      }
+    }
+    const ReplicaRow row(nodes);
+    RINGKV_RETURN_IF_ERROR(CheckRow(*members, SlotId(slot), row));
+    table.SetRow(SlotId(slot), row);
   }
-  Ring ring;
-  ring.epoch_ = parts.epoch;
-  ring.slots_ = parts.slots;
-  ring.replicas_ = parts.replicas;
-  ring.members_ = std::move(parts.members);
-  ring.nodes_ = std::move(nodes).value();
-  ring.rows_ = std::move(parts.rows);
-  return ring;
+  return Ring(parts.epoch, std::move(members).value(), std::move(table));
 }
 
-std::optional<NodeIndex> Ring::Find(const NodeId& id) const {
-  auto it = std::lower_bound(nodes_.begin(), nodes_.end(), id,
-                             [this](NodeIndex n, const NodeId& i) { return member(n).id < i; });
-  if (it == nodes_.end() || member(*it).id != id) return std::nullopt;
-  return *it;
+Ring::Parts Ring::ToParts() const {
+  Parts parts{epoch_, slots(), replicas(), members_.ToVector(), {}};
+  parts.rows.reserve(size_t{slots()} * replicas());
+  for (uint32_t slot = 0; slot < slots(); ++slot) {
+    for (NodeIndex node : Replicas(SlotId(slot))) parts.rows.push_back(node);
+  }
+  return parts;
 }
 
-Ring::Parts Ring::ToParts() const { return {epoch_, slots_, replicas_, members_, rows_}; }
+Status RingEditor::RemoveMember(NodeIndex node) {
+  if (!members_.Has(node)) {
+    return Status::NotFound("there is no node with index " + std::to_string(node.value()));
+  }
+  members_.Remove(node);
+  removed_ = true;
+  return Status::Ok();
+}
+
+Status RingEditor::SetRow(SlotId slot, const ReplicaRow& row) {
+  if (slot.value() >= table_.slots()) {
+    return Status::InvalidArgument("there is no slot " + std::to_string(slot.value()));
+  }
+  if (row.size() != table_.replicas()) {
+    return Status::InvalidArgument("slot " + std::to_string(slot.value()) + " has " +
+                                   std::to_string(row.size()) + " replicas, not " +
+                                   std::to_string(table_.replicas()));
+  }
+  table_.SetRow(slot, row);
+  changed_.push_back(slot);
+  return Status::Ok();
+}
+
+Result<Ring> RingEditor::Finish() {
+  if (removed_) {
+    for (uint32_t slot = 0; slot < table_.slots(); ++slot) {
+      RINGKV_RETURN_IF_ERROR(CheckRow(members_, SlotId(slot), table_.Row(SlotId(slot))));
+    }
+  }
+  for (SlotId slot : changed_) {
+    RINGKV_RETURN_IF_ERROR(CheckRow(members_, slot, table_.Row(slot)));
+  }
+  return Ring(epoch_, std::move(members_), std::move(table_));
+}
 
 }  // namespace ringkv

@@ -1,17 +1,17 @@
-// The ring: which nodes hold which slot. An immutable value, shared as std::shared_ptr<const Ring>
-// and replaced as a whole; a change is a pure function that returns the next one (planner.h).
+// The ring: which nodes hold which slot. An immutable value; a change is a pure function that
+// returns the next one (planner.h), and readers are given it by a swap (ring_publisher.h).
 //
-// Guarantees, checked by Make whatever the source: Q slots (a power of two, kMinSlots to
-// kMaxSlots), each held by RF (1 to kMaxReplicas) distinct members, the primary first; members with
-// valid, unique ids, valid addresses and 1 to kMaxVnodes vnodes.
+// Guarantees, checked by Make and RingEditor whatever the source: Q slots (a power of two,
+// kMinSlots to kMaxSlots), each held by RF (1 to kMaxReplicas) distinct members, the primary first;
+// members with valid, unique ids, valid addresses and 1 to kMaxVnodes vnodes. Balance and zones are
+// the planner's promise, not the ring's: a ring from elsewhere may lack them.
 //
 // A row names nodes by NodeIndex, a small number that a node keeps from AddNode to RemoveNode, over
 // all epochs between; then it may be given to another. Indexes of removed nodes leave gaps: walk
 // nodes(), never 0 to index_limit().
 //
-// Thread-safety: const readers from any thread. Memory: 4 bytes a replica, and the members. Copying
-// copies the table. Only rows are contiguous for readers, not the table, so that a later version
-// may keep it in pages that rings share.
+// Thread-safety: const readers from any thread. Memory: 8 bytes a slot up to RF 3 (slot_table.h),
+// and the members. A copy shares both; it costs a page directory and does not touch the pages.
 #pragma once
 
 #include <cstdint>
@@ -24,25 +24,12 @@
 #include "base/limits.h"
 #include "base/status.h"
 #include "ring/hash.h"
+#include "ring/member_table.h"
+#include "ring/slot_table.h"
 
 namespace ringkv {
 
-using NodeIndex = StrongId<struct NodeIndexTag, uint32_t>;
-
-inline constexpr size_t kMaxZoneBytes = 63;
-
-struct Member {
-  NodeId id;
-  std::string address;    // host:port
-  std::string zone;       // failure domain; may be empty; at most kMaxZoneBytes
-  uint32_t vnodes = 128;  // weight relative to the others', 1 to kMaxVnodes
-
-  bool operator==(const Member&) const = default;
-};
-
-// Each: ok, or InvalidArgument that names what is wrong and with whom.
-Status CheckMember(const Member& member);
-Status CheckVnodes(const NodeId& id, uint32_t vnodes);
+// Each: ok, or InvalidArgument that names what is wrong.
 Status CheckSlotCount(uint64_t slots);
 Status CheckReplicaCount(uint64_t replicas);
 
@@ -60,43 +47,70 @@ class Ring {
   // InvalidArgument, with the first fault found, where `parts` is no ring. O(slots × replicas).
   static Result<Ring> Make(Parts parts);
 
-  Epoch epoch() const { return epoch_; }
-  uint32_t slots() const { return slots_; }
-  uint32_t replicas() const { return replicas_; }
+  // From what the caller knows to be a ring's: nothing is judged. For the planner.
+  Ring(Epoch epoch, MemberTable members, SlotTable table)
+      : epoch_(epoch), members_(std::move(members)), table_(std::move(table)) {}
 
-  // RF distinct nodes, the primary first. The slot must be below slots(). Valid while the ring is.
-  std::span<const NodeIndex> Replicas(SlotId slot) const {
-    return {rows_.data() + size_t{slot.value()} * replicas_, replicas_};
-  }
-  std::span<const NodeIndex> ReplicasOfKey(std::string_view key) const {
-    return Replicas(SlotOf(TokenOf(key), slots_));
+  Epoch epoch() const { return epoch_; }
+  uint32_t slots() const { return table_.slots(); }
+  uint32_t replicas() const { return table_.replicas(); }
+
+  // RF distinct nodes, the primary first. The slot must be below slots().
+  ReplicaRow Replicas(SlotId slot) const { return table_.Row(slot); }
+  NodeIndex Primary(SlotId slot) const { return table_.Primary(slot); }
+  ReplicaRow ReplicasOfKey(std::string_view key) const {
+    return Replicas(SlotOf(TokenOf(key), slots()));
   }
 
   // The members, in the order of their ids.
-  std::span<const NodeIndex> nodes() const { return nodes_; }
-  bool Has(NodeIndex node) const {
-    return node.value() < members_.size() && !members_[node.value()].id.empty();
-  }
+  std::span<const NodeIndex> nodes() const { return members_.by_id(); }
+  bool Has(NodeIndex node) const { return members_.Has(node); }
   // Needs Has(node).
-  const Member& member(NodeIndex node) const { return members_[node.value()]; }
-  std::optional<NodeIndex> Find(const NodeId& id) const;
+  const Member& member(NodeIndex node) const { return members_[node]; }
+  std::optional<NodeIndex> Find(const NodeId& id) const { return members_.Find(id); }
   // Every index in use is below this.
-  uint32_t index_limit() const { return static_cast<uint32_t>(members_.size()); }
+  uint32_t index_limit() const { return members_.limit(); }
 
-  // The parts again, to make a changed ring from. O(slots × replicas).
+  const MemberTable& members() const { return members_; }
+  const SlotTable& table() const { return table_; }
+
+  // The parts again. O(slots × replicas).
   Parts ToParts() const;
 
   bool operator==(const Ring&) const = default;
 
  private:
-  Ring() = default;
-
   Epoch epoch_;
-  uint32_t slots_ = 0;
-  uint32_t replicas_ = 0;
-  std::vector<Member> members_;   // by NodeIndex; the last one is never a gap
-  std::vector<NodeIndex> nodes_;  // in use, by id
-  std::vector<NodeIndex> rows_;   // slots_ × replicas_
+  MemberTable members_;
+  SlotTable table_;
+};
+
+// A changed copy of a ring, which judges only what changed.
+//   RingEditor editor(ring); editor.SetEpoch(…); editor.SetRow(…); editor.Finish()
+class RingEditor {
+ public:
+  explicit RingEditor(const Ring& base)
+      : epoch_(base.epoch()), members_(base.members()), table_(base.table()) {}
+
+  void SetEpoch(Epoch epoch) { epoch_ = epoch; }
+  // As MemberTable::Set.
+  Status SetMember(NodeIndex node, Member member) { return members_.Set(node, std::move(member)); }
+  // NotFound: there is none.
+  Status RemoveMember(NodeIndex node);
+  // InvalidArgument: no such slot, or another number of replicas. Whom the row names is judged at
+  // the end.
+  Status SetRow(SlotId slot, const ReplicaRow& row);
+
+  // InvalidArgument where the result is no ring. O(changes); where members were removed,
+  // O(slots × replicas), for no row may name them any more. The editor is used up.
+  Result<Ring> Finish();
+
+ private:
+  Epoch epoch_;
+  MemberTable members_;
+  SlotTable table_;
+  std::vector<SlotId> changed_;
+  bool removed_ = false;
 };
 
 }  // namespace ringkv

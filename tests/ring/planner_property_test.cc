@@ -75,7 +75,7 @@ void CheckBalance(const Ring& ring) {
   }
   Counts primaries;
   for (uint32_t slot = 0; slot < ring.slots(); ++slot) {
-    std::span<const NodeIndex> row = ring.Replicas(SlotId(slot));
+    const ReplicaRow row = ring.Replicas(SlotId(slot));
     RC_ASSERT(std::set<NodeIndex>(row.begin(), row.end()).size() == ring.replicas());
     ++primaries[ring.member(row[0]).id];
   }
@@ -174,7 +174,7 @@ void CheckMoves(const Ring& before, const PlannedChange& plan) {
   const Ring& after = plan.next;
   std::vector<std::set<NodeIndex>> rows(before.slots());
   for (uint32_t slot = 0; slot < before.slots(); ++slot) {
-    std::span<const NodeIndex> row = before.Replicas(SlotId(slot));
+    const ReplicaRow row = before.Replicas(SlotId(slot));
     rows[slot].insert(row.begin(), row.end());
   }
   int64_t copies = 0;
@@ -186,7 +186,7 @@ void CheckMoves(const Ring& before, const PlannedChange& plan) {
     copies += move.to ? 1 : 0;
   }
   for (uint32_t slot = 0; slot < after.slots(); ++slot) {
-    std::span<const NodeIndex> row = after.Replicas(SlotId(slot));
+    const ReplicaRow row = after.Replicas(SlotId(slot));
     RC_ASSERT(rows[slot] == std::set<NodeIndex>(row.begin(), row.end()));
   }
   const int64_t fewest = FewestCopies(before, after);

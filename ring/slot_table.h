@@ -1,0 +1,182 @@
+// The table that look-ups read: for each slot the nodes that hold it, packed, in pages that tables
+// share.
+//
+// A row is one 64-bit word for up to three replicas (21 bits each, the primary lowest), two words
+// up to six, three for seven: 8 bytes a slot up to RF 3, and one memory read for all of its
+// replicas. Rows lie in pages of kRowsPerPage; a copy of a table shares all its pages, and SetRow
+// copies the page that it changes where somebody else still reads it. So one change of a huge table
+// costs what it touches and a copy of the page directory (8 + 4 bytes a page).
+//
+// Memory comes in 2 MiB-aligned blocks from an arena that all copies share, and huge pages are
+// asked for: a random read of a big table is dominated by the TLB otherwise.
+//
+// Thread-safety: const calls from any thread, also while copies are made, changed and destroyed in
+// others; one table is changed by one thread at a time.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/limits.h"
+
+namespace ringkv {
+
+// A small number that a node keeps from its joining to its leaving (ring.h).
+using NodeIndex = StrongId<struct NodeIndexTag, uint32_t>;
+
+inline constexpr unsigned kNodeIndexBits = 21;
+inline constexpr uint32_t kMaxNodeIndexes = uint32_t{1} << kNodeIndexBits;
+inline constexpr unsigned kReplicasPerWord = 3;
+
+constexpr uint32_t WordsPerRow(uint32_t replicas) {
+  return (replicas + kReplicasPerWord - 1) / kReplicasPerWord;
+}
+
+// The nodes of one slot, the primary first: a value of a few words, unpacked as it is read.
+class ReplicaRow {
+ public:
+  static constexpr uint32_t kMaxWords = WordsPerRow(kMaxReplicas);
+
+  ReplicaRow() = default;
+  explicit ReplicaRow(std::span<const NodeIndex> nodes)
+      : size_(static_cast<uint32_t>(nodes.size())) {
+    for (uint32_t i = 0; i < size_; ++i) Set(i, nodes[i]);
+  }
+  // `words`: WordsPerRow(size) of them.
+  ReplicaRow(const uint64_t* words, uint32_t size) : size_(size) {
+    words_[0] = words[0];
+    if (size <= kReplicasPerWord) return;
+    for (uint32_t i = 1; i < WordsPerRow(size); ++i) words_[i] = words[i];
+  }
+
+  uint32_t size() const { return size_; }
+  NodeIndex operator[](uint32_t i) const {
+    return NodeIndex(static_cast<uint32_t>(words_[i / kReplicasPerWord] >> Shift(i)) & kMask);
+  }
+  void Set(uint32_t i, NodeIndex node) {
+    uint64_t& word = words_[i / kReplicasPerWord];
+    word = (word & ~(uint64_t{kMask} << Shift(i))) | uint64_t{node.value()} << Shift(i);
+  }
+  bool Contains(NodeIndex node) const {
+    for (uint32_t i = 0; i < size_; ++i) {
+      if ((*this)[i] == node) return true;
+    }
+    return false;
+  }
+  // The same nodes with those at `a` and `b` exchanged.
+  void Swap(uint32_t a, uint32_t b) {
+    const NodeIndex node = (*this)[a];
+    Set(a, (*this)[b]);
+    Set(b, node);
+  }
+  uint64_t word(uint32_t i) const { return words_[i]; }
+
+  class Iterator {
+   public:
+    using iterator_category = std::input_iterator_tag;
+    using value_type = NodeIndex;
+    using difference_type = std::ptrdiff_t;
+    using pointer = const NodeIndex*;
+    using reference = NodeIndex;
+
+    Iterator(const ReplicaRow* row, uint32_t place) : row_(row), place_(place) {}
+    NodeIndex operator*() const { return (*row_)[place_]; }
+    Iterator& operator++() { return ++place_, *this; }
+    Iterator operator++(int) { return {row_, place_++}; }
+    bool operator==(const Iterator& other) const { return place_ == other.place_; }
+
+   private:
+    const ReplicaRow* row_;
+    uint32_t place_;
+  };
+  Iterator begin() const { return {this, 0}; }
+  Iterator end() const { return {this, size_}; }
+
+  bool operator==(const ReplicaRow&) const = default;
+
+ private:
+  static constexpr uint32_t kMask = kMaxNodeIndexes - 1;
+  static constexpr unsigned Shift(uint32_t i) { return i % kReplicasPerWord * kNodeIndexBits; }
+
+  std::array<uint64_t, kMaxWords> words_{};
+  uint32_t size_ = 0;
+};
+
+class PageArena;
+
+class SlotTable {
+ public:
+  static constexpr unsigned kRowsPerPageLog2 = 11;
+  static constexpr uint32_t kRowsPerPage = uint32_t{1} << kRowsPerPageLog2;
+
+  SlotTable() = default;
+  // All rows name index 0 throughout.
+  SlotTable(uint32_t slots, uint32_t replicas);
+  SlotTable(const SlotTable& other);
+  SlotTable(SlotTable&& other) noexcept { Swap(other); }
+  SlotTable& operator=(SlotTable other) noexcept { return Swap(other), *this; }
+  ~SlotTable();
+
+  uint32_t slots() const { return slots_; }
+  uint32_t replicas() const { return replicas_; }
+
+  // Needs slot < slots().
+  ReplicaRow Row(SlotId slot) const { return {WordsOf(slot), replicas_}; }
+  NodeIndex Primary(SlotId slot) const {
+    return NodeIndex(static_cast<uint32_t>(*WordsOf(slot)) & (kMaxNodeIndexes - 1));
+  }
+
+  // Needs row.size() == replicas().
+  void SetRow(SlotId slot, const ReplicaRow& row);
+
+  // Calls visit(slot) for the slots whose rows differ, in their order; shared pages cost nothing.
+  // Needs tables of the same slots and replicas.
+  template <class Visit>
+  static void ForEachDifference(const SlotTable& a, const SlotTable& b, Visit visit);
+
+  // Of the rows themselves, as if nothing were shared.
+  size_t bytes() const { return size_t{slots_} * words_per_row_ * sizeof(uint64_t); }
+  // Of the page directory, which every copy has for itself.
+  size_t directory_bytes() const {
+    return pages_.size() * (sizeof(pages_[0]) + sizeof(page_numbers_[0]));
+  }
+
+  // The same rows.
+  bool operator==(const SlotTable& other) const;
+
+ private:
+  const uint64_t* WordsOf(SlotId slot) const {
+    const uint64_t* page = pages_[slot.value() >> kRowsPerPageLog2];
+    return page + size_t{slot.value() & (kRowsPerPage - 1)} * words_per_row_;
+  }
+  size_t words_per_page() const { return size_t{kRowsPerPage} * words_per_row_; }
+  void Swap(SlotTable& other) noexcept;
+
+  uint32_t slots_ = 0;
+  uint32_t replicas_ = 0;
+  uint32_t words_per_row_ = 1;
+  std::vector<uint64_t*> pages_;
+  std::vector<uint32_t> page_numbers_;  // of pages_, as the arena counts them
+  std::shared_ptr<PageArena> arena_;
+};
+
+template <class Visit>
+void SlotTable::ForEachDifference(const SlotTable& a, const SlotTable& b, Visit visit) {
+  for (size_t page = 0; page < a.pages_.size(); ++page) {
+    if (a.pages_[page] == b.pages_[page]) continue;
+    const uint32_t first = static_cast<uint32_t>(page) << kRowsPerPageLog2;
+    const uint32_t end = std::min(a.slots_, first + kRowsPerPage);
+    for (uint32_t slot = first; slot < end; ++slot) {
+      if (a.Row(SlotId(slot)) != b.Row(SlotId(slot))) visit(SlotId(slot));
+    }
+  }
+}
+
+}  // namespace ringkv
