@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
-#include <string>
 
 #include "base/check.h"
 #include "ring/shares.h"
@@ -14,15 +12,9 @@ LoadTable::LoadTable(const Ring& ring, std::span<const uint64_t> costs, const Lo
     : costs_(costs),
       on_(options.on),
       table_(ring.table()),
+      groups_(ring.members()),
       nodes_(ring.index_limit()),
-      zones_(ring.index_limit()),
       slots_of_(ring.index_limit()) {
-  std::map<std::string, uint32_t> numbers;
-  for (NodeIndex node : ring.nodes()) {
-    const std::string& zone = ring.member(node).zone;
-    if (zone.empty()) continue;
-    zones_[node.value()] = numbers.emplace(zone, numbers.size() + 1).first->second;
-  }
   for (uint32_t slot = 0; slot < ring.slots(); ++slot) {
     const auto row = table_.Row(SlotId(slot));
     for (uint32_t i = 0; i < row.size(); ++i) {
@@ -37,17 +29,14 @@ LoadTable::LoadTable(const Ring& ring, std::span<const uint64_t> costs, const Lo
 }
 
 void LoadTable::SetFairParts(const Ring& ring, double bound) {
-  std::vector<uint32_t> weights;
   uint64_t total = 0;
-  for (NodeIndex node : ring.nodes()) {
-    weights.push_back(ring.member(node).vnodes);
-    total += nodes_[node.value()].cost;
-  }
+  for (const Node& node : nodes_) total += node.cost;
   const double replicas = static_cast<double>(ring.slots()) * ring.replicas();
-  const std::vector<Share> shares = FairShares(weights, ring.slots(), ring.replicas());
-  for (size_t i = 0; i < shares.size(); ++i) {
-    const Share& share = shares[i];
-    Node& node = nodes_[ring.nodes()[i].value()];
+  const std::vector<Share> shares =
+      FairShares(groups_, ring.slots(), ring.replicas(), ReplicasPerZone(groups_, ring.replicas()));
+  for (NodeIndex index : ring.nodes()) {
+    const Share& share = shares[groups_.group_of(index.value())];
+    Node& node = nodes_[index.value()];
     node.fair_cost = static_cast<double>(total) * (share.value() / replicas);
     node.low = static_cast<uint64_t>(std::ceil(node.fair_cost * std::max(0.0, 1 - bound)));
     node.high = static_cast<uint64_t>(node.fair_cost * (1 + bound));
@@ -60,11 +49,11 @@ void LoadTable::SetFairParts(const Ring& ring, double bound) {
 }
 
 uint32_t LoadTable::ZoneMates(const ReplicaRow& row, NodeIndex node, NodeIndex leaving) const {
-  const uint32_t zone = zones_[node.value()];
-  if (zone == 0) return 0;
+  const ZoneNumber zone = groups_.zone_of(node.value());
+  if (zone == kOwnDomain) return 0;
   uint32_t mates = 0;
   for (NodeIndex other : row) {
-    if (other != leaving && other != node && zones_[other.value()] == zone) ++mates;
+    if (other != leaving && other != node && groups_.zone_of(other.value()) == zone) ++mates;
   }
   return mates;
 }

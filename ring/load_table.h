@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "ring/load_rebalance.h"
+#include "ring/node_groups.h"
 #include "ring/ring.h"
 #include "ring/slot_table.h"
 
@@ -89,8 +90,8 @@ class LoadTable {
   const std::span<const uint64_t> costs_;
   const LoadOn on_;
   SlotTable table_;
+  const NodeGroups groups_;
   std::vector<Node> nodes_;                                   // by index
-  std::vector<uint32_t> zones_;                               // by index; 0: a zone of its own
   std::vector<std::array<std::vector<SlotId>, 2>> slots_of_;  // by index, then role
 };
 

@@ -273,37 +273,18 @@ TEST(LoadRebalance, ExchangesPrimaryRolesBeforeItMovesData) {
   EXPECT_FALSE(moved.moves.empty());
 }
 
-// Nodes i, i + 1 and i + 2 of three zones: each row has one of each.
-Ring ThreeZones(uint32_t nodes_per_zone, uint32_t slots) {
-  Ring::Parts parts{Epoch(1), slots, 3, Nodes(3 * nodes_per_zone), {}};
-  for (uint32_t i = 0; i < parts.members.size(); ++i) {
-    parts.members[i].zone = std::string(1, static_cast<char>('a' + i % 3));
-  }
-  for (uint32_t slot = 0; slot < slots; ++slot) {
-    for (uint32_t zone = 0; zone < 3; ++zone) {
-      // Another step in each zone, so that rows are not always the same three nodes.
-      const uint32_t node = slot / (zone + 1) % nodes_per_zone;
-      parts.rows.push_back(NodeIndex(3 * node + (zone + slot) % 3));
-    }
-  }
-  return Ring::Make(std::move(parts)).value();
-}
-
 TEST(LoadRebalance, KeepsZonesApart) {
-  const Ring ring = ThreeZones(4, 1024);
+  std::vector<Member> members = Nodes(12);
+  for (size_t i = 0; i < members.size(); ++i) members[i].zone = "abc"[i % 3];
+  const Ring ring = FormRing(members, 3, 1024).value().next;
   Random random(3);
   const auto costs = LognormalCosts(1024, 1, &random);
   const LoadPlan plan = RebalanceLoad(ring, costs, {0.03, LoadOn::kAllReplicas}).value();
+  EXPECT_TRUE(plan.reached()) << plan.why;
   EXPECT_FALSE(plan.moves.empty());
   for (uint32_t slot = 0; slot < ring.slots(); ++slot) {
     ASSERT_EQ(PairsInOneZone(plan.next, SlotId(slot)), 0u) << slot;
   }
-  double worst_before = 0, worst_after = 0;
-  for (const NodeCost& node : plan.nodes) {
-    worst_before = std::max(worst_before, static_cast<double>(node.before) / node.fair);
-    worst_after = std::max(worst_after, static_cast<double>(node.after) / node.fair);
-  }
-  EXPECT_LT(worst_after, worst_before);
 }
 
 TEST(LoadRebalance, SaysWhichSlotIsTooHeavy) {

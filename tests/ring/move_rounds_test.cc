@@ -127,15 +127,15 @@ TEST(MoveRounds, NoMovesAreNoRounds) {
 }
 
 TEST(MoveRounds, OrderWhatThePlannerPlans) {
-  const PlannedChange formed = FormRing(Nodes(10), 3, 256).value();
-  EXPECT_EQ(Broken(formed.moves, RoundsOf(formed)), "");
-  const PlannedChange added = AddNode(formed.next, Node(11)).value();
+  const PlannedChange added = AddNode(Formed(10, 3, 256), Node(11)).value();
   EXPECT_EQ(Broken(added.moves, RoundsOf(added)), "");
   EXPECT_EQ(RoundsOf(added).size(), added.moves.size());  // all of them go to the new node
   const PlannedChange heavier = SetVnodes(added.next, Id("n4"), 400).value();
   EXPECT_EQ(Broken(heavier.moves, RoundsOf(heavier)), "");
   const PlannedChange fewer = SetReplicas(heavier.next, 2).value();
   EXPECT_EQ(Broken(fewer.moves, RoundsOf(fewer)), "");
+  const PlannedChange more = SetReplicas(fewer.next, 4).value();
+  EXPECT_EQ(Broken(more.moves, RoundsOf(more)), "");
 }
 
 TEST(MoveRounds, TakeManyMovesAmongManyNodes) {
