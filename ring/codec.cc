@@ -7,8 +7,8 @@
 //   byte    RF
 //   varint  index limit
 //   per index: text id (empty: a gap, and nothing more), text address, text zone, varint vnodes
-//   rows:   slots × RF indexes of `b` bits each, slot by slot, low bits first, the last byte filled
-//           up with zeros; b = bits of (index limit - 1), at least 1
+//   rows:   slots × RF indexes of `b` bits each, slot by slot, low bits first; b = bits of (index
+//           limit - 1), at least 1. These are whole bytes: slots are a multiple of 16
 //   8 bytes XXH3-64, seed 0, of all before
 #include "ring/codec.h"
 
@@ -20,6 +20,8 @@
 
 namespace ringkv {
 namespace {
+
+static_assert(kMinSlots % 8 == 0, "rows end with a whole byte");
 
 unsigned BitsPerIndex(size_t index_limit) {
   return std::max(1, static_cast<int>(std::bit_width(index_limit - 1)));
@@ -38,7 +40,6 @@ void PutRows(WireWriter* out, const Ring& ring) {
       }
     }
   }
-  if (pending_bits > 0) out->Byte(static_cast<uint8_t>(pending));
 }
 
 Ring::Parts ReadHead(WireReader* in) {
@@ -65,7 +66,7 @@ void ReadRows(WireReader* in, Ring::Parts* parts) {
   const std::string_view bytes = in->left();
   const unsigned bits = BitsPerIndex(parts->members.size());
   const uint64_t count = uint64_t{parts->slots} * parts->replicas;
-  const uint64_t expected = (count * bits + 7) / 8;
+  const uint64_t expected = count * bits / 8;
   if (bytes.size() != expected) {
     return in->Malformed("its rows have " + std::to_string(bytes.size()) + " bytes instead of " +
                          std::to_string(expected));
@@ -76,12 +77,10 @@ void ReadRows(WireReader* in, Ring::Parts* parts) {
   unsigned pending_bits = 0;
   for (unsigned char byte : bytes) {
     pending |= uint64_t{byte} << pending_bits;
-    for (pending_bits += 8; pending_bits >= bits && parts->rows.size() < count;
-         pending_bits -= bits, pending >>= bits) {
+    for (pending_bits += 8; pending_bits >= bits; pending_bits -= bits, pending >>= bits) {
       parts->rows.push_back(NodeIndex(static_cast<uint32_t>(pending & mask)));
     }
   }
-  if (pending != 0) in->Malformed("the bits after its rows are not zero");
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "ring/load_rebalance.h"
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 #include <set>
 #include <utility>
@@ -249,7 +250,7 @@ std::optional<SlotId> HeavySlot(const LoadTable& table, NodeIndex node, LoadOn o
 // Names the node furthest off; if one slot alone keeps any above the bound, the furthest of those:
 // such a slot raises the mean, and so leaves others below it.
 void Explain(const Ring& ring, const LoadTable& table, LoadOn on, LoadPlan* plan) {
-  auto percent = [](double part) { return std::to_string(static_cast<int64_t>(part * 100 + 0.5)); };
+  auto percent = [](double part) { return std::to_string(std::llround(part * 100)); };
   double worst = 0;
   for (NodeIndex index : ring.nodes()) {
     const LoadTable::Node& node = table.node(index);

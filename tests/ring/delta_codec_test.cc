@@ -129,7 +129,9 @@ std::pair<Ring, Ring> SmallChange() {
 
 // The bytes are a promise to older and newer programs.
 TEST(DeltaCodec, WritesTheDocumentedLayout) {
-  const auto [from, to] = SmallChange();
+  const auto rings = SmallChange();
+  const Ring& from = rings.first;
+  const Ring& to = rings.second;
   const std::string bytes = EncodeDelta(from, to).value();
   auto index = [&](uint32_t place) {
     return static_cast<char>(to.Replicas(SlotId(5))[place].value());
@@ -154,7 +156,9 @@ TEST(DeltaCodec, RefusesRingsOfDifferentSlots) {
 }
 
 TEST(DeltaCodec, TellsWhichBaseItNeeds) {
-  const auto [from, to] = SmallChange();
+  const auto rings = SmallChange();
+  const Ring& from = rings.first;
+  const Ring& to = rings.second;
   const std::string bytes = EncodeDelta(from, to).value();
   auto fault = [&](const Ring& base) {
     const Status status = ApplyDelta(base, bytes).status();
@@ -170,7 +174,9 @@ TEST(DeltaCodec, TellsWhichBaseItNeeds) {
 
 // What the check of the base covers: any row of a small ring, and the changed members.
 TEST(DeltaCodec, CoversItsBase) {
-  const auto [from, to] = SmallChange();
+  const auto rings = SmallChange();
+  const Ring& from = rings.first;
+  const Ring& to = rings.second;
   const std::string bytes = EncodeDelta(from, to).value();
   auto expect_refused = [&](Ring::Parts parts, const std::string& what) {
     const Status status = ApplyDelta(Ring::Make(std::move(parts)).value(), bytes).status();
@@ -225,7 +231,9 @@ std::string Sealed(const RingDelta& delta) {
 }
 
 TEST(DeltaCodec, NamesEachFaultOfItsBytes) {
-  const auto [from, to] = SmallChange();
+  const auto rings = SmallChange();
+  const Ring& from = rings.first;
+  const Ring& to = rings.second;
   const std::string good = EncodeDelta(from, to).value();
   auto fault = [&](const std::string& bytes) {
     const Status status = ApplyDelta(from, Resealed(bytes)).status();
