@@ -85,6 +85,10 @@ class RocksStore final : public Store {
       std::string_view prefix) override;
   Status Sync() override;
   StoreStats Stats() override;
+  // Values of blob_min_bytes and more count as compressed, all else as it is. What was written over
+  // or erased counts until compaction drops it. Instances side by side that have less than 4 KiB of
+  // a table file together are taken to have as much of it as each other (size_marks.h).
+  Result<std::vector<uint64_t>> EstimateSizes(std::span<const InstanceName> instances) override;
 
   // RocksDB's statistics, for metrics: a name that ends in _total only grows (since Open), others
   // are the state of now; bytes and microseconds as named.
