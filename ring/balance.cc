@@ -14,19 +14,19 @@ RingBalance MeasureBalance(const Ring& ring) {
     for (NodeIndex node : row) ++by_index[node.value()].replicas;
     ++by_index[row[0].value()].primaries;
   }
-  std::vector<uint32_t> weights;
-  for (NodeIndex node : ring.nodes()) weights.push_back(ring.member(node).vnodes);
-  const std::vector<Share> shares = FairShares(weights, ring.slots(), ring.replicas());
+  const NodeGroups groups(ring.members());
+  const std::vector<Share> shares = FairShares(groups, ring.slots(), ring.replicas(),
+                                               ReplicasPerZone(groups, ring.replicas()));
 
   RingBalance balance;
   const double all = static_cast<double>(ring.slots()) * ring.replicas();
   double squares = 0;
   balance.max_over_mean = balance.primaries_max_over_mean = 0;
-  for (size_t i = 0; i < shares.size(); ++i) {
-    NodeLoad load = by_index[ring.nodes()[i].value()];
-    load.node = ring.nodes()[i];
+  for (NodeIndex node : ring.nodes()) {
+    NodeLoad load = by_index[node.value()];
+    load.node = node;
     load.share = load.replicas / all;
-    load.fair_replicas = shares[i].value();
+    load.fair_replicas = shares[groups.group_of(node.value())].value();
     const double off = load.replicas - load.fair_replicas;
     squares += off * off;
     balance.max_over_mean = std::max(balance.max_over_mean, load.replicas / load.fair_replicas);
@@ -35,7 +35,7 @@ RingBalance MeasureBalance(const Ring& ring) {
                  load.primaries * static_cast<double>(ring.replicas()) / load.fair_replicas);
     balance.nodes.push_back(load);
   }
-  balance.stddev = std::sqrt(squares / static_cast<double>(shares.size()));
+  balance.stddev = std::sqrt(squares / static_cast<double>(ring.nodes().size()));
   return balance;
 }
 

@@ -1,83 +1,246 @@
 #include "ring/placement.h"
 
 #include <algorithm>
+#include <map>
 
 #include "base/check.h"
 
 namespace ringkv {
 
-Placement::Placement(std::vector<uint32_t> rows, uint32_t width, uint32_t empty_places,
-                     std::span<const Share> shares, std::span<const uint32_t> targets)
-    : nodes_(static_cast<uint32_t>(targets.size())),
-      slots_(static_cast<uint32_t>(rows.size() / width)),
-      width_(width),
-      empty_places_(empty_places),
-      rows_(std::move(rows)),
+Placement::Placement(SlotTable rows, uint32_t limit)
+    : rows_(std::move(rows)),
       before_(rows_),
-      surplus_(nodes_ + 1),
-      rounding_(nodes_ + 1, Rounding::kWhole),
-      held_(nodes_ + 1),
-      pairs_(targets) {
-  // Nobody is to hold what is left of the places.
-  surplus_[nodes_] = -static_cast<int64_t>(rows_.size());
-  for (uint32_t node = 0; node < nodes_; ++node) {
-    surplus_[node] = -int64_t{targets[node]};
-    surplus_[nodes_] += targets[node];
-    if (shares[node].remainder == 0) continue;
-    rounding_[node] = targets[node] > shares[node].floor ? Rounding::kUp : Rounding::kDown;
+      counts_(limit),
+      primaries_(limit),
+      targets_(limit),
+      held_(limit),
+      pairs_(limit) {
+  for (uint32_t slot = 0; slot < slots(); ++slot) {
+    for (NodeIndex node : Row(slot)) {
+      if (node.value() != kNoNode) ++counts_[node.value()];
+    }
   }
-  for (uint32_t node : rows_) ++surplus_[node];
-  for (uint32_t node = 0; node < nodes_; ++node) {
-    held_[node].reserve(
-        static_cast<size_t>(std::max<int64_t>(surplus_[node] + targets[node], targets[node])));
+  // Room for one more, so that the usual change need not move the list.
+  for (uint32_t node = 0; node < limit; ++node) held_[node].reserve(counts_[node] + 1);
+  for (uint32_t slot = 0; slot < slots(); ++slot) {
+    const ReplicaRow row = Row(slot);
+    for (NodeIndex node : row) {
+      if (node.value() != kNoNode) held_[node.value()].push_back(slot);
+    }
+    const uint32_t empty = EmptyPlaces(row);
+    empty_now_ += empty;
+    if (empty > 0) empty_.push_back(slot);
+    if (row[0].value() != kNoNode) ++primaries_[row[0].value()];
   }
-  for (uint32_t slot = 0; slot < slots_; ++slot) {
-    std::span<const uint32_t> row = Row(slot);
-    for (uint32_t place = 0; place < width_; ++place) {
-      pairs_.Enter(row.first(place), row[place]);
-      std::vector<uint32_t>& held = held_[row[place]];
-      if (held.empty() || held.back() != slot) held.push_back(slot);
+  CountPairs();
+}
+
+void Placement::CountPairs() {
+  if (!pairs_.counting()) return;
+  for (uint32_t slot = 0; slot < slots(); ++slot) {
+    const ReplicaRow row = Row(slot);
+    // Each pair would be met from both of its ends.
+    for (uint32_t i = 1; i < row.size(); ++i) {
+      for (uint32_t j = 0; j < i; ++j) {
+        pairs_.Enter(ReplicaRow(std::array{row[j]}), row[i].value());
+      }
     }
   }
 }
 
-bool Placement::CanEnter(uint32_t slot, uint32_t node) const {
-  std::span<const uint32_t> row = Row(slot);
-  if (node != nobody()) return !Contains(row, node);
-  return std::count(row.begin(), row.end(), node) < static_cast<std::ptrdiff_t>(empty_places_);
+void Placement::BeginChange(const Aim& aim, std::vector<uint32_t>* targets) {
+  aim_ = aim;
+  if (aim.limit > limit()) {
+    counts_.resize(aim.limit);
+    primaries_.resize(aim.limit);
+    held_.resize(aim.limit);
+  }
+  // Whether pairs are counted must not depend on what was here before.
+  if (PairCounts::Counts(aim.limit) != pairs_.counting() || aim.limit > pairs_.limit()) {
+    pairs_ = PairCounts(aim.limit);
+    CountPairs();
+  }
+  targets_.swap(*targets);
+  targets_.resize(std::max(limit(), pairs_.limit()), 0);
+  pairs_.SetExpected(targets_, *aim.groups, aim.per_zone);
+  before_ = rows_;
+  touched_.clear();
+}
+
+bool Placement::CanReplace(const ReplicaRow& row, uint32_t leaving, uint32_t entering) const {
+  if (entering == kNoNode) {
+    return leaving != kNoNode && EmptyPlaces(row) < empty_places();
+  }
+  if (row.Contains(NodeIndex(entering))) return false;
+  if (groups().zones() == 0) return true;
+  return InZone(row, groups().zone_of(entering), leaving) < aim_.per_zone;
+}
+
+uint32_t Placement::EmptyPlaces(const ReplicaRow& row) const {
+  uint32_t empty = 0;
+  for (NodeIndex node : row) empty += node.value() == kNoNode ? 1 : 0;
+  return empty;
+}
+
+uint32_t Placement::InZone(const ReplicaRow& row, ZoneNumber zone, uint32_t besides) const {
+  if (zone == kOwnDomain) return 0;
+  uint32_t found = 0;
+  for (NodeIndex node : row) {
+    if (node.value() == kNoNode || node.value() == besides) continue;
+    found += groups().zone_of(node.value()) == zone ? 1 : 0;
+  }
+  return found;
+}
+
+Placement::Direction Placement::rounding(uint32_t node) const {
+  if (!groups().Has(node)) return Direction::kWhole;
+  const Share& share = aim_.shares[groups().group_of(node)];
+  if (share.remainder == 0) return Direction::kWhole;
+  return targets_[node] > share.floor ? Direction::kUp : Direction::kDown;
 }
 
 void Placement::Hop(uint32_t slot, uint32_t leaving, uint32_t entering) {
-  RINGKV_CHECK(CanEnter(slot, entering), "a slot would be on one node twice");
-  uint32_t* begin = rows_.data() + size_t{slot} * width_;
-  uint32_t* place = std::find(begin, begin + width_, leaving);
-  RINGKV_CHECK(place != begin + width_, "a node cannot leave a slot that it does not hold");
-  pairs_.Leave(Row(slot), leaving);
-  *place = entering;
-  pairs_.Enter(Row(slot), entering);
-  --surplus_[leaving];
-  ++surplus_[entering];
+  RINGKV_CHECK(CanReplace(slot, leaving, entering), "no row may hold a node twice");
+  Replace(slot, leaving, entering);
+}
+
+void Placement::Evict(uint32_t slot, uint32_t leaving) { Replace(slot, leaving, kNoNode); }
+
+void Placement::Replace(uint32_t slot, uint32_t leaving, uint32_t entering) {
+  ReplicaRow row = Row(slot);
+  uint32_t place = 0;
+  while (place < row.size() && row[place].value() != leaving) ++place;
+  RINGKV_CHECK(place < row.size(), "a node cannot leave a slot that it does not hold");
+  pairs_.Leave(row, leaving);
+  row.Set(place, NodeIndex(entering));
+  pairs_.Enter(row, entering);
+  rows_.SetRow(SlotId(slot), row);
+  touched_.push_back(slot);
+  if (leaving == kNoNode) {
+    --empty_now_;
+  } else {
+    --counts_[leaving];
+    if (place == 0) --primaries_[leaving];
+  }
+  if (entering == kNoNode) {
+    ++empty_now_;
+    empty_.push_back(slot);
+    return;
+  }
+  ++counts_[entering];
+  if (place == 0) ++primaries_[entering];
+  held_before_.try_emplace(entering, held_[entering].size());
   held_[entering].push_back(slot);
 }
 
 void Placement::Reround(uint32_t up, uint32_t down) {
-  RINGKV_CHECK(rounding_[up] == Rounding::kDown && rounding_[down] == Rounding::kUp,
+  RINGKV_CHECK(rounding(up) == Direction::kDown && rounding(down) == Direction::kUp,
                "only what is rounded can be rounded the other way");
-  rounding_[up] = Rounding::kUp;
-  rounding_[down] = Rounding::kDown;
-  --surplus_[up];
-  ++surplus_[down];
+  ++targets_[up];
+  --targets_[down];
 }
 
-void Placement::PackRows() {
-  for (auto row = rows_.begin(); row != rows_.end(); row += width_) {
-    std::stable_partition(row, row + width_, [this](uint32_t node) { return node != nobody(); });
+void Placement::PackRow(uint32_t slot) {
+  const ReplicaRow row = Row(slot);
+  ReplicaRow packed = row;
+  uint32_t next = 0;
+  for (NodeIndex node : row) {
+    if (node.value() != kNoNode) packed.Set(next++, node);
   }
+  while (next < row.size()) packed.Set(next++, NodeIndex(kNoNode));
+  if (packed == row) return;
+  rows_.SetRow(SlotId(slot), packed);
+  if (row[0] == packed[0]) return;
+  ++primaries_[packed[0].value()];  // was empty
 }
 
 void Placement::MakeFirst(uint32_t slot, uint32_t place) {
-  uint32_t* begin = rows_.data() + size_t{slot} * width_;
-  std::swap(*begin, begin[place]);
+  if (place == 0) return;
+  ReplicaRow row = Row(slot);
+  --primaries_[row[0].value()];
+  row.Swap(0, place);
+  ++primaries_[row[0].value()];
+  rows_.SetRow(SlotId(slot), row);
+}
+
+uint32_t Placement::MostInOneZone(const NodeGroups& groups) const {
+  uint32_t most = 1;
+  for (uint32_t slot = 0; slot < slots(); ++slot) {
+    const ReplicaRow row = Row(slot);
+    for (uint32_t i = 0; i < row.size(); ++i) {
+      if (row[i].value() == kNoNode) continue;
+      const ZoneNumber zone = groups.zone_of(row[i].value());
+      if (zone == kOwnDomain) continue;
+      uint32_t same = 1;
+      for (uint32_t j = 0; j < i; ++j) {
+        if (row[j].value() != kNoNode && groups.zone_of(row[j].value()) == zone) ++same;
+      }
+      most = std::max(most, same);
+    }
+  }
+  return most;
+}
+
+std::vector<Placement::Replacement> Placement::EndChange() {
+  std::sort(touched_.begin(), touched_.end());
+  touched_.erase(std::unique(touched_.begin(), touched_.end()), touched_.end());
+  std::vector<Replacement> replacements;
+  struct Slots {
+    std::vector<uint32_t> lost, gained;
+  };
+  std::map<uint32_t, Slots> by_node;
+  for (const auto& [node, length] : held_before_) {
+    held_[node].resize(length);
+    by_node[node];
+  }
+  std::vector<uint32_t> left, entered;
+  for (uint32_t slot : touched_) {
+    const ReplicaRow before = RowBefore(slot), after = Row(slot);
+    left.clear();
+    entered.clear();
+    for (NodeIndex node : before) {
+      if (node.value() != kNoNode && !after.Contains(node)) left.push_back(node.value());
+    }
+    for (NodeIndex node : after) {
+      if (node.value() != kNoNode && !before.Contains(node)) entered.push_back(node.value());
+    }
+    for (uint32_t node : left) by_node[node].lost.push_back(slot);
+    for (uint32_t node : entered) by_node[node].gained.push_back(slot);
+    for (size_t i = 0; i < std::max(left.size(), entered.size()); ++i) {
+      replacements.push_back({slot, i < left.size() ? left[i] : kNoNode,
+                              i < entered.size() ? entered[i] : kNoNode});
+    }
+  }
+  for (const auto& [node, slots] : by_node) Settle(node, slots.lost, slots.gained);
+  std::erase_if(empty_, [this](uint32_t slot) { return !Holds(slot, kNoNode); });
+  std::sort(empty_.begin(), empty_.end());
+  empty_.erase(std::unique(empty_.begin(), empty_.end()), empty_.end());
+  held_before_.clear();
+  touched_.clear();
+  before_ = rows_;
+  return replacements;
+}
+
+void Placement::Settle(uint32_t node, std::span<const uint32_t> lost,
+                       std::span<const uint32_t> gained) {
+  std::vector<uint32_t>& held = held_[node];
+  auto next = lost.begin();
+  std::erase_if(held, [&](uint32_t slot) {
+    if (next == lost.end() || *next != slot) return false;
+    return ++next, true;
+  });
+  const auto middle = static_cast<std::ptrdiff_t>(held.size());
+  held.insert(held.end(), gained.begin(), gained.end());
+  std::inplace_merge(held.begin(), held.begin() + middle, held.end());
+  if (held.empty()) std::vector<uint32_t>().swap(held);
+}
+
+size_t Placement::bytes() const {
+  size_t bytes = pairs_.bytes() + held_.size() * sizeof(held_[0]) +
+                 (counts_.size() + primaries_.size() + targets_.size()) * sizeof(uint32_t) +
+                 rows_.directory_bytes() + before_.directory_bytes();
+  for (const std::vector<uint32_t>& list : held_) bytes += list.capacity() * sizeof(uint32_t);
+  return bytes;
 }
 
 }  // namespace ringkv

@@ -1,92 +1,149 @@
-// The planner's worktable: the rows of a ring while they change, and what they were before.
+// The planner's worktable: the rows of a ring while they change, what they were before, and who
+// holds what. It is kept from change to change, so that one costs what it touches.
 //
-// Nodes are numbers from 0 to nodes() - 1 in the order of their ids; nobody() stands for an empty
-// place in a row, of which a row may have several. The one operation is Hop: in one row, one node
-// takes the place of another. A hop keeps every row's length, and no row ever holds a node twice.
+// Nodes are the numbers of their NodeIndex; kNoNode stands for an empty place in a row, of which a
+// row may have several. The one operation is Hop: in one row, one node takes the place of another.
+// A hop keeps every row's length, no row ever holds a node twice, and none more of a zone than
+// allowed.
 //
-// Thread-compatible. Memory: about 16 bytes a replica, and the pair counts.
+// A change: BeginChange, any hops, reorderings and reroundings, then EndChange. Thread-compatible.
+// Memory: 4 bytes a replica for the lists by node, some 60 bytes a node, and the pair counts; the
+// rows are shared with the rings made of them.
 #pragma once
 
 #include <cstdint>
 #include <span>
+#include <unordered_map>
 #include <vector>
 
+#include "ring/node_groups.h"
 #include "ring/pair_counts.h"
 #include "ring/shares.h"
+#include "ring/slot_table.h"
 
 namespace ringkv {
 
 class Placement {
  public:
-  // `rows`: slots × width node numbers. A row may come to hold as many nobodies as `empty_places`.
-  // `targets`: how many slots each node is to hold in the end: its share, rounded.
-  Placement(std::vector<uint32_t> rows, uint32_t width, uint32_t empty_places,
-            std::span<const Share> shares, std::span<const uint32_t> targets);
+  // `rows` name nodes below `limit`, or nobody.
+  Placement(SlotTable rows, uint32_t limit);
 
-  uint32_t nodes() const { return nodes_; }
-  uint32_t nobody() const { return nodes_; }
-  uint32_t slots() const { return slots_; }
-  uint32_t width() const { return width_; }
+  // What a change aims at. `groups` and `shares` must live until EndChange.
+  struct Aim {
+    const NodeGroups* groups = nullptr;
+    std::span<const Share> shares;  // by group
+    uint32_t replicas = 0;          // that a row is to have in the end; the rest is empty
+    uint32_t per_zone = 1;          // replicas of a slot that one zone may hold
+    uint32_t limit = 0;             // every node of before and after is below
+  };
+  // `targets`, by node: its share, rounded; their sum is slots × replicas. It is swapped with a
+  // buffer of no use.
+  void BeginChange(const Aim& aim, std::vector<uint32_t>* targets);
 
-  std::span<const uint32_t> Row(uint32_t slot) const { return RowOf(rows_, slot); }
-  std::span<const uint32_t> RowBefore(uint32_t slot) const { return RowOf(before_, slot); }
-  bool Holds(uint32_t slot, uint32_t node) const { return Contains(Row(slot), node); }
-  bool HeldBefore(uint32_t slot, uint32_t node) const { return Contains(RowBefore(slot), node); }
-  bool CanEnter(uint32_t slot, uint32_t node) const;
+  // `left` was replaced by `entered` in the slot; either may be nobody.
+  struct Replacement {
+    uint32_t slot, left, entered;
+  };
+  // What BeginChange's rows and today's differ in, by slot, paired in the row's order. The worktable
+  // is ready for the next change.
+  std::vector<Replacement> EndChange();
+
+  uint32_t limit() const { return static_cast<uint32_t>(counts_.size()); }
+  uint32_t slots() const { return rows_.slots(); }
+  uint32_t width() const { return rows_.replicas(); }
+  const SlotTable& rows() const { return rows_; }
+  const NodeGroups& groups() const { return *aim_.groups; }
+
+  ReplicaRow Row(uint32_t slot) const { return rows_.Row(SlotId(slot)); }
+  ReplicaRow RowBefore(uint32_t slot) const { return before_.Row(SlotId(slot)); }
+  bool Holds(uint32_t slot, uint32_t node) const { return Row(slot).Contains(NodeIndex(node)); }
+  bool HeldBefore(uint32_t slot, uint32_t node) const {
+    return RowBefore(slot).Contains(NodeIndex(node));
+  }
+  // Whether `entering` may take the place of `leaving`, which is in the row.
+  bool CanReplace(const ReplicaRow& row, uint32_t leaving, uint32_t entering) const;
+  bool CanReplace(uint32_t slot, uint32_t leaving, uint32_t entering) const {
+    return CanReplace(Row(slot), leaving, entering);
+  }
+  // Nodes of `zone` in the row, `besides` not counted. 0 for kOwnDomain.
+  uint32_t InZone(const ReplicaRow& row, ZoneNumber zone, uint32_t besides) const;
+  uint32_t EmptyPlaces(const ReplicaRow& row) const;
+  // How many a row is to have.
+  uint32_t empty_places() const { return width() - aim_.replicas; }
+  uint32_t per_zone() const { return aim_.per_zone; }
 
   // Replicas that have to be copied because `node` is in the row: 0 or 1.
   int CopiesFor(uint32_t slot, uint32_t node) const {
-    return node != nobody() && !HeldBefore(slot, node) ? 1 : 0;
+    return node != kNoNode && !HeldBefore(slot, node) ? 1 : 0;
   }
 
-  // What each node still has to give (positive) or to take (negative); the last is nobody.
-  int64_t surplus(uint32_t node) const { return surplus_[node]; }
+  // What each node still has to give (positive) or to take (negative).
+  int64_t surplus(uint32_t node) const {
+    if (node == kNoNode) return static_cast<int64_t>(empty_now_ - uint64_t{slots()} * empty_places());
+    return int64_t{counts_[node]} - targets_[node];
+  }
+  uint32_t count(uint32_t node) const { return counts_[node]; }
+  std::span<const uint32_t> counts() const { return counts_; }
 
   // Which way a node's share is rounded; kWhole: there is nothing to round.
-  enum class Rounding : uint8_t { kWhole, kDown, kUp };
-  Rounding rounding(uint32_t node) const { return rounding_[node]; }
+  enum class Direction : uint8_t { kWhole, kDown, kUp };
+  Direction rounding(uint32_t node) const;
 
   // Rounds `up` up and `down` down, which were the other way round.
   void Reround(uint32_t up, uint32_t down);
 
-  // Slots that the node holds or has held; who asks checks with Holds. May name one twice.
-  const std::vector<uint32_t>& MaybeHeldBy(uint32_t node) const { return held_[node]; }
+  // Slots that the node holds or has held, those from before the change first, by number; who asks
+  // checks with Holds. May name one twice. For nobody: slots that have had empty places.
+  const std::vector<uint32_t>& MaybeHeldBy(uint32_t node) const {
+    return node == kNoNode ? empty_ : held_[node];
+  }
 
-  // Needs Holds(slot, leaving) and CanEnter(slot, entering).
+  // Needs Holds(slot, leaving) and CanReplace(slot, leaving, entering).
   void Hop(uint32_t slot, uint32_t leaving, uint32_t entering);
+  // A node leaves the row, and an empty place stays, whatever empty_places says.
+  void Evict(uint32_t slot, uint32_t leaving);
+
+  // Slots of this change's hops so far; may name one twice.
+  const std::vector<uint32_t>& touched() const { return touched_; }
 
   // How the hop would change the evenness of the spread; negative is better.
   int64_t SpreadCost(uint32_t slot, uint32_t leaving, uint32_t entering) const {
+    if (!pairs_.counting()) return 0;
     return pairs_.ReplaceCost(Row(slot), leaving, entering);
   }
   const PairCounts& pairs() const { return pairs_; }
 
-  // Puts empty places last in every row; the order of the others stays.
-  void PackRows();
+  // Puts empty places last in the row; the order of the others stays.
+  void PackRow(uint32_t slot);
 
   // Puts the row's `place` first; it moves no data.
   void MakeFirst(uint32_t slot, uint32_t place);
 
- private:
-  std::span<const uint32_t> RowOf(const std::vector<uint32_t>& rows, uint32_t slot) const {
-    return {rows.data() + size_t{slot} * width_, width_};
-  }
-  static bool Contains(std::span<const uint32_t> row, uint32_t node) {
-    for (uint32_t n : row) {
-      if (n == node) return true;
-    }
-    return false;
-  }
+  // Slots that the node is first of; empty places first count for nobody.
+  uint32_t primaries(uint32_t node) const { return primaries_[node]; }
 
-  const uint32_t nodes_;
-  const uint32_t slots_;
-  const uint32_t width_;
-  const uint32_t empty_places_;
-  std::vector<uint32_t> rows_;
-  const std::vector<uint32_t> before_;
-  std::vector<int64_t> surplus_;             // nodes_ + 1
-  std::vector<Rounding> rounding_;           // nodes_ + 1
-  std::vector<std::vector<uint32_t>> held_;  // nodes_ + 1
+  // The most replicas that any row has in one zone of `groups`. O(slots × RF).
+  uint32_t MostInOneZone(const NodeGroups& groups) const;
+
+  size_t bytes() const;
+
+ private:
+  void CountPairs();
+  void Replace(uint32_t slot, uint32_t leaving, uint32_t entering);
+  // Brings the list of what the node holds up to date.
+  void Settle(uint32_t node, std::span<const uint32_t> lost, std::span<const uint32_t> gained);
+
+  SlotTable rows_;
+  SlotTable before_;  // while a change is on; shares its pages with the ring's
+  Aim aim_;
+  uint64_t empty_now_ = 0;  // places in all rows
+  std::vector<uint32_t> counts_;              // by node
+  std::vector<uint32_t> primaries_;           // by node
+  std::vector<uint32_t> targets_;             // by node
+  std::vector<std::vector<uint32_t>> held_;   // by node; sorted between changes
+  std::vector<uint32_t> empty_;
+  std::vector<uint32_t> touched_;
+  std::unordered_map<uint32_t, size_t> held_before_;  // list's length, of nodes that gained slots
   PairCounts pairs_;
 };
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "ring/node_groups.h"
 #include "ring/placement.h"
 #include "ring/primaries.h"
 #include "ring/rebalance.h"
@@ -14,136 +15,94 @@
 namespace ringkv {
 namespace {
 
-// What a change comes to, whatever it was: the ring as it is, the members and RF as they shall be.
-struct Change {
-  Ring::Parts before;           // without rows' replicas where there was no ring yet
-  std::vector<Member> members;  // by NodeIndex; who leaves is a gap
-  uint32_t replicas = 0;        // RF to be
-  NodeId about;                 // the node that the change is about; empty: none in particular
+constexpr uint32_t kNone = UINT32_MAX;  // a change that is about no node in particular
+
+// What a planner works on; `groups` says who takes part.
+struct Worktable {
+  Worktable(NodeGroups nodes, SlotTable rows, uint32_t limit)
+      : groups(std::move(nodes)), placement(std::move(rows), limit) {
+    if (groups.zoned()) most_in_one_zone = placement.MostInOneZone(groups);
+  }
+
+  NodeGroups groups;
+  Placement placement;
+  uint32_t most_in_one_zone = 1;  // no row has more replicas in any
+  PrimarySearch search;
+  std::vector<uint32_t> targets;  // a buffer
 };
 
-// All nodes of before and after, in the order of their ids: the planner's numbers are positions in
-// this list, so that a plan does not depend on the history of indexes.
-struct Roster {
-  std::vector<NodeIndex> nodes;
-  std::vector<uint32_t> number_of;  // by NodeIndex
-  std::vector<uint32_t> weights;    // by number; 0: leaves
-  uint32_t about = 0;               // nodes.size(): none
+struct Outcome {
+  std::vector<Placement::Replacement> replacements;
+  uint64_t least_moves = 0;
 };
-
-Roster MakeRoster(const Change& change) {
-  const std::vector<Member>& old = change.before.members;
-  auto id = [&](uint32_t i) -> const NodeId& {
-    const bool stays = i < change.members.size() && !change.members[i].id.empty();
-    return stays ? change.members[i].id : old[i].id;
-  };
-  Roster roster;
-  const auto limit = static_cast<uint32_t>(std::max(old.size(), change.members.size()));
-  for (uint32_t i = 0; i < limit; ++i) {
-    if (i < change.members.size() && !change.members[i].id.empty()) {
-      roster.nodes.push_back(NodeIndex(i));
-    } else if (i < old.size() && !old[i].id.empty()) {
-      roster.nodes.push_back(NodeIndex(i));
-    }
-  }
-  std::sort(roster.nodes.begin(), roster.nodes.end(),
-            [&](NodeIndex a, NodeIndex b) { return id(a.value()) < id(b.value()); });
-  roster.number_of.resize(limit);
-  roster.about = static_cast<uint32_t>(roster.nodes.size());
-  for (uint32_t n = 0; n < roster.nodes.size(); ++n) {
-    const uint32_t index = roster.nodes[n].value();
-    roster.number_of[index] = n;
-    const bool stays = index < change.members.size() && !change.members[index].id.empty();
-    roster.weights.push_back(stays ? change.members[index].vnodes : 0);
-    if (id(index) == change.about) roster.about = n;
-  }
-  return roster;
-}
-
-// The old rows in the planner's numbers, with room for the greater of old and new RF.
-std::vector<uint32_t> WorkRows(const Change& change, const Roster& roster, uint32_t width) {
-  const Ring::Parts& before = change.before;
-  const auto nobody = static_cast<uint32_t>(roster.nodes.size());
-  std::vector<uint32_t> rows(size_t{before.slots} * width, nobody);
-  for (size_t slot = 0; slot < before.slots; ++slot) {
-    for (size_t place = 0; place < before.replicas; ++place) {
-      const NodeIndex node = before.rows[slot * before.replicas + place];
-      rows[slot * width + place] = roster.number_of[node.value()];
-    }
-  }
-  return rows;
-}
-
-// What left each row against what entered it, paired in the row's order.
-std::vector<Move> MovesOf(const Placement& placement, const Roster& roster) {
-  std::vector<Move> moves;
-  std::vector<uint32_t> out, in;
-  for (uint32_t slot = 0; slot < placement.slots(); ++slot) {
-    out.clear();
-    in.clear();
-    for (uint32_t node : placement.RowBefore(slot)) {
-      if (node != placement.nobody() && !placement.Holds(slot, node)) out.push_back(node);
-    }
-    for (uint32_t node : placement.Row(slot)) {
-      if (placement.CopiesFor(slot, node) > 0) in.push_back(node);
-    }
-    for (size_t i = 0; i < std::max(out.size(), in.size()); ++i) {
-      Move move{SlotId(slot), std::nullopt, std::nullopt};
-      if (i < out.size()) move.from = roster.nodes[out[i]];
-      if (i < in.size()) move.to = roster.nodes[in[i]];
-      moves.push_back(move);
-    }
-  }
-  return moves;
-}
 
 uint64_t LeastMoves(std::span<const uint32_t> current, std::span<const uint32_t> targets) {
   uint64_t gained = 0, lost = 0;
   for (size_t i = 0; i < targets.size(); ++i) {
-    gained += targets[i] > current[i] ? targets[i] - current[i] : 0;
-    lost += current[i] > targets[i] ? current[i] - targets[i] : 0;
+    const uint32_t held = i < current.size() ? current[i] : 0;
+    gained += targets[i] > held ? targets[i] - held : 0;
+    lost += held > targets[i] ? held - targets[i] : 0;
   }
   return std::max(gained, lost);
 }
 
-// The change is judged before; from here on it cannot fail.
-//
-// Zones will come in between: RoundShares gets caps by zone, and Placement::CanEnter refuses a node
-// in a zone that the row has already.
-PlannedChange Plan(Change change) {
-  const Roster roster = MakeRoster(change);
-  const uint32_t slots = change.before.slots;
-  const uint32_t width = std::max(change.before.replicas, change.replicas);
-  const uint32_t narrow = std::min(change.before.replicas, change.replicas);
-  std::vector<uint32_t> rows = WorkRows(change, roster, width);
-
-  std::vector<uint32_t> current(roster.nodes.size() + 1, 0);
-  for (uint32_t node : rows) ++current[node];
-  current.pop_back();  // nobody
-  const std::vector<Share> shares = FairShares(roster.weights, slots, change.replicas);
-  const std::vector<uint32_t> targets =
-      RoundShares(shares, current, uint64_t{slots} * change.replicas, roster.about);
-
-  Placement placement(std::move(rows), width, width - narrow, shares, targets);
-  Rebalance(placement);
-  EvenSpread(placement, change.replicas);
-  placement.PackRows();
-  AssignPrimaries(placement, shares, change.replicas);
-
-  Ring::Parts next;
-  next.epoch = Epoch(change.before.epoch.value() + 1);
-  next.slots = slots;
-  next.replicas = change.replicas;
-  next.members = std::move(change.members);
-  next.rows.reserve(size_t{slots} * change.replicas);
-  for (uint32_t slot = 0; slot < slots; ++slot) {
-    for (uint32_t node : placement.Row(slot).first(change.replicas)) {
-      next.rows.push_back(roster.nodes[node]);
-    }
+// Brings the worktable to where the groups want it. The change is judged before; from here on it
+// cannot fail.
+Outcome Plan(Worktable* work, uint32_t replicas, uint32_t limit, uint32_t about) {
+  Placement& placement = work->placement;
+  const uint32_t slots = placement.slots();
+  const uint32_t per_zone = ReplicasPerZone(work->groups, replicas);
+  const std::vector<Share> shares = FairShares(work->groups, slots, replicas, per_zone);
+  RoundShares(work->groups, shares, placement.counts(), slots, replicas, per_zone, about,
+              &work->targets);
+  Outcome outcome;
+  outcome.least_moves = LeastMoves(placement.counts(), work->targets);
+  placement.BeginChange({&work->groups, shares, replicas, per_zone, limit}, &work->targets);
+  Rebalance(placement, work->most_in_one_zone > per_zone);
+  EvenSpread(placement, replicas);
+  if (placement.empty_places() > 0) {
+    for (uint32_t slot = 0; slot < slots; ++slot) placement.PackRow(slot);
   }
-  Result<Ring> ring = Ring::Make(std::move(next));
-  RINGKV_CHECK(ring.ok(), ring.status().message());
-  return {std::move(ring).value(), MovesOf(placement, roster), LeastMoves(current, targets)};
+  AssignPrimaries(placement, shares, replicas, &work->search);
+  work->most_in_one_zone = per_zone;
+  outcome.replacements = placement.EndChange();
+  return outcome;
+}
+
+// The rows with `width` places: cut off at the end, or filled up with nobody.
+SlotTable WithWidth(const SlotTable& rows, uint32_t width) {
+  SlotTable table(rows.slots(), width);
+  std::vector<NodeIndex> nodes(width);
+  for (uint32_t slot = 0; slot < rows.slots(); ++slot) {
+    const ReplicaRow row = rows.Row(SlotId(slot));
+    for (uint32_t i = 0; i < width; ++i) nodes[i] = i < row.size() ? row[i] : NodeIndex(kNoNode);
+    table.SetRow(SlotId(slot), ReplicaRow(nodes));
+  }
+  return table;
+}
+
+SlotTable EmptyTable(uint32_t slots, uint32_t replicas) {
+  SlotTable table(slots, replicas);
+  const std::vector<NodeIndex> nobody(replicas, NodeIndex(kNoNode));
+  for (uint32_t slot = 0; slot < slots; ++slot) table.SetRow(SlotId(slot), ReplicaRow(nobody));
+  return table;
+}
+
+std::optional<NodeIndex> Somebody(uint32_t node) {
+  if (node == kNoNode) return std::nullopt;
+  return NodeIndex(node);
+}
+
+PlannedChange Answer(Ring next, const Outcome& outcome, bool zoned) {
+  PlannedChange change{std::move(next), {}, outcome.least_moves};
+  change.moves.reserve(outcome.replacements.size());
+  for (const auto& [slot, left, entered] : outcome.replacements) {
+    change.moves.push_back({SlotId(slot), Somebody(left), Somebody(entered)});
+  }
+  if (change.moves.size() > change.least_moves) {
+    change.detour = zoned ? Detour::kZones : Detour::kDistinctNodes;
+  }
+  return change;
 }
 
 Status NoSuchNode(const NodeId& id) {
@@ -152,15 +111,6 @@ Status NoSuchNode(const NodeId& id) {
 
 std::string Count(size_t count, std::string_view what) {
   return std::to_string(count) + " " + std::string(what) + (count == 1 ? "" : "s");
-}
-
-Change ChangeOf(const Ring& ring, NodeId about) {
-  Change change;
-  change.before = ring.ToParts();
-  change.members = change.before.members;
-  change.replicas = ring.replicas();
-  change.about = std::move(about);
-  return change;
 }
 
 }  // namespace
@@ -185,27 +135,63 @@ Result<PlannedChange> FormRing(std::vector<Member> members, uint32_t replicas, u
         (members.size() == 1 ? "is 1" : "are " + std::to_string(members.size())) +
         "; add nodes, or form with replicas: " + std::to_string(members.size()));
   }
-  Change change;
-  change.before.slots = slots;
-  change.members = std::move(members);
-  change.replicas = replicas;
-  return Plan(std::move(change));
+  Result<MemberTable> table = MemberTable::Make(std::move(members));
+  if (!table.ok()) return table.status();
+  const uint32_t limit = table->limit();
+  Worktable work(NodeGroups(*table), EmptyTable(slots, replicas), limit);
+  const uint32_t per_zone = ReplicasPerZone(work.groups, replicas);
+  work.most_in_one_zone = per_zone;
+  Plan(&work, replicas, limit, kNone);
+  return PlannedChange{Ring(Epoch(1), std::move(table).value(), work.placement.rows()), {}, 0};
 }
 
-Result<PlannedChange> AddNode(const Ring& ring, const Member& member) {
+struct Planner::State {
+  explicit State(Ring start)
+      : ring(std::move(start)), work(NodeGroups(ring.members()), ring.table(), ring.index_limit()) {}
+
+  // The members have changed, in work.groups already.
+  PlannedChange Advance(MemberTable members, uint32_t about) {
+    const uint32_t limit = std::max(ring.index_limit(), members.limit());
+    const Outcome outcome = Plan(&work, ring.replicas(), limit, about);
+    ring = Ring(Epoch(ring.epoch().value() + 1), std::move(members), work.placement.rows());
+    return Answer(ring, outcome, work.groups.zoned());
+  }
+
+  Ring ring;
+  Worktable work;
+  uint32_t gaps_from = 0;  // no index below is free
+};
+
+Planner::Planner(Ring ring) : state_(std::make_unique<State>(std::move(ring))) {}
+Planner::Planner(Planner&&) noexcept = default;
+Planner& Planner::operator=(Planner&&) noexcept = default;
+Planner::~Planner() = default;
+
+const Ring& Planner::ring() const { return state_->ring; }
+
+size_t Planner::state_bytes() const {
+  const Worktable& work = state_->work;
+  return work.placement.bytes() + size_t{work.groups.limit()} * 3 * sizeof(uint32_t) +
+         work.targets.capacity() * sizeof(uint32_t) +
+         work.search.seen.capacity() * sizeof(PrimarySearch::Seen);
+}
+
+Result<PlannedChange> Planner::AddNode(const Member& member) {
   RINGKV_RETURN_IF_ERROR(CheckMember(member));
+  const Ring& ring = state_->ring;
   if (ring.Find(member.id)) {
     return Status::Refused("node '" + member.id.value() + "' is part of the cluster already");
   }
-  Change change = ChangeOf(ring, member.id);
-  auto gap = std::find_if(change.members.begin(), change.members.end(),
-                          [](const Member& m) { return m.id.empty(); });
-  if (gap == change.members.end()) gap = change.members.insert(gap, Member());
-  *gap = member;
-  return Plan(std::move(change));
+  uint32_t& index = state_->gaps_from;
+  while (index < ring.index_limit() && ring.Has(NodeIndex(index))) ++index;
+  MemberTable members = ring.members();
+  RINGKV_RETURN_IF_ERROR(members.Set(NodeIndex(index), member));
+  state_->work.groups.Add(index, member);
+  return state_->Advance(std::move(members), index);
 }
 
-Result<PlannedChange> RemoveNode(const Ring& ring, const NodeId& id) {
+Result<PlannedChange> Planner::RemoveNode(const NodeId& id) {
+  const Ring& ring = state_->ring;
   const std::optional<NodeIndex> node = ring.Find(id);
   if (!node) return NoSuchNode(id);
   const size_t left = ring.nodes().size() - 1;
@@ -220,22 +206,29 @@ Result<PlannedChange> RemoveNode(const Ring& ring, const NodeId& id) {
                            "kvctl admin set-replicas " +
                            std::to_string(left));
   }
-  Change change = ChangeOf(ring, id);
-  change.members[node->value()] = Member();
-  return Plan(std::move(change));
+  MemberTable members = ring.members();
+  members.Remove(*node);
+  state_->work.groups.Remove(node->value());
+  state_->gaps_from = std::min(state_->gaps_from, node->value());
+  return state_->Advance(std::move(members), kNone);
 }
 
-Result<PlannedChange> SetVnodes(const Ring& ring, const NodeId& id, uint32_t vnodes) {
+Result<PlannedChange> Planner::SetVnodes(const NodeId& id, uint32_t vnodes) {
   RINGKV_RETURN_IF_ERROR(CheckVnodes(id, vnodes));
-  const std::optional<NodeIndex> node = ring.Find(id);
+  const std::optional<NodeIndex> node = state_->ring.Find(id);
   if (!node) return NoSuchNode(id);
-  Change change = ChangeOf(ring, id);
-  change.members[node->value()].vnodes = vnodes;
-  return Plan(std::move(change));
+  Member member = state_->ring.member(*node);
+  member.vnodes = vnodes;
+  MemberTable members = state_->ring.members();
+  RINGKV_RETURN_IF_ERROR(members.Set(*node, member));
+  state_->work.groups.Remove(node->value());
+  state_->work.groups.Add(node->value(), member);
+  return state_->Advance(std::move(members), node->value());
 }
 
-Result<PlannedChange> SetReplicas(const Ring& ring, uint32_t replicas) {
+Result<PlannedChange> Planner::SetReplicas(uint32_t replicas) {
   RINGKV_RETURN_IF_ERROR(CheckReplicaCount(replicas));
+  const Ring& ring = state_->ring;
   if (ring.nodes().size() < replicas) {
     return Status::Refused(
         Count(replicas, "replica") + " of each slot need as many nodes, and there " +
@@ -244,9 +237,26 @@ Result<PlannedChange> SetReplicas(const Ring& ring, uint32_t replicas) {
         " first: "
         "kvctl admin add-node ID HOST:PORT");
   }
-  Change change = ChangeOf(ring, NodeId());
-  change.replicas = replicas;
-  return Plan(std::move(change));
+  Worktable work(state_->work.groups,
+                 WithWidth(ring.table(), std::max(ring.replicas(), replicas)), ring.index_limit());
+  const Outcome outcome = Plan(&work, replicas, ring.index_limit(), kNone);
+  Ring next(Epoch(ring.epoch().value() + 1), ring.members(),
+            WithWidth(work.placement.rows(), replicas));
+  state_ = std::make_unique<State>(std::move(next));
+  return Answer(state_->ring, outcome, work.groups.zoned());
+}
+
+Result<PlannedChange> AddNode(const Ring& ring, const Member& member) {
+  return Planner(ring).AddNode(member);
+}
+Result<PlannedChange> RemoveNode(const Ring& ring, const NodeId& id) {
+  return Planner(ring).RemoveNode(id);
+}
+Result<PlannedChange> SetVnodes(const Ring& ring, const NodeId& id, uint32_t vnodes) {
+  return Planner(ring).SetVnodes(id, vnodes);
+}
+Result<PlannedChange> SetReplicas(const Ring& ring, uint32_t replicas) {
+  return Planner(ring).SetReplicas(replicas);
 }
 
 }  // namespace ringkv

@@ -9,87 +9,106 @@ namespace {
 
 class PrimaryBalance {
  public:
-  PrimaryBalance(Placement& placement, std::span<const Share> shares, uint32_t replicas)
-      : placement_(placement), replicas_(replicas), slots_of_(shares.size()) {
+  PrimaryBalance(Placement& placement, std::span<const Share> shares, uint32_t replicas,
+                 PrimarySearch* search)
+      : placement_(placement), replicas_(replicas), search_(*search) {
     for (const Share& share : shares) {
       const bool whole = share.floor % replicas == 0 && share.remainder == 0;
-      low_.push_back(share.floor / replicas);
-      high_.push_back(share.floor / replicas + (whole ? 0 : 1));
+      bounds_.push_back({share.floor / replicas, share.floor / replicas + (whole ? 0 : 1)});
     }
+    search_.seen.resize(placement.limit());
   }
 
   void Run() {
     Start();
-    auto above = [this](uint32_t n) { return count(n) > high_[n]; };
-    auto below = [this](uint32_t n) { return count(n) < low_[n]; };
-    // Best is to mend an excess and a lack at once; then what is left of either.
-    while (Shift(above, below)) {
+    std::vector<uint32_t> above, below;
+    for (uint32_t node = 0; node < placement_.limit(); ++node) {
+      if (!placement_.groups().Has(node)) continue;
+      const Bounds& bounds = bounds_[placement_.groups().group_of(node)];
+      if (placement_.primaries(node) > bounds.high) above.push_back(node);
+      if (placement_.primaries(node) < bounds.low) below.push_back(node);
     }
-    while (Shift(above, [this](uint32_t n) { return count(n) < high_[n]; })) {
+    for (uint32_t node : above) {
+      while (placement_.primaries(node) > high(node)) {
+        RINGKV_CHECK(GiveAway(node), "primaries can always be balanced");
+      }
     }
-    while (Shift([this](uint32_t n) { return count(n) > low_[n]; }, below)) {
-    }
-    for (uint32_t n = 0; n < slots_of_.size(); ++n) {
-      RINGKV_CHECK(!above(n) && !below(n), "primaries can always be balanced");
+    for (uint32_t node : below) {
+      while (placement_.primaries(node) < low(node)) {
+        RINGKV_CHECK(Obtain(node), "primaries can always be balanced");
+      }
     }
   }
 
  private:
-  uint32_t count(uint32_t node) const { return static_cast<uint32_t>(slots_of_[node].size()); }
-  std::span<const uint32_t> Row(uint32_t slot) const {
-    return placement_.Row(slot).first(replicas_);
-  }
+  struct Bounds {
+    uint32_t low, high;
+  };
+  uint32_t low(uint32_t node) const { return bounds_[placement_.groups().group_of(node)].low; }
+  uint32_t high(uint32_t node) const { return bounds_[placement_.groups().group_of(node)].high; }
 
   // Primaries that stayed keep their role; the others' slots go to who lacks most.
   void Start() {
+    std::vector<uint32_t> slots = placement_.touched();
+    std::sort(slots.begin(), slots.end());
+    slots.erase(std::unique(slots.begin(), slots.end()), slots.end());
     std::vector<uint32_t> vacant;
-    for (uint32_t slot = 0; slot < placement_.slots(); ++slot) {
-      const uint32_t old = placement_.RowBefore(slot)[0];
-      std::span<const uint32_t> row = Row(slot);
-      const auto place = std::find(row.begin(), row.end(), old);
-      if (old == placement_.nobody() || place == row.end()) {
+    for (uint32_t slot : slots) {
+      const NodeIndex old = placement_.RowBefore(slot)[0];
+      const ReplicaRow row = placement_.Row(slot);
+      uint32_t place = 0;
+      while (place < replicas_ && row[place] != old) ++place;
+      if (old.value() != kNoNode && place < replicas_) {
+        placement_.MakeFirst(slot, place);
+      } else {
         vacant.push_back(slot);
-        continue;
       }
-      placement_.MakeFirst(slot, static_cast<uint32_t>(place - row.begin()));
-      slots_of_[old].push_back(slot);
     }
-    auto lack = [this](uint32_t n) { return int64_t{high_[n]} - count(n); };
     for (uint32_t slot : vacant) {
-      std::span<const uint32_t> row = Row(slot);
-      const auto heir = std::max_element(row.begin(), row.end(),
-                                         [&](uint32_t a, uint32_t b) { return lack(a) < lack(b); });
-      const uint32_t node = *heir;
-      placement_.MakeFirst(slot, static_cast<uint32_t>(heir - row.begin()));
-      slots_of_[node].push_back(slot);
+      const ReplicaRow row = placement_.Row(slot);
+      uint32_t heir = 0;
+      int64_t most = INT64_MIN;
+      for (uint32_t place = 0; place < replicas_; ++place) {
+        const uint32_t node = row[place].value();
+        // Whoever stands first for now is counted already.
+        const int64_t lack = int64_t{high(node)} - placement_.primaries(node) + (place == 0 ? 1 : 0);
+        if (lack <= most) continue;
+        most = lack;
+        heir = place;
+      }
+      placement_.MakeFirst(slot, heir);
     }
   }
 
-  // Moves one primary role along a shortest path from a node that `gives` to one that `takes`, by
-  // breadth-first search; an edge a → b is a slot with primary a that b holds too. False: no path.
-  template <class Gives, class Takes>
-  bool Shift(Gives gives, Takes takes) {
-    constexpr uint32_t kUnseen = UINT32_MAX;
-    constexpr uint32_t kSource = UINT32_MAX - 1;
-    std::vector<uint32_t> from(slots_of_.size(), kUnseen);
-    std::vector<uint32_t> by_slot(slots_of_.size());
-    std::vector<uint32_t> queue;
-    for (uint32_t n = 0; n < slots_of_.size(); ++n) {
-      if (!gives(n)) continue;
-      from[n] = kSource;
-      queue.push_back(n);
-    }
-    for (size_t head = 0; head < queue.size(); ++head) {
-      const uint32_t node = queue[head];
-      for (uint32_t slot : slots_of_[node]) {
-        for (uint32_t other : Row(slot)) {
-          if (from[other] != kUnseen) continue;
-          from[other] = node;
-          by_slot[other] = slot;
-          queue.push_back(other);
-          if (!takes(other)) continue;
-          for (uint32_t n = other; from[n] != kSource; n = from[n]) {
-            MovePrimary(by_slot[n], from[n], n);
+  void BeginSearch(uint32_t node) {
+    ++search_.searches;
+    search_.queue.assign(1, node);
+    search_.seen[node].search = search_.searches;
+  }
+
+  // True where it is new.
+  bool See(uint32_t node, uint32_t other, uint32_t slot) {
+    PrimarySearch::Seen& seen = search_.seen[node];
+    if (seen.search == search_.searches) return false;
+    seen = {search_.searches, other, slot};
+    search_.queue.push_back(node);
+    return true;
+  }
+
+  // One primary role less for the node, along a shortest path to one that has room: an edge is a
+  // slot of which one is primary and the next holds it too.
+  bool GiveAway(uint32_t node) {
+    BeginSearch(node);
+    for (size_t head = 0; head < search_.queue.size(); ++head) {
+      const uint32_t from = search_.queue[head];
+      for (uint32_t slot : placement_.MaybeHeldBy(from)) {
+        const ReplicaRow row = placement_.Row(slot);
+        if (row[0].value() != from) continue;
+        for (uint32_t place = 1; place < replicas_; ++place) {
+          const uint32_t to = row[place].value();
+          if (!See(to, from, slot) || placement_.primaries(to) >= high(to)) continue;
+          for (uint32_t at = to; at != node; at = search_.seen[at].other) {
+            Pass(search_.seen[at].slot, at);
           }
           return true;
         }
@@ -98,24 +117,45 @@ class PrimaryBalance {
     return false;
   }
 
-  void MovePrimary(uint32_t slot, uint32_t from, uint32_t to) {
-    std::erase(slots_of_[from], slot);
-    slots_of_[to].push_back(slot);
-    std::span<const uint32_t> row = Row(slot);
-    placement_.MakeFirst(
-        slot, static_cast<uint32_t>(std::find(row.begin(), row.end(), to) - row.begin()));
+  // One more, along a shortest path, searched backwards, from one that can spare it.
+  bool Obtain(uint32_t node) {
+    BeginSearch(node);
+    for (size_t head = 0; head < search_.queue.size(); ++head) {
+      const uint32_t to = search_.queue[head];
+      for (uint32_t slot : placement_.MaybeHeldBy(to)) {
+        const ReplicaRow row = placement_.Row(slot);
+        const uint32_t from = row[0].value();
+        if (from == to || !row.Contains(NodeIndex(to)) || !See(from, to, slot)) continue;
+        if (placement_.primaries(from) <= low(from)) continue;
+        for (uint32_t at = from; at != node;) {
+          const PrimarySearch::Seen step = search_.seen[at];
+          Pass(step.slot, step.other);
+          at = step.other;
+        }
+        return true;
+      }
+    }
+    return false;
+  }
+
+  void Pass(uint32_t slot, uint32_t to) {
+    const ReplicaRow row = placement_.Row(slot);
+    uint32_t place = 0;
+    while (row[place].value() != to) ++place;
+    placement_.MakeFirst(slot, place);
   }
 
   Placement& placement_;
   const uint32_t replicas_;
-  std::vector<uint32_t> low_, high_;
-  std::vector<std::vector<uint32_t>> slots_of_;  // that each node is primary of
+  PrimarySearch& search_;
+  std::vector<Bounds> bounds_;  // by group
 };
 
 }  // namespace
 
-void AssignPrimaries(Placement& placement, std::span<const Share> shares, uint32_t replicas) {
-  PrimaryBalance(placement, shares, replicas).Run();
+void AssignPrimaries(Placement& placement, std::span<const Share> shares, uint32_t replicas,
+                     PrimarySearch* search) {
+  PrimaryBalance(placement, shares, replicas, search).Run();
 }
 
 }  // namespace ringkv

@@ -3,20 +3,35 @@
 // Each node is primary of its fair share of slots / RF, rounded down or up. That is always
 // possible: giving each replica 1/RF of its slot is a fractional solution, and a flow with whole
 // bounds that has a fractional solution has a whole one. A primary that stays in its row keeps its
-// role unless the balance needs it.
+// role unless the balance needs it. Costs what the change touched, and one look at every node.
 //
 // Pure but for the placement handed in; deterministic.
 #pragma once
 
 #include <span>
+#include <vector>
 
 #include "ring/placement.h"
 #include "ring/shares.h"
 
 namespace ringkv {
 
-// Needs rows without empty places among their first `replicas`, and nodes that hold their share
-// (of replicas), rounded.
-void AssignPrimaries(Placement& placement, std::span<const Share> shares, uint32_t replicas);
+// What a search remembers of nodes; kept from change to change only to save its making.
+struct PrimarySearch {
+  struct Seen {
+    uint32_t search = 0;  // in which it was seen; 0: none
+    uint32_t other = 0;   // the node before it on the way
+    uint32_t slot = 0;    // the slot between them
+  };
+  uint32_t searches = 0;
+  std::vector<Seen> seen;  // by node
+  std::vector<uint32_t> queue;
+};
+
+// In the change that `placement` is in the midst of. Needs nodes that hold their share (`shares` by
+// group, of `replicas` a slot), rounded, and rows of which the first `replicas` places are not
+// empty.
+void AssignPrimaries(Placement& placement, std::span<const Share> shares, uint32_t replicas,
+                     PrimarySearch* search);
 
 }  // namespace ringkv

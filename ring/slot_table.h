@@ -32,7 +32,9 @@ namespace ringkv {
 using NodeIndex = StrongId<struct NodeIndexTag, uint32_t>;
 
 inline constexpr unsigned kNodeIndexBits = 21;
-inline constexpr uint32_t kMaxNodeIndexes = uint32_t{1} << kNodeIndexBits;
+// The greatest that a row can hold stands for nobody.
+inline constexpr uint32_t kNoNode = (uint32_t{1} << kNodeIndexBits) - 1;
+inline constexpr uint32_t kMaxNodeIndexes = kNoNode;
 inline constexpr unsigned kReplicasPerWord = 3;
 
 constexpr uint32_t WordsPerRow(uint32_t replicas) {
@@ -102,7 +104,7 @@ class ReplicaRow {
   bool operator==(const ReplicaRow&) const = default;
 
  private:
-  static constexpr uint32_t kMask = kMaxNodeIndexes - 1;
+  static constexpr uint32_t kMask = kNoNode;
   static constexpr unsigned Shift(uint32_t i) { return i % kReplicasPerWord * kNodeIndexBits; }
 
   std::array<uint64_t, kMaxWords> words_{};
@@ -130,7 +132,7 @@ class SlotTable {
   // Needs slot < slots().
   ReplicaRow Row(SlotId slot) const { return {WordsOf(slot), replicas_}; }
   NodeIndex Primary(SlotId slot) const {
-    return NodeIndex(static_cast<uint32_t>(*WordsOf(slot)) & (kMaxNodeIndexes - 1));
+    return NodeIndex(static_cast<uint32_t>(*WordsOf(slot)) & kNoNode);
   }
 
   // Needs row.size() == replicas().

@@ -21,9 +21,12 @@ class SpreadSearch {
  public:
   SpreadSearch(Placement& placement, uint32_t replicas)
       : placement_(placement), replicas_(replicas) {
-    for (uint32_t slot = 0; slot < placement.slots(); ++slot) {
-      for (uint32_t node : placement.Row(slot)) {
-        if (placement.CopiesFor(slot, node) > 0) copies_.push_back({slot, node});
+    std::vector<uint32_t> slots = placement.touched();
+    std::sort(slots.begin(), slots.end());
+    slots.erase(std::unique(slots.begin(), slots.end()), slots.end());
+    for (uint32_t slot : slots) {
+      for (NodeIndex node : placement.Row(slot)) {
+        if (placement.CopiesFor(slot, node.value()) > 0) copies_.push_back({slot, node.value()});
       }
     }
     trades_per_copy_ = std::clamp(kTradesInAll / 8 / std::max<size_t>(copies_.size(), 1),
@@ -49,8 +52,8 @@ class SpreadSearch {
     return placement_.pairs().Crowded(placement_.Row(copy.slot), copy.to, replicas_);
   }
 
-  bool CouldTake(uint32_t slot, uint32_t node) const {
-    return placement_.CanEnter(slot, node) && !placement_.HeldBefore(slot, node);
+  bool CouldTake(uint32_t slot, uint32_t from, uint32_t node) const {
+    return placement_.CanReplace(slot, from, node) && !placement_.HeldBefore(slot, node);
   }
 
   // Two copies exchange their takers. Where the two rows share a node the estimate is too high,
@@ -62,8 +65,8 @@ class SpreadSearch {
     for (size_t k = 1; k <= trades_per_copy_ && k < copies_.size() && trades_left_ > 0; ++k) {
       const size_t other = (index + k * stride_) % copies_.size();
       const Copy theirs = copies_[other];
-      if (theirs.to == mine.to || !CouldTake(mine.slot, theirs.to) ||
-          !CouldTake(theirs.slot, mine.to)) {
+      if (theirs.to == mine.to || !CouldTake(mine.slot, mine.to, theirs.to) ||
+          !CouldTake(theirs.slot, theirs.to, mine.to)) {
         continue;
       }
       --trades_left_;
@@ -84,8 +87,9 @@ class SpreadSearch {
   // The giver keeps this slot and gives the taker another instead.
   bool TradeSlots(size_t index) {
     Copy& mine = copies_[index];
-    for (uint32_t giver : placement_.RowBefore(mine.slot)) {
-      if (giver == placement_.nobody() || placement_.Holds(mine.slot, giver)) continue;
+    for (NodeIndex node : placement_.RowBefore(mine.slot)) {
+      const uint32_t giver = node.value();
+      if (giver == kNoNode || !placement_.CanReplace(mine.slot, mine.to, giver)) continue;
       const std::vector<uint32_t>& slots = placement_.MaybeHeldBy(giver);
       const int64_t undo = placement_.SpreadCost(mine.slot, mine.to, giver);
       int64_t best_cost = 0;
@@ -93,7 +97,7 @@ class SpreadSearch {
       for (size_t k = 0; k < std::min(slots.size(), kOtherSlotsPerCopy) && trades_left_ > 0; ++k) {
         const uint32_t slot = slots[(index * 37 + k) % slots.size()];
         if (!placement_.Holds(slot, giver) || !placement_.HeldBefore(slot, giver) ||
-            !CouldTake(slot, mine.to)) {
+            !CouldTake(slot, giver, mine.to)) {
           continue;
         }
         --trades_left_;
