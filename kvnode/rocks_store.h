@@ -7,8 +7,8 @@
 // sync) the store refuses everything with kIoError until it is opened again. A damaged block is
 // kCorruption for the reads that need it; when a compaction meets it, the store stops as after an
 // error. Memory is bounded by block_cache_bytes + memtable_bytes, apart from what calls return, and
-// from the tables of open files (max_open_files; some KiB each). Thread-safety: as Store. Close and
-// the destructor must not run beside other calls.
+// from the tables of open files (max_open_files; some 10 KiB each). Thread-safety: as Store. Close
+// and the destructor must not run beside other calls.
 #pragma once
 
 #include <map>

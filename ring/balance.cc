@@ -15,8 +15,8 @@ RingBalance MeasureBalance(const Ring& ring) {
     ++by_index[row[0].value()].primaries;
   }
   const NodeGroups groups(ring.members());
-  const std::vector<Share> shares = FairShares(groups, ring.slots(), ring.replicas(),
-                                               ReplicasPerZone(groups, ring.replicas()));
+  const std::vector<Share> shares =
+      FairShares(groups, ring.slots(), ring.replicas(), ReplicasPerZone(groups, ring.replicas()));
 
   RingBalance balance;
   const double all = static_cast<double>(ring.slots()) * ring.replicas();

@@ -12,7 +12,8 @@ PairCounts::PairCounts(uint32_t limit)
 }
 
 size_t PairCounts::bytes() const {
-  return counts_.size() * sizeof(counts_[0]) + meetable_.size() * sizeof(meetable_[0]) + lightness_.size() * sizeof(lightness_[0]);
+  return counts_.size() * sizeof(counts_[0]) + meetable_.size() * sizeof(meetable_[0]) +
+         lightness_.size() * sizeof(lightness_[0]);
 }
 
 void PairCounts::SetExpected(std::span<const uint32_t> expected, const NodeGroups& groups,
@@ -26,7 +27,8 @@ void PairCounts::SetExpected(std::span<const uint32_t> expected, const NodeGroup
   lightness_.resize(nodes_);
   meetable_.resize(nodes_);
   for (uint32_t i = 0; i < nodes_; ++i) {
-    const uint64_t ratio = 256 * total_ / std::max<uint64_t>(holders * std::max(expected_[i], 1u), 1);
+    const uint64_t ratio =
+        256 * total_ / std::max<uint64_t>(holders * std::max(expected_[i], 1u), 1);
     lightness_[i] = static_cast<int64_t>(std::clamp<uint64_t>(ratio, 1, 65535));
     if (i < groups.limit() && groups.zone_of(i) != kOwnDomain) {
       zone_sums[groups.zone_of(i)] += expected_[i];

@@ -55,7 +55,7 @@ class PairCounts {
   void Change(const ReplicaRow& row, uint32_t node, uint32_t by);
 
   uint32_t nodes_;
-  uint64_t total_ = 0;              // of expected_
+  uint64_t total_ = 0;  // of expected_
   std::span<const uint32_t> expected_;
   std::vector<uint64_t> meetable_;  // what the nodes that each can meet are to hold
   std::vector<int64_t> lightness_;  // mean / expected, in 1/256, 1 to 65535

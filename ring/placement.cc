@@ -207,8 +207,8 @@ std::vector<Placement::Replacement> Placement::EndChange() {
     for (uint32_t node : left) by_node[node].lost.push_back(slot);
     for (uint32_t node : entered) by_node[node].gained.push_back(slot);
     for (size_t i = 0; i < std::max(left.size(), entered.size()); ++i) {
-      replacements.push_back({slot, i < left.size() ? left[i] : kNoNode,
-                              i < entered.size() ? entered[i] : kNoNode});
+      replacements.push_back(
+          {slot, i < left.size() ? left[i] : kNoNode, i < entered.size() ? entered[i] : kNoNode});
     }
   }
   for (const auto& [node, slots] : by_node) Settle(node, slots.lost, slots.gained);

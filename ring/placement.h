@@ -44,8 +44,8 @@ class Placement {
   struct Replacement {
     uint32_t slot, left, entered;
   };
-  // What BeginChange's rows and today's differ in, by slot, paired in the row's order. The worktable
-  // is ready for the next change.
+  // What BeginChange's rows and today's differ in, by slot, paired in the row's order. The
+  // worktable is ready for the next change.
   std::vector<Replacement> EndChange();
 
   uint32_t limit() const { return static_cast<uint32_t>(counts_.size()); }
@@ -79,7 +79,8 @@ class Placement {
 
   // What each node still has to give (positive) or to take (negative).
   int64_t surplus(uint32_t node) const {
-    if (node == kNoNode) return static_cast<int64_t>(empty_now_ - uint64_t{slots()} * empty_places());
+    if (node == kNoNode)
+      return static_cast<int64_t>(empty_now_ - uint64_t{slots()} * empty_places());
     return int64_t{counts_[node]} - targets_[node];
   }
   uint32_t count(uint32_t node) const { return counts_[node]; }
@@ -136,11 +137,11 @@ class Placement {
   SlotTable rows_;
   SlotTable before_;  // while a change is on; shares its pages with the ring's
   Aim aim_;
-  uint64_t empty_now_ = 0;  // places in all rows
-  std::vector<uint32_t> counts_;              // by node
-  std::vector<uint32_t> primaries_;           // by node
-  std::vector<uint32_t> targets_;             // by node
-  std::vector<std::vector<uint32_t>> held_;   // by node; sorted between changes
+  uint64_t empty_now_ = 0;                   // places in all rows
+  std::vector<uint32_t> counts_;             // by node
+  std::vector<uint32_t> primaries_;          // by node
+  std::vector<uint32_t> targets_;            // by node
+  std::vector<std::vector<uint32_t>> held_;  // by node; sorted between changes
   std::vector<uint32_t> empty_;
   std::vector<uint32_t> touched_;
   std::unordered_map<uint32_t, size_t> held_before_;  // list's length, of nodes that gained slots

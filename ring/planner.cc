@@ -147,7 +147,8 @@ Result<PlannedChange> FormRing(std::vector<Member> members, uint32_t replicas, u
 
 struct Planner::State {
   explicit State(Ring start)
-      : ring(std::move(start)), work(NodeGroups(ring.members()), ring.table(), ring.index_limit()) {}
+      : ring(std::move(start)),
+        work(NodeGroups(ring.members()), ring.table(), ring.index_limit()) {}
 
   // The members have changed, in work.groups already.
   PlannedChange Advance(MemberTable members, uint32_t about) {
@@ -237,8 +238,8 @@ Result<PlannedChange> Planner::SetReplicas(uint32_t replicas) {
         " first: "
         "kvctl admin add-node ID HOST:PORT");
   }
-  Worktable work(state_->work.groups,
-                 WithWidth(ring.table(), std::max(ring.replicas(), replicas)), ring.index_limit());
+  Worktable work(state_->work.groups, WithWidth(ring.table(), std::max(ring.replicas(), replicas)),
+                 ring.index_limit());
   const Outcome outcome = Plan(&work, replicas, ring.index_limit(), kNone);
   Ring next(Epoch(ring.epoch().value() + 1), ring.members(),
             WithWidth(work.placement.rows(), replicas));

@@ -71,7 +71,8 @@ class PrimaryBalance {
       for (uint32_t place = 0; place < replicas_; ++place) {
         const uint32_t node = row[place].value();
         // Whoever stands first for now is counted already.
-        const int64_t lack = int64_t{high(node)} - placement_.primaries(node) + (place == 0 ? 1 : 0);
+        const int64_t lack =
+            int64_t{high(node)} - placement_.primaries(node) + (place == 0 ? 1 : 0);
         if (lack <= most) continue;
         most = lack;
         heir = place;

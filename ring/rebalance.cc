@@ -136,7 +136,8 @@ class DirectHops {
     for (uint32_t node : takers_) ChangeZoneLack(node, -placement.surplus(node));
     choices_ = kFewestChoices;
     if (placement.pairs().counting()) {
-      choices_ = std::clamp(kChoicesInAll / std::max<size_t>(left_, 1), kFewestChoices, kMostChoices);
+      choices_ =
+          std::clamp(kChoicesInAll / std::max<size_t>(left_, 1), kFewestChoices, kMostChoices);
     }
     stride_ = takers_.size() * 618 / 1000 + 1;
     while (std::gcd(stride_, takers_.size()) > 1) ++stride_;
@@ -188,7 +189,8 @@ class DirectHops {
       while (placement_.EmptyPlaces(placement_.Row(slot)) > placement_.empty_places()) {
         uint32_t best = kNoNode;
         for (uint32_t node = 0; node < placement_.limit(); ++node) {
-          if (!placement_.groups().Has(node) || !placement_.CanReplace(slot, kNoNode, node)) continue;
+          if (!placement_.groups().Has(node) || !placement_.CanReplace(slot, kNoNode, node))
+            continue;
           if (best == kNoNode || placement_.surplus(node) < placement_.surplus(best)) best = node;
         }
         RINGKV_CHECK(best != kNoNode, "somebody can always hold a slot");
@@ -240,8 +242,7 @@ class DirectHops {
     const std::vector<uint32_t> slots = placement_.MaybeHeldBy(kNoNode);
     for (size_t i = 0; i < slots.size(); ++i) {
       while (placement_.surplus(kNoNode) > 0 && placement_.Holds(slots[i], kNoNode)) {
-        const Choice choice =
-            BestTaker(slots[i], kNoNode, static_cast<int64_t>(slots.size() - i));
+        const Choice choice = BestTaker(slots[i], kNoNode, static_cast<int64_t>(slots.size() - i));
         if (!choice.found) break;
         Hop(slots[i], kNoNode, choice.to);
       }

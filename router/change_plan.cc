@@ -109,6 +109,18 @@ std::string NameOf(const ChangePlan& plan, const std::optional<NodeIndex>& node)
   return ring.member(*node).id.value();
 }
 
+v1::PlanDetour DetourOf(Detour detour) {
+  switch (detour) {
+    case Detour::kNone:
+      return v1::PLAN_DETOUR_NONE;
+    case Detour::kDistinctNodes:
+      return v1::PLAN_DETOUR_DISTINCT_NODES;
+    case Detour::kZones:
+      return v1::PLAN_DETOUR_ZONES;
+  }
+  return v1::PLAN_DETOUR_NONE;
+}
+
 void FillTransfers(const ChangePlan& plan, const SlotBytes& bytes,
                    v1::PlanChangeResponse* response) {
   struct Sum {
@@ -206,11 +218,6 @@ Result<ChangePlan> PlanRequestedChange(const ClusterState& state,
   Result<PlannedChange> change = Planned(state, *ring, request, &notes);
   if (!change.ok()) return change.status();
   NoteWhatGoesOn(state, &notes);
-  if (change->moves.size() > change->least_moves) {
-    notes.push_back(std::to_string(change->moves.size() - change->least_moves) +
-                    " replicas more than the shares alone would need change hands, because those "
-                    "of one slot have to be on different nodes");
-  }
   return ChangePlan{std::move(ring).value(), std::move(change).value(), std::move(notes)};
 }
 
@@ -243,6 +250,7 @@ v1::PlanChangeResponse ReportPlan(const ChangePlan& plan, const SlotBytes& bytes
   response.set_replicas_before(plan.before.replicas());
   response.set_replicas_after(plan.change.next.replicas());
   response.set_least_moves(plan.change.least_moves);
+  response.set_detour(DetourOf(plan.change.detour));
   FillTransfers(plan, bytes, &response);
   FillNodes(plan, bytes, &response);
   response.set_slots_without_estimate(

@@ -376,6 +376,9 @@ void CommandLineParser::AddAdmin() {
 void CommandLineParser::AddPlan(CLI::App* admin) {
   CLI::App* plan = Command(admin, "plan", "What a change would move; changes nothing");
   plan->require_subcommand(0, 1);
+  plan->footer(
+      "Bytes are estimates: keys and records before compression, values of 4 KiB and more as\n"
+      "compressed; what was written over may count until it is compacted away.");
 
   CLI::App* add =
       Command(plan, "add-node", "A node joins; what is not said of it is as it has registered");

@@ -16,6 +16,10 @@ std::string Count(uint64_t n, const std::string& what) {
   return std::to_string(n) + " " + what + (n == 1 ? "" : "s");
 }
 
+std::string Arrow(const std::string& before, const std::string& after) {
+  return before == after ? after : before + " -> " + after;
+}
+
 // What is asked for, as a kvctl command has it.
 struct Change {
   std::string kind;
@@ -54,20 +58,30 @@ std::string Heading(const Change& change, const v1::PlanChangeResponse& plan) {
   return text;
 }
 
+std::string MoreThanLeast(const v1::PlanChangeResponse& plan) {
+  std::string text = "the new shares alone need " + std::to_string(plan.least_moves());
+  if (plan.detour() == v1::PLAN_DETOUR_DISTINCT_NODES) {
+    text += ", but replicas of a slot have to be on different nodes";
+  } else if (plan.detour() == v1::PLAN_DETOUR_ZONES) {
+    text += ", but replicas of a slot have to be in different zones";
+  }
+  return text;
+}
+
 void PrintSummary(const Change& change, const v1::PlanChangeResponse& plan, Output& output) {
   const uint64_t changed = plan.moves() + plan.drops();
   std::string line = Heading(change, plan) + ": ";
   line += Count(plan.moves(), "slot replica") + " to copy, about " + ShortBytes(plan.bytes());
   if (plan.drops() > 0) line += "; " + Count(plan.drops(), "slot replica") + " to drop";
   if (changed > 0) {
-    line += changed == plan.least_moves()
-                ? "; the fewest possible"
-                : "; " + std::to_string(plan.least_moves()) + " at the very least";
+    line += changed == plan.least_moves() ? "; the fewest possible" : "; " + MoreThanLeast(plan);
   }
   output.Line(line);
   output.Line("planned on epoch " + std::to_string(plan.epoch()) + ", " +
-              Count(plan.slots(), "slot") + ", " + Count(plan.replicas_before(), "replica") +
-              "; nothing is changed");
+              Count(plan.slots(), "slot") + ", " +
+              Arrow(std::to_string(plan.replicas_before()), std::to_string(plan.replicas_after())) +
+              (plan.replicas_after() == 1 ? " replica" : " replicas") +
+              "; nothing is changed; bytes are estimated, before compression");
   for (const std::string& note : plan.notes()) output.Line("note: " + Safe(note));
   for (const v1::SilentNode& node : plan.silent_nodes()) {
     output.Line("note: " + Safe(node.id()) +
@@ -103,10 +117,6 @@ void PrintTransfers(const v1::PlanChangeResponse& plan, size_t most, Output& out
   output.Line("");
   table.Print(output);
   PrintRest(transfers.size() - shown, "pair", output);
-}
-
-std::string Arrow(const std::string& before, const std::string& after) {
-  return before == after ? after : before + " -> " + after;
 }
 
 uint64_t ReplicasChanged(const v1::PlannedNode& node) {
@@ -157,6 +167,19 @@ void PrintNodes(const v1::PlanChangeResponse& plan, size_t most, Output& output)
 
 // ---- for programs
 
+std::string DetourName(v1::PlanDetour detour) {
+  switch (detour) {
+    case v1::PLAN_DETOUR_NONE:
+      return "none";
+    case v1::PLAN_DETOUR_DISTINCT_NODES:
+      return "distinct-nodes";
+    case v1::PLAN_DETOUR_ZONES:
+      return "zones";
+    default:
+      return "unknown";
+  }
+}
+
 Json NameOrNull(const std::string& name) { return name.empty() ? Json() : Json(name); }
 Json NumberOrNull(uint32_t number) { return number == 0 ? Json() : Json(number); }
 
@@ -188,6 +211,7 @@ Json PlanJson(const Change& change, const v1::PlanChangeResponse& plan) {
   document["moves"] = std::to_string(plan.moves());
   document["drops"] = std::to_string(plan.drops());
   document["least_moves"] = std::to_string(plan.least_moves());
+  document["detour"] = DetourName(plan.detour());
   document["bytes"] = std::to_string(plan.bytes());
   document["bytes_are_estimated"] = true;
   document["slots_without_estimate"] = std::to_string(plan.slots_without_estimate());

@@ -98,8 +98,8 @@ TEST(CommandLine, PlansOfAChange) {
   EXPECT_EQ(add.request.add_node().vnodes(), 0u);
   EXPECT_FALSE(add.request.add_node().has_zone());
   EXPECT_FALSE(add.all);
-  add = Get<PlanArgs>({"admin", "plan", "add-node", "n4", "h:1", "--vnodes", "64", "--zone", "",
-                       "--all"});
+  add = Get<PlanArgs>(
+      {"admin", "plan", "add-node", "n4", "h:1", "--vnodes", "64", "--zone", "", "--all"});
   EXPECT_EQ(add.request.add_node().address(), "h:1");
   EXPECT_EQ(add.request.add_node().vnodes(), 64u);
   EXPECT_TRUE(add.request.add_node().has_zone());
@@ -109,8 +109,8 @@ TEST(CommandLine, PlansOfAChange) {
   const PlanArgs weigh = Get<PlanArgs>({"admin", "plan", "set-vnodes", "n4", "7"});
   EXPECT_EQ(weigh.request.set_vnodes().node(), "n4");
   EXPECT_EQ(weigh.request.set_vnodes().vnodes(), 7u);
-  EXPECT_EQ(
-      Get<PlanArgs>({"admin", "plan", "set-replicas", "2"}).request.set_replicas().replicas(), 2u);
+  EXPECT_EQ(Get<PlanArgs>({"admin", "plan", "set-replicas", "2"}).request.set_replicas().replicas(),
+            2u);
 }
 
 TEST(CommandLine, EachLimitHasItsOwnError) {

@@ -185,6 +185,7 @@ class FakeRouter::AdminService final : public v1::Admin::Service {
     const int nodes = static_cast<int>(request->add_node().vnodes());
     response->set_moves(static_cast<uint64_t>(nodes) + 1);
     response->set_least_moves(static_cast<uint64_t>(nodes));
+    response->set_detour(v1::PLAN_DETOUR_ZONES);
     response->set_bytes(3 << 20);
     response->set_slots_without_estimate(5);
     response->add_notes("one\x1bnote");

@@ -199,7 +199,8 @@ TEST_F(Kvctl, AdminPlanForPeople) {
   const KvctlResult few = Run({"admin", "plan", "add-node", "n99", "--vnodes", "3"});
   EXPECT_EQ(few.code, 0) << few.err;
   EXPECT_EQ(few.out.find("add-node n99 at 127.0.0.1:7500 with 128 vnodes: 4 slot replicas to copy, "
-                         "about 3.0 MiB; 3 at the very least\n"),
+                         "about 3.0 MiB; the new shares alone need 3, but replicas of a slot have "
+                         "to be in different zones\n"),
             0u)
       << few.out;
   for (const char* words :
@@ -223,13 +224,12 @@ TEST_F(Kvctl, AdminPlanForPeople) {
 
 TEST_F(Kvctl, AdminPlanForPrograms) {
   const Json plan = RunJson({"admin", "plan", "add-node", "n99", "--vnodes", "30"});
-  EXPECT_EQ(plan["change"], (Json{{"kind", "add-node"},
-                                  {"node", "n99"},
-                                  {"vnodes", 30},
-                                  {"replicas", nullptr}}));
+  EXPECT_EQ(plan["change"],
+            (Json{{"kind", "add-node"}, {"node", "n99"}, {"vnodes", 30}, {"replicas", nullptr}}));
   EXPECT_EQ(plan["epoch"], "7");
   EXPECT_EQ(plan["moves"], "31");
   EXPECT_EQ(plan["least_moves"], "30");
+  EXPECT_EQ(plan["detour"], "zones");
   EXPECT_EQ(plan["bytes"], "3145728");
   EXPECT_EQ(plan["bytes_are_estimated"], true);
   EXPECT_EQ(plan["slots_without_estimate"], "5");
