@@ -191,6 +191,8 @@ Json RingJson(const v1::GetRingResponse& ring) {
                                                 {"max_pair", ring.spread().max_pair()},
                                                 {"min_pair", ring.spread().min_pair()}}
                                          : Json();
+  const std::string& note = ring.status().message();  // why there is no balance
+  document["note"] = note.empty() ? Json() : Json(note);
   document["nodes"] = Json::array();
   for (const v1::RingNode& node : ring.nodes()) {
     document["nodes"].push_back(Json{{"id", node.id()},
