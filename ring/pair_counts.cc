@@ -41,7 +41,7 @@ void PairCounts::SetExpected(std::span<const uint32_t> expected, const NodeGroup
 }
 
 void PairCounts::Change(const ReplicaRow& row, uint32_t node, uint32_t by) {
-  if (!counting() || node >= nodes_) return;
+  if (node >= nodes_) return;
   for (NodeIndex n : row) {
     const uint32_t other = n.value();
     if (other >= nodes_ || other == node) continue;
@@ -50,8 +50,7 @@ void PairCounts::Change(const ReplicaRow& row, uint32_t node, uint32_t by) {
   }
 }
 
-int64_t PairCounts::ReplaceCost(const ReplicaRow& row, uint32_t leaving, uint32_t entering) const {
-  if (!counting()) return 0;
+int64_t PairCounts::CountedCost(const ReplicaRow& row, uint32_t leaving, uint32_t entering) const {
   int64_t cost = 0;
   for (NodeIndex n : row) {
     const uint32_t other = n.value();

@@ -49,11 +49,8 @@ class PrimaryBalance {
 
   // Primaries that stayed keep their role; the others' slots go to who lacks most.
   void Start() {
-    std::vector<uint32_t> slots = placement_.touched();
-    std::sort(slots.begin(), slots.end());
-    slots.erase(std::unique(slots.begin(), slots.end()), slots.end());
     std::vector<uint32_t> vacant;
-    for (uint32_t slot : slots) {
+    for (uint32_t slot : placement_.TouchedSlots()) {
       const NodeIndex old = placement_.RowBefore(slot)[0];
       const ReplicaRow row = placement_.Row(slot);
       uint32_t place = 0;
