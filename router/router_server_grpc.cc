@@ -71,7 +71,7 @@ void RouterServer::BuildDataPath() {
       KvContext{*loops_, gate_, clock_, *request_metrics_, options_.default_timeout});
   admin_ = std::make_unique<AdminService>(*status_);
   membership_service_ = std::make_unique<MembershipService>(*control_, *membership_);
-  collector_ = AddRouterCollector(*status_, gate_, *metadata_, metrics_);
+  collector_ = AddRouterCollector(*status_, gate_, *metadata_, loops_->nodes(), metrics_);
   http_ = std::make_unique<HttpServer>();
   AddHttpRoutes(*status_, metrics_, http_.get());
 }
