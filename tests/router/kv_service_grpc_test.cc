@@ -273,7 +273,7 @@ TEST_F(KvServiceTest, ManyBatchesOnManyStreamsAreAllAnswered) {
           v1::BatchRequest batch;
           for (int i = 0; i < kOps; ++i) {
             v1::Op* op = batch.add_ops();
-            op->set_id(static_cast<uint64_t>(b * kOps + i));
+            op->set_id(static_cast<uint64_t>(b) * kOps + static_cast<uint64_t>(i));
             const std::string key = "c" + std::to_string(c) + "-" + std::to_string(i);
             if (b % 2 == 0) {
               op->mutable_put()->set_key(key);
