@@ -15,8 +15,8 @@ RingBalance MeasureBalance(const Ring& ring) {
     ++by_index[row[0].value()].primaries;
   }
   const NodeGroups groups(ring.members());
-  const std::vector<Share> shares = FairShares(groups, ring.slots(), ring.replicas(),
-                                               ReplicasPerZone(groups, ring.replicas()));
+  const std::vector<Share> shares =
+      FairShares(groups, ring.slots(), ring.replicas(), ReplicasPerZone(groups, ring.replicas()));
 
   RingBalance balance;
   const double all = static_cast<double>(ring.slots()) * ring.replicas();
@@ -51,15 +51,26 @@ RingSpread MeasureSpread(const Ring& ring) {
       for (NodeIndex b : ring.Replicas(SlotId(slot))) ++met[a.value() * limit + b.value()];
     }
   }
+  const NodeGroups groups(ring.members());
+  const bool apart = ReplicasPerZone(groups, ring.replicas()) == 1;
+  std::vector<double> zone_held(groups.zones());
+  auto zone_of = [&](NodeIndex n) { return apart ? groups.zone_of(n.value()) : kOwnDomain; };
+  for (NodeIndex n : ring.nodes()) {
+    if (zone_of(n) != kOwnDomain) zone_held[zone_of(n)] += held[n.value()];
+  }
   const double all = static_cast<double>(ring.slots()) * ring.replicas();
   spread.min_pair = UINT32_MAX;
   for (NodeIndex a : ring.nodes()) {
+    const ZoneNumber zone = zone_of(a);
+    const double elsewhere = all - (zone == kOwnDomain ? held[a.value()] : zone_held[zone]);
     const double meetings = static_cast<double>(held[a.value()]) * (ring.replicas() - 1);
     for (NodeIndex b : ring.nodes()) {
-      if (a == b) continue;
+      if (a == b || (zone != kOwnDomain && zone_of(b) == zone)) continue;
       const uint32_t pair = met[a.value() * limit + b.value()];
-      const double fair = meetings * held[b.value()] / (all - held[a.value()]);
+      const double fair = meetings * held[b.value()] / elsewhere;
       if (fair > 0) spread.max_over_mean = std::max(spread.max_over_mean, pair / fair);
+      if (fair > 0)
+        spread.max_over_ceiling = std::max(spread.max_over_ceiling, pair / std::ceil(fair));
       spread.max_pair = std::max(spread.max_pair, pair);
       spread.min_pair = std::min(spread.min_pair, pair);
     }

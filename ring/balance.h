@@ -29,12 +29,14 @@ RingBalance MeasureBalance(const Ring& ring);
 
 // For each node, on how many of its slots it meets each other node; of these counts the greatest
 // against their mean, each weighed by the other's own replicas. The worst over all nodes: 1 is
-// perfect, and where the mean is small whole numbers alone keep it above 1. 1 where RF is 1 or
-// there are fewer than three nodes. Needs nodes² × 4 bytes.
+// perfect, and where the mean is small whole numbers alone keep it above 1. Nodes of one zone are
+// no others where they may not meet. 1 where RF is 1 or there are fewer than three nodes. Needs
+// nodes² × 4 bytes.
 struct RingSpread {
   double max_over_mean = 1;
-  uint32_t max_pair = 0;  // slots that the most entangled two nodes have in common
-  uint32_t min_pair = 0;  // and the least
+  double max_over_ceiling = 1;  // against the mean rounded up: 1 is as even as can be
+  uint32_t max_pair = 0;        // slots that the most entangled two nodes have in common
+  uint32_t min_pair = 0;        // and the least
 };
 
 RingSpread MeasureSpread(const Ring& ring);

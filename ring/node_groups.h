@@ -64,9 +64,9 @@ class NodeGroups {
   std::unordered_map<std::string, ZoneNumber> zone_names_;
   std::map<std::pair<ZoneNumber, uint32_t>, uint32_t> group_numbers_;
   std::vector<NodeGroup> groups_;
-  std::vector<uint32_t> group_of_;    // by node
-  std::vector<ZoneNumber> zone_of_;   // by node
-  std::vector<uint32_t> phase_of_;    // by node
+  std::vector<uint32_t> group_of_;   // by node
+  std::vector<ZoneNumber> zone_of_;  // by node
+  std::vector<uint32_t> phase_of_;   // by node
 };
 
 // The most replicas of one slot that a zone has to hold: the least c such that zones that hold at

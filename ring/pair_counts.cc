@@ -12,7 +12,8 @@ PairCounts::PairCounts(uint32_t limit)
 }
 
 size_t PairCounts::bytes() const {
-  return counts_.size() * sizeof(counts_[0]) + meetable_.size() * sizeof(meetable_[0]) + lightness_.size() * sizeof(lightness_[0]);
+  return counts_.size() * sizeof(counts_[0]) + meetable_.size() * sizeof(meetable_[0]) +
+         lightness_.size() * sizeof(lightness_[0]);
 }
 
 void PairCounts::SetExpected(std::span<const uint32_t> expected, const NodeGroups& groups,
@@ -26,7 +27,8 @@ void PairCounts::SetExpected(std::span<const uint32_t> expected, const NodeGroup
   lightness_.resize(nodes_);
   meetable_.resize(nodes_);
   for (uint32_t i = 0; i < nodes_; ++i) {
-    const uint64_t ratio = 256 * total_ / std::max<uint64_t>(holders * std::max(expected_[i], 1u), 1);
+    const uint64_t ratio =
+        256 * total_ / std::max<uint64_t>(holders * std::max(expected_[i], 1u), 1);
     lightness_[i] = static_cast<int64_t>(std::clamp<uint64_t>(ratio, 1, 65535));
     if (i < groups.limit() && groups.zone_of(i) != kOwnDomain) {
       zone_sums[groups.zone_of(i)] += expected_[i];
@@ -39,7 +41,7 @@ void PairCounts::SetExpected(std::span<const uint32_t> expected, const NodeGroup
 }
 
 void PairCounts::Change(const ReplicaRow& row, uint32_t node, uint32_t by) {
-  if (!counting() || node >= nodes_) return;
+  if (node >= nodes_) return;
   for (NodeIndex n : row) {
     const uint32_t other = n.value();
     if (other >= nodes_ || other == node) continue;
@@ -48,8 +50,7 @@ void PairCounts::Change(const ReplicaRow& row, uint32_t node, uint32_t by) {
   }
 }
 
-int64_t PairCounts::ReplaceCost(const ReplicaRow& row, uint32_t leaving, uint32_t entering) const {
-  if (!counting()) return 0;
+int64_t PairCounts::CountedCost(const ReplicaRow& row, uint32_t leaving, uint32_t entering) const {
   int64_t cost = 0;
   for (NodeIndex n : row) {
     const uint32_t other = n.value();

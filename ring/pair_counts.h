@@ -36,12 +36,18 @@ class PairCounts {
   void SetExpected(std::span<const uint32_t> expected, const NodeGroups& groups, uint32_t per_zone);
 
   // `node` enters or leaves a slot that the others in `row` hold; `node` itself in it is skipped.
-  void Enter(const ReplicaRow& row, uint32_t node) { Change(row, node, 1); }
-  void Leave(const ReplicaRow& row, uint32_t node) { Change(row, node, UINT32_MAX); }
+  void Enter(const ReplicaRow& row, uint32_t node) {
+    if (counting()) Change(row, node, 1);
+  }
+  void Leave(const ReplicaRow& row, uint32_t node) {
+    if (counting()) Change(row, node, UINT32_MAX);
+  }
 
   // How much the sum would grow if `leaving` were replaced by `entering`; either may be nobody.
   // Negative: the spread gets more even.
-  int64_t ReplaceCost(const ReplicaRow& row, uint32_t leaving, uint32_t entering) const;
+  int64_t ReplaceCost(const ReplicaRow& row, uint32_t leaving, uint32_t entering) const {
+    return counting() ? CountedCost(row, leaving, entering) : 0;
+  }
 
   // Whether `node` meets another in `row` on more slots than its fair part, by more than a tenth
   // and more than rounding explains, in a ring of `replicas` a slot.
@@ -53,9 +59,10 @@ class PairCounts {
  private:
   uint32_t at(uint32_t a, uint32_t b) const { return counts_[size_t{a} * nodes_ + b]; }
   void Change(const ReplicaRow& row, uint32_t node, uint32_t by);
+  int64_t CountedCost(const ReplicaRow& row, uint32_t leaving, uint32_t entering) const;
 
   uint32_t nodes_;
-  uint64_t total_ = 0;              // of expected_
+  uint64_t total_ = 0;  // of expected_
   std::span<const uint32_t> expected_;
   std::vector<uint64_t> meetable_;  // what the nodes that each can meet are to hold
   std::vector<int64_t> lightness_;  // mean / expected, in 1/256, 1 to 65535

@@ -1,11 +1,17 @@
 #include "ring/placement.h"
 
 #include <algorithm>
-#include <map>
+#include <numeric>
+#include <unordered_map>
 
 #include "base/check.h"
 
 namespace ringkv {
+namespace {
+
+constexpr uint32_t kUnchanged = UINT32_MAX;
+
+}  // namespace
 
 Placement::Placement(SlotTable rows, uint32_t limit)
     : rows_(std::move(rows)),
@@ -14,25 +20,54 @@ Placement::Placement(SlotTable rows, uint32_t limit)
       primaries_(limit),
       targets_(limit),
       held_(limit),
+      held_before_(limit, kUnchanged),
       pairs_(limit) {
   for (uint32_t slot = 0; slot < slots(); ++slot) {
     for (NodeIndex node : Row(slot)) {
       if (node.value() != kNoNode) ++counts_[node.value()];
     }
   }
-  // Room for one more, so that the usual change need not move the list.
-  for (uint32_t node = 0; node < limit; ++node) held_[node].reserve(counts_[node] + 1);
+  ListSlots();
   for (uint32_t slot = 0; slot < slots(); ++slot) {
-    const ReplicaRow row = Row(slot);
-    for (NodeIndex node : row) {
-      if (node.value() != kNoNode) held_[node.value()].push_back(slot);
-    }
-    const uint32_t empty = EmptyPlaces(row);
-    empty_now_ += empty;
-    if (empty > 0) empty_.push_back(slot);
-    if (row[0].value() != kNoNode) ++primaries_[row[0].value()];
+    const uint32_t first = Row(slot)[0].value();
+    if (first != kNoNode) ++primaries_[first];
   }
   CountPairs();
+}
+
+void Placement::ListSlots() {
+  // Room for one more, so that the usual change need not move the list.
+  for (uint32_t node = 0; node < limit(); ++node) held_[node].reserve(counts_[node] + 1);
+  empty_.clear();
+  empty_now_ = 0;
+  for (uint32_t slot = 0; slot < slots(); ++slot) {
+    const ReplicaRow row = Row(slot);
+    uint32_t empty = 0;
+    for (NodeIndex node : row) {
+      if (node.value() == kNoNode) {
+        ++empty;
+      } else {
+        held_[node.value()].push_back(slot);
+      }
+    }
+    empty_now_ += empty;
+    if (empty > 0) empty_.push_back(slot);
+  }
+}
+
+void Placement::BeginFilling() { filling_ = empty_now_ == uint64_t{slots()} * width(); }
+
+void Placement::EndFilling() {
+  if (!filling_) return;
+  filling_ = false;
+  ListSlots();
+  touched_.resize(slots());
+  std::iota(touched_.begin(), touched_.end(), 0);
+  for (uint32_t node = 0; node < limit(); ++node) {
+    if (counts_[node] == 0) continue;
+    held_before_[node] = 0;
+    gainers_.push_back(node);
+  }
 }
 
 void Placement::CountPairs() {
@@ -54,6 +89,7 @@ void Placement::BeginChange(const Aim& aim, std::vector<uint32_t>* targets) {
     counts_.resize(aim.limit);
     primaries_.resize(aim.limit);
     held_.resize(aim.limit);
+    held_before_.resize(aim.limit, kUnchanged);
   }
   // Whether pairs are counted must not depend on what was here before.
   if (PairCounts::Counts(aim.limit) != pairs_.counting() || aim.limit > pairs_.limit()) {
@@ -67,13 +103,14 @@ void Placement::BeginChange(const Aim& aim, std::vector<uint32_t>* targets) {
   touched_.clear();
 }
 
-bool Placement::CanReplace(const ReplicaRow& row, uint32_t leaving, uint32_t entering) const {
-  if (entering == kNoNode) {
-    return leaving != kNoNode && EmptyPlaces(row) < empty_places();
+Placement::Vacancy::Vacancy(const Placement& placement, const ReplicaRow& row, uint32_t leaving)
+    : row_(row), per_zone_(placement.per_zone()) {
+  admits_nobody_ = leaving != kNoNode && placement.EmptyPlaces(row) < placement.empty_places();
+  if (placement.groups().zones() == 0) return;
+  for (NodeIndex node : row) {
+    if (node.value() == kNoNode || node.value() == leaving) continue;
+    zones_[zones_size_++] = placement.groups().zone_of(node.value());
   }
-  if (row.Contains(NodeIndex(entering))) return false;
-  if (groups().zones() == 0) return true;
-  return InZone(row, groups().zone_of(entering), leaving) < aim_.per_zone;
 }
 
 uint32_t Placement::EmptyPlaces(const ReplicaRow& row) const {
@@ -104,6 +141,12 @@ void Placement::Hop(uint32_t slot, uint32_t leaving, uint32_t entering) {
   Replace(slot, leaving, entering);
 }
 
+std::vector<uint32_t> Placement::Gainers() const {
+  std::vector<uint32_t> gainers = gainers_;
+  std::sort(gainers.begin(), gainers.end());
+  return gainers;
+}
+
 void Placement::Evict(uint32_t slot, uint32_t leaving) { Replace(slot, leaving, kNoNode); }
 
 void Placement::Replace(uint32_t slot, uint32_t leaving, uint32_t entering) {
@@ -115,7 +158,13 @@ void Placement::Replace(uint32_t slot, uint32_t leaving, uint32_t entering) {
   row.Set(place, NodeIndex(entering));
   pairs_.Enter(row, entering);
   rows_.SetRow(SlotId(slot), row);
-  touched_.push_back(slot);
+  if (filling_) {
+    --empty_now_;
+    ++counts_[entering];
+    if (place == 0) ++primaries_[entering];
+    return;
+  }
+  if (touched_.empty() || touched_.back() != slot) touched_.push_back(slot);
   if (leaving == kNoNode) {
     --empty_now_;
   } else {
@@ -129,7 +178,10 @@ void Placement::Replace(uint32_t slot, uint32_t leaving, uint32_t entering) {
   }
   ++counts_[entering];
   if (place == 0) ++primaries_[entering];
-  held_before_.try_emplace(entering, held_[entering].size());
+  if (held_before_[entering] == kUnchanged) {
+    held_before_[entering] = static_cast<uint32_t>(held_[entering].size());
+    gainers_.push_back(entering);
+  }
   held_[entering].push_back(slot);
 }
 
@@ -181,20 +233,18 @@ uint32_t Placement::MostInOneZone(const NodeGroups& groups) const {
   return most;
 }
 
-std::vector<Placement::Replacement> Placement::EndChange() {
-  std::sort(touched_.begin(), touched_.end());
-  touched_.erase(std::unique(touched_.begin(), touched_.end()), touched_.end());
-  std::vector<Replacement> replacements;
-  struct Slots {
-    std::vector<uint32_t> lost, gained;
-  };
-  std::map<uint32_t, Slots> by_node;
-  for (const auto& [node, length] : held_before_) {
-    held_[node].resize(length);
-    by_node[node];
+std::span<const uint32_t> Placement::TouchedSlots() {
+  if (!std::is_sorted(touched_.begin(), touched_.end())) {
+    std::sort(touched_.begin(), touched_.end());
   }
+  touched_.erase(std::unique(touched_.begin(), touched_.end()), touched_.end());
+  return touched_;
+}
+
+std::vector<Placement::Replacement> Placement::EndChange() {
+  std::vector<Replacement> replacements;
   std::vector<uint32_t> left, entered;
-  for (uint32_t slot : touched_) {
+  for (uint32_t slot : TouchedSlots()) {
     const ReplicaRow before = RowBefore(slot), after = Row(slot);
     left.clear();
     entered.clear();
@@ -204,21 +254,36 @@ std::vector<Placement::Replacement> Placement::EndChange() {
     for (NodeIndex node : after) {
       if (node.value() != kNoNode && !before.Contains(node)) entered.push_back(node.value());
     }
-    for (uint32_t node : left) by_node[node].lost.push_back(slot);
-    for (uint32_t node : entered) by_node[node].gained.push_back(slot);
     for (size_t i = 0; i < std::max(left.size(), entered.size()); ++i) {
-      replacements.push_back({slot, i < left.size() ? left[i] : kNoNode,
-                              i < entered.size() ? entered[i] : kNoNode});
+      replacements.push_back(
+          {slot, i < left.size() ? left[i] : kNoNode, i < entered.size() ? entered[i] : kNoNode});
     }
   }
-  for (const auto& [node, slots] : by_node) Settle(node, slots.lost, slots.gained);
+  SettleLists(replacements);
   std::erase_if(empty_, [this](uint32_t slot) { return !Holds(slot, kNoNode); });
   std::sort(empty_.begin(), empty_.end());
   empty_.erase(std::unique(empty_.begin(), empty_.end()), empty_.end());
-  held_before_.clear();
   touched_.clear();
   before_ = rows_;
   return replacements;
+}
+
+void Placement::SettleLists(std::span<const Replacement> replacements) {
+  struct Slots {
+    std::vector<uint32_t> lost, gained;  // by number, as the replacements are
+  };
+  std::unordered_map<uint32_t, Slots> by_node;
+  for (const Replacement& replacement : replacements) {
+    if (replacement.left != kNoNode) by_node[replacement.left].lost.push_back(replacement.slot);
+    if (replacement.entered == kNoNode) continue;
+    by_node[replacement.entered].gained.push_back(replacement.slot);
+  }
+  for (uint32_t node : gainers_) {
+    held_[node].resize(held_before_[node]);
+    held_before_[node] = kUnchanged;
+  }
+  gainers_.clear();
+  for (const auto& [node, slots] : by_node) Settle(node, slots.lost, slots.gained);
 }
 
 void Placement::Settle(uint32_t node, std::span<const uint32_t> lost,

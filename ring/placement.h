@@ -11,9 +11,9 @@
 // rows are shared with the rings made of them.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
-#include <unordered_map>
 #include <vector>
 
 #include "ring/node_groups.h"
@@ -44,8 +44,8 @@ class Placement {
   struct Replacement {
     uint32_t slot, left, entered;
   };
-  // What BeginChange's rows and today's differ in, by slot, paired in the row's order. The worktable
-  // is ready for the next change.
+  // What BeginChange's rows and today's differ in, by slot, paired in the row's order. The
+  // worktable is ready for the next change.
   std::vector<Replacement> EndChange();
 
   uint32_t limit() const { return static_cast<uint32_t>(counts_.size()); }
@@ -60,10 +60,36 @@ class Placement {
   bool HeldBefore(uint32_t slot, uint32_t node) const {
     return RowBefore(slot).Contains(NodeIndex(node));
   }
+  // Who may take the place of `leaving` in a row; to be asked about many.
+  class Vacancy {
+   public:
+    Vacancy(const Placement& placement, const ReplicaRow& row, uint32_t leaving);
+    bool Admits(uint32_t entering, ZoneNumber zone) const {
+      if (entering == kNoNode) return admits_nobody_;
+      if (row_.Contains(NodeIndex(entering))) return false;
+      if (zone == kOwnDomain) return true;
+      uint32_t found = 0;
+      for (uint32_t i = 0; i < zones_size_; ++i) found += zones_[i] == zone ? 1 : 0;
+      return found < per_zone_;
+    }
+
+   private:
+    const ReplicaRow row_;
+    const uint32_t per_zone_;
+    bool admits_nobody_;
+    uint32_t zones_size_ = 0;
+    std::array<ZoneNumber, kMaxReplicas> zones_;  // of those that stay
+  };
+
   // Whether `entering` may take the place of `leaving`, which is in the row.
-  bool CanReplace(const ReplicaRow& row, uint32_t leaving, uint32_t entering) const;
+  bool CanReplace(const ReplicaRow& row, uint32_t leaving, uint32_t entering) const {
+    return Vacancy(*this, row, leaving).Admits(entering, ZoneOf(entering));
+  }
   bool CanReplace(uint32_t slot, uint32_t leaving, uint32_t entering) const {
     return CanReplace(Row(slot), leaving, entering);
+  }
+  ZoneNumber ZoneOf(uint32_t node) const {
+    return node == kNoNode ? kOwnDomain : groups().zone_of(node);
   }
   // Nodes of `zone` in the row, `besides` not counted. 0 for kOwnDomain.
   uint32_t InZone(const ReplicaRow& row, ZoneNumber zone, uint32_t besides) const;
@@ -79,7 +105,8 @@ class Placement {
 
   // What each node still has to give (positive) or to take (negative).
   int64_t surplus(uint32_t node) const {
-    if (node == kNoNode) return static_cast<int64_t>(empty_now_ - uint64_t{slots()} * empty_places());
+    if (node == kNoNode)
+      return static_cast<int64_t>(empty_now_ - uint64_t{slots()} * empty_places());
     return int64_t{counts_[node]} - targets_[node];
   }
   uint32_t count(uint32_t node) const { return counts_[node]; }
@@ -98,13 +125,21 @@ class Placement {
     return node == kNoNode ? empty_ : held_[node];
   }
 
+  // Between these a change of an empty table fills places only (Hop with nobody leaving), and the
+  // lists by node and slot are made at the end at once, which is much quicker.
+  void BeginFilling();
+  void EndFilling();
+
+  // Nodes that have got slots in this change, by number.
+  std::vector<uint32_t> Gainers() const;
+
   // Needs Holds(slot, leaving) and CanReplace(slot, leaving, entering).
   void Hop(uint32_t slot, uint32_t leaving, uint32_t entering);
   // A node leaves the row, and an empty place stays, whatever empty_places says.
   void Evict(uint32_t slot, uint32_t leaving);
 
-  // Slots of this change's hops so far; may name one twice.
-  const std::vector<uint32_t>& touched() const { return touched_; }
+  // The slots of this change's hops so far, by number. Valid until the next hop.
+  std::span<const uint32_t> TouchedSlots();
 
   // How the hop would change the evenness of the spread; negative is better.
   int64_t SpreadCost(uint32_t slot, uint32_t leaving, uint32_t entering) const {
@@ -129,21 +164,26 @@ class Placement {
 
  private:
   void CountPairs();
+  void ListSlots();
   void Replace(uint32_t slot, uint32_t leaving, uint32_t entering);
-  // Brings the list of what the node holds up to date.
+  // Brings the lists of what nodes hold up to date.
+  void SettleLists(std::span<const Replacement> replacements);
   void Settle(uint32_t node, std::span<const uint32_t> lost, std::span<const uint32_t> gained);
 
   SlotTable rows_;
   SlotTable before_;  // while a change is on; shares its pages with the ring's
   Aim aim_;
   uint64_t empty_now_ = 0;  // places in all rows
-  std::vector<uint32_t> counts_;              // by node
-  std::vector<uint32_t> primaries_;           // by node
-  std::vector<uint32_t> targets_;             // by node
-  std::vector<std::vector<uint32_t>> held_;   // by node; sorted between changes
+  bool filling_ = false;
+  std::vector<uint32_t> counts_;             // by node
+  std::vector<uint32_t> primaries_;          // by node
+  std::vector<uint32_t> targets_;            // by node
+  std::vector<std::vector<uint32_t>> held_;  // by node; sorted between changes
   std::vector<uint32_t> empty_;
   std::vector<uint32_t> touched_;
-  std::unordered_map<uint32_t, size_t> held_before_;  // list's length, of nodes that gained slots
+  // Length of a node's list before the change, where it has gained slots; else kUnchanged.
+  std::vector<uint32_t> held_before_;
+  std::vector<uint32_t> gainers_;  // of this change
   PairCounts pairs_;
 };
 

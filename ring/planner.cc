@@ -46,17 +46,16 @@ uint64_t LeastMoves(std::span<const uint32_t> current, std::span<const uint32_t>
   return std::max(gained, lost);
 }
 
-// Brings the worktable to where the groups want it. The change is judged before; from here on it
-// cannot fail.
-Outcome Plan(Worktable* work, uint32_t replicas, uint32_t limit, uint32_t about) {
+// Brings the worktable to where the groups want it, and returns the fewest moves that their counts
+// need. The change is judged before; from here on it cannot fail.
+uint64_t Arrange(Worktable* work, uint32_t replicas, uint32_t limit, uint32_t about) {
   Placement& placement = work->placement;
   const uint32_t slots = placement.slots();
   const uint32_t per_zone = ReplicasPerZone(work->groups, replicas);
   const std::vector<Share> shares = FairShares(work->groups, slots, replicas, per_zone);
   RoundShares(work->groups, shares, placement.counts(), slots, replicas, per_zone, about,
               &work->targets);
-  Outcome outcome;
-  outcome.least_moves = LeastMoves(placement.counts(), work->targets);
+  const uint64_t least_moves = LeastMoves(placement.counts(), work->targets);
   placement.BeginChange({&work->groups, shares, replicas, per_zone, limit}, &work->targets);
   Rebalance(placement, work->most_in_one_zone > per_zone);
   EvenSpread(placement, replicas);
@@ -65,7 +64,13 @@ Outcome Plan(Worktable* work, uint32_t replicas, uint32_t limit, uint32_t about)
   }
   AssignPrimaries(placement, shares, replicas, &work->search);
   work->most_in_one_zone = per_zone;
-  outcome.replacements = placement.EndChange();
+  return least_moves;
+}
+
+Outcome Plan(Worktable* work, uint32_t replicas, uint32_t limit, uint32_t about) {
+  Outcome outcome;
+  outcome.least_moves = Arrange(work, replicas, limit, about);
+  outcome.replacements = work->placement.EndChange();
   return outcome;
 }
 
@@ -141,13 +146,14 @@ Result<PlannedChange> FormRing(std::vector<Member> members, uint32_t replicas, u
   Worktable work(NodeGroups(*table), EmptyTable(slots, replicas), limit);
   const uint32_t per_zone = ReplicasPerZone(work.groups, replicas);
   work.most_in_one_zone = per_zone;
-  Plan(&work, replicas, limit, kNone);
+  Arrange(&work, replicas, limit, kNone);
   return PlannedChange{Ring(Epoch(1), std::move(table).value(), work.placement.rows()), {}, 0};
 }
 
 struct Planner::State {
   explicit State(Ring start)
-      : ring(std::move(start)), work(NodeGroups(ring.members()), ring.table(), ring.index_limit()) {}
+      : ring(std::move(start)),
+        work(NodeGroups(ring.members()), ring.table(), ring.index_limit()) {}
 
   // The members have changed, in work.groups already.
   PlannedChange Advance(MemberTable members, uint32_t about) {
@@ -237,8 +243,8 @@ Result<PlannedChange> Planner::SetReplicas(uint32_t replicas) {
         " first: "
         "kvctl admin add-node ID HOST:PORT");
   }
-  Worktable work(state_->work.groups,
-                 WithWidth(ring.table(), std::max(ring.replicas(), replicas)), ring.index_limit());
+  Worktable work(state_->work.groups, WithWidth(ring.table(), std::max(ring.replicas(), replicas)),
+                 ring.index_limit());
   const Outcome outcome = Plan(&work, replicas, ring.index_limit(), kNone);
   Ring next(Epoch(ring.epoch().value() + 1), ring.members(),
             WithWidth(work.placement.rows(), replicas));

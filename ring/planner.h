@@ -5,7 +5,8 @@
 // - a slot's replicas are on distinct nodes, and in distinct zones where there are as many zones
 //   (with fewer, none has more of a slot than it must: node_groups.h). A node without a zone is a
 //   failure domain of its own;
-// - each node holds its fair share of slot replicas, rounded down or up (shares.h: by vnodes, as far
+// - each node holds its fair share of slot replicas, rounded down or up (shares.h: by vnodes, as
+// far
 //   as distinct nodes and zones allow), and of primaries, rounded down or up (its fair share of
 //   replicas / RF);
 // - the moves are the fewest that lead there. With equal vnodes that means: AddNode moves exactly
@@ -52,8 +53,8 @@ enum class Detour {
 
 struct PlannedChange {
   Ring next;
-  std::vector<Move> moves;   // in the order of slots; none for FormRing, where nothing is yet
-  uint64_t least_moves = 0;  // fewest that any placement with these counts could need
+  std::vector<Move> moves;        // in the order of slots; none for FormRing, where nothing is yet
+  uint64_t least_moves = 0;       // fewest that any placement with these counts could need
   Detour detour = Detour::kNone;  // why moves.size() is above least_moves
 };
 

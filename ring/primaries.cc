@@ -49,11 +49,8 @@ class PrimaryBalance {
 
   // Primaries that stayed keep their role; the others' slots go to who lacks most.
   void Start() {
-    std::vector<uint32_t> slots = placement_.touched();
-    std::sort(slots.begin(), slots.end());
-    slots.erase(std::unique(slots.begin(), slots.end()), slots.end());
     std::vector<uint32_t> vacant;
-    for (uint32_t slot : slots) {
+    for (uint32_t slot : placement_.TouchedSlots()) {
       const NodeIndex old = placement_.RowBefore(slot)[0];
       const ReplicaRow row = placement_.Row(slot);
       uint32_t place = 0;
@@ -71,7 +68,8 @@ class PrimaryBalance {
       for (uint32_t place = 0; place < replicas_; ++place) {
         const uint32_t node = row[place].value();
         // Whoever stands first for now is counted already.
-        const int64_t lack = int64_t{high(node)} - placement_.primaries(node) + (place == 0 ? 1 : 0);
+        const int64_t lack =
+            int64_t{high(node)} - placement_.primaries(node) + (place == 0 ? 1 : 0);
         if (lack <= most) continue;
         most = lack;
         heir = place;

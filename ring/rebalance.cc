@@ -4,6 +4,7 @@
 #include <deque>
 #include <map>
 #include <numeric>
+#include <unordered_map>
 #include <vector>
 
 #include "base/check.h"
@@ -15,15 +16,9 @@ namespace {
 // sample where there are many hops or many choices, which spreads well enough: the more slots two
 // nodes share, the less one more matters. The budget keeps a plan within some tens of milliseconds.
 constexpr size_t kChoicesInAll = 1'500'000;
-constexpr size_t kFewestChoices = 24;
+constexpr size_t kFewestCounted = 24;
+constexpr size_t kFewestChoices = 4;  // where pairs are not counted: only the lacks are compared
 constexpr size_t kMostChoices = 2048;
-
-struct Choice {
-  int64_t cost = INT64_MAX;
-  uint32_t slot = 0;
-  uint32_t to = kNoNode;
-  bool found = false;
-};
 
 // Who has too much and who has too little, by number; nobody, if at all, last.
 struct Imbalance {
@@ -131,15 +126,13 @@ class DirectHops {
     FillOvermuch();
     Imbalance imbalance = Find(placement);
     left_ = imbalance.hops;
-    takers_ = std::move(imbalance.takers);
     givers_ = std::move(imbalance.givers);
-    for (uint32_t node : takers_) ChangeZoneLack(node, -placement.surplus(node));
+    MixTakers(imbalance.takers);
     choices_ = kFewestChoices;
     if (placement.pairs().counting()) {
-      choices_ = std::clamp(kChoicesInAll / std::max<size_t>(left_, 1), kFewestChoices, kMostChoices);
+      choices_ =
+          std::clamp(kChoicesInAll / std::max<size_t>(left_, 1), kFewestCounted, kMostChoices);
     }
-    stride_ = takers_.size() * 618 / 1000 + 1;
-    while (std::gcd(stride_, takers_.size()) > 1) ++stride_;
   }
 
   // Returns how many hops are still wanting.
@@ -158,9 +151,9 @@ class DirectHops {
     for (uint32_t node : givers_) {
       starts.push_back(StartOf(node, placement_.MaybeHeldBy(node).size()));
     }
-    for (bool hopped = true; hopped;) {
+    for (bool hopped = true; hopped && !takers_.empty();) {
       hopped = false;
-      for (size_t i = 0; i < givers_.size(); ++i) {
+      for (size_t i = 0; i < givers_.size() && !takers_.empty(); ++i) {
         if (placement_.surplus(givers_[i]) <= 0) continue;
         hopped |= GiveOne(givers_[i], &starts[i]);
       }
@@ -169,26 +162,59 @@ class DirectHops {
   }
 
  private:
-  void ChangeZoneLack(uint32_t node, int64_t by) {
-    if (node == kNoNode || placement_.groups().zone_of(node) == kOwnDomain) return;
-    zone_lack_[placement_.groups().zone_of(node)] += by;
+  struct Taker {
+    uint32_t node;
+    ZoneNumber zone;
+    int64_t lack;
+    int64_t target;
+  };
+  struct Choice {
+    int64_t cost = INT64_MAX;
+    uint32_t slot = 0;
+    size_t taker = 0;  // position in takers_
+    bool must = false;
+    bool found = false;
+  };
+
+  // In an order that has nothing to do with their numbers: whoever is met next is a sample.
+  void MixTakers(const std::vector<uint32_t>& nodes) {
+    size_t stride = nodes.size() * 618 / 1000 + 1;
+    while (std::gcd(stride, nodes.size()) > 1) ++stride;
+    for (size_t i = 0; i < nodes.size(); ++i) {
+      const uint32_t node = nodes[i * stride % nodes.size()];
+      const int64_t lack = -placement_.surplus(node);
+      Taker taker{node, kOwnDomain, lack, 0};
+      if (node == kNoNode) {
+        taker.target = int64_t{placement_.slots()} * placement_.empty_places();
+      } else {
+        taker.zone = placement_.ZoneOf(node);
+        taker.target = lack + placement_.count(node);
+        if (taker.zone != kOwnDomain) zone_lack_[taker.zone] += lack;
+      }
+      takers_.push_back(taker);
+    }
   }
 
-  void Hop(uint32_t slot, uint32_t from, uint32_t to) {
-    placement_.Hop(slot, from, to);
-    ChangeZoneLack(to, -1);
+  void Hop(const Choice& choice, uint32_t from) {
+    Taker& taker = takers_[choice.taker];
+    placement_.Hop(choice.slot, from, taker.node);
+    if (taker.zone != kOwnDomain) --zone_lack_[taker.zone];
     --left_;
+    if (--taker.lack > 0) return;
+    taker = takers_.back();
+    takers_.pop_back();
   }
 
   // Rows with more empty places than they are to have get somebody, whoever it is.
   void FillOvermuch() {
-    const std::vector<uint32_t> slots = placement_.MaybeHeldBy(kNoNode);
     if (placement_.empty_places() == 0) return;  // all of them will be filled anyway
+    const std::vector<uint32_t> slots = placement_.MaybeHeldBy(kNoNode);
     for (uint32_t slot : slots) {
       while (placement_.EmptyPlaces(placement_.Row(slot)) > placement_.empty_places()) {
         uint32_t best = kNoNode;
         for (uint32_t node = 0; node < placement_.limit(); ++node) {
-          if (!placement_.groups().Has(node) || !placement_.CanReplace(slot, kNoNode, node)) continue;
+          if (!placement_.groups().Has(node) || !placement_.CanReplace(slot, kNoNode, node))
+            continue;
           if (best == kNoNode || placement_.surplus(node) < placement_.surplus(best)) best = node;
         }
         RINGKV_CHECK(best != kNoNode, "somebody can always hold a slot");
@@ -197,40 +223,36 @@ class DirectHops {
     }
   }
 
-  // Whether the node has to be in each of the slots still open, or its zone as often as it may.
-  bool MustEnter(uint32_t node, int64_t lack, int64_t open_slots) const {
-    if (lack >= open_slots) return true;
-    if (node == kNoNode || placement_.groups().zone_of(node) == kOwnDomain) return false;
-    const int64_t later = int64_t{placement_.per_zone()} * (open_slots - 1);
-    return zone_lack_[placement_.groups().zone_of(node)] > later;
+  // Whether the taker has to be in each of the slots still open, or its zone as often as it may.
+  bool MustEnter(const Taker& taker, int64_t open_slots) const {
+    if (taker.lack >= open_slots) return true;
+    if (taker.zone == kOwnDomain) return false;
+    return zone_lack_[taker.zone] > int64_t{placement_.per_zone()} * (open_slots - 1);
   }
 
   // Who takes the place of `from` in `slot`: one that must, or else the one that evens the spread
   // most; among these the one that lacks most for its size.
   Choice BestTaker(uint32_t slot, uint32_t from, int64_t open_slots) {
     const ReplicaRow row = placement_.Row(slot);
-    const PairCounts& pairs = placement_.pairs();
+    const Placement::Vacancy vacancy(placement_, row, from);
     Choice best;
     best.slot = slot;
-    int64_t best_lack = 0;
     size_t tried = 0;
     for (size_t i = 0; i < takers_.size() && tried < choices_; ++i) {
-      const uint32_t node = takers_[next_taker_];
-      next_taker_ += stride_;
-      if (next_taker_ >= takers_.size()) next_taker_ %= takers_.size();
-      const int64_t lack = -placement_.surplus(node);
-      if (lack <= 0 || !placement_.CanReplace(row, from, node)) continue;
+      if (next_taker_ >= takers_.size()) next_taker_ = 0;
+      const size_t at = next_taker_++;
+      const Taker& taker = takers_[at];
+      if (!vacancy.Admits(taker.node, taker.zone)) continue;
       ++tried;
-      const int64_t cost =
-          MustEnter(node, lack, open_slots) ? INT64_MIN : pairs.ReplaceCost(row, from, node);
-      const int64_t weighed =
-          node == kNoNode || !pairs.counting() ? lack : lack * pairs.lightness(node);
-      if (cost < best.cost || (cost == best.cost && weighed > best_lack)) {
-        best.cost = cost;
-        best.to = node;
-        best.found = true;
-        best_lack = weighed;
+      const bool must = MustEnter(taker, open_slots);
+      if (best.must && !must) continue;
+      const int64_t cost = placement_.pairs().ReplaceCost(row, from, taker.node);
+      if (best.found && best.must == must) {
+        const Taker& other = takers_[best.taker];
+        if (cost > best.cost) continue;
+        if (cost == best.cost && taker.lack * other.target <= other.lack * taker.target) continue;
       }
+      best = {cost, slot, at, must, true};
     }
     return best;
   }
@@ -238,14 +260,15 @@ class DirectHops {
   // Slot by slot.
   void FillEmptyPlaces() {
     const std::vector<uint32_t> slots = placement_.MaybeHeldBy(kNoNode);
+    placement_.BeginFilling();
     for (size_t i = 0; i < slots.size(); ++i) {
       while (placement_.surplus(kNoNode) > 0 && placement_.Holds(slots[i], kNoNode)) {
-        const Choice choice =
-            BestTaker(slots[i], kNoNode, static_cast<int64_t>(slots.size() - i));
+        const Choice choice = BestTaker(slots[i], kNoNode, static_cast<int64_t>(slots.size() - i));
         if (!choice.found) break;
-        Hop(slots[i], kNoNode, choice.to);
+        Hop(choice, kNoNode);
       }
     }
+    placement_.EndFilling();
   }
 
   // Each of a node's slots finds a taker.
@@ -253,7 +276,7 @@ class DirectHops {
     const std::vector<uint32_t> slots = placement_.MaybeHeldBy(node);
     for (uint32_t slot : slots) {
       const Choice choice = BestTaker(slot, node, INT64_MAX);
-      if (choice.found) Hop(slot, node, choice.to);
+      if (choice.found) Hop(choice, node);
     }
   }
 
@@ -277,21 +300,111 @@ class DirectHops {
     }
     *start += i;
     if (!best.found) return false;
-    Hop(best.slot, node, best.to);
+    Hop(best, node);
     return true;
   }
 
   Placement& placement_;
   std::vector<int64_t> zone_lack_;
-  std::vector<uint32_t> takers_;
+  std::vector<Taker> takers_;  // those that still lack something
   std::vector<uint32_t> givers_;
   size_t left_ = 0;
   size_t choices_ = 0;
-  size_t stride_ = 1;      // coprime to the number of takers: a walk meets them all
   size_t next_taker_ = 0;  // goes on from hop to hop, so that samples differ
 };
 
-// ---- stage 3: shortest augmenting paths ----------------------------------------------------
+// ---- stage 3: rearranging what is copied anyway --------------------------------------------
+
+// Where the last givers and takers do not fit each other: paths giver → a → … → taker along which
+// each between passes on what it has only got in this change, so that one more copy is made in all,
+// the least there can be. Breadth-first. This alone settles nearly all that direct hops leave, and
+// looks at what the change has touched only.
+class Rearrangement {
+ public:
+  explicit Rearrangement(Placement& placement) : placement_(placement) {
+    Imbalance imbalance = Find(placement);
+    givers_ = std::move(imbalance.givers);
+    takers_ = std::move(imbalance.takers);
+  }
+
+  // False: something is left.
+  bool Run() {
+    bool done = true;
+    for (uint32_t giver : givers_) {
+      while (placement_.surplus(giver) > 0) {
+        if (Give(giver) || GiveInstead(giver)) continue;
+        done = false;
+        break;
+      }
+    }
+    return done;
+  }
+
+ private:
+  struct Step {
+    uint32_t from, slot;
+  };
+
+  bool Give(uint32_t giver) {
+    steps_.clear();
+    steps_[giver] = {giver, 0};
+    std::vector<uint32_t> queue = {giver};
+    const std::vector<uint32_t> gainers = placement_.Gainers();
+    for (size_t head = 0; head < queue.size(); ++head) {
+      const uint32_t node = queue[head];
+      for (uint32_t slot : placement_.MaybeHeldBy(node)) {
+        const ReplicaRow row = placement_.Row(slot);
+        if (!row.Contains(NodeIndex(node))) continue;
+        if (node != giver && placement_.CopiesFor(slot, node) == 0) continue;
+        const Placement::Vacancy vacancy(placement_, row, node);
+        for (uint32_t taker : takers_) {
+          if (placement_.surplus(taker) >= 0 || steps_.contains(taker)) continue;
+          if (!vacancy.Admits(taker, placement_.ZoneOf(taker))) continue;
+          steps_[taker] = {node, slot};
+          Apply(giver, taker);
+          return true;
+        }
+        for (uint32_t other : gainers) {
+          if (!vacancy.Admits(other, placement_.ZoneOf(other))) continue;
+          if (steps_.try_emplace(other, Step{node, slot}).second) queue.push_back(other);
+        }
+      }
+    }
+    return false;
+  }
+
+  void Apply(uint32_t giver, uint32_t taker) {
+    for (uint32_t node = taker; node != giver; node = steps_[node].from) {
+      placement_.Hop(steps_[node].slot, steps_[node].from, node);
+    }
+  }
+
+  // The giver's share is rounded up, and another's down that can give.
+  bool GiveInstead(uint32_t giver) {
+    if (giver == kNoNode || placement_.rounding(giver) != Placement::Direction::kDown) return false;
+    size_t tried = 0;
+    const uint32_t limit = placement_.limit();
+    const auto start = static_cast<uint32_t>(StartOf(giver, limit));
+    for (uint32_t i = 0; i < limit && tried < kInstead; ++i) {
+      const uint32_t other = (start + i) % limit;
+      if (placement_.rounding(other) != Placement::Direction::kUp) continue;
+      if (placement_.surplus(other) != 0) continue;
+      ++tried;
+      placement_.Reround(giver, other);
+      if (Give(other)) return true;
+      placement_.Reround(other, giver);
+    }
+    return false;
+  }
+
+  static constexpr size_t kInstead = 16;
+
+  Placement& placement_;
+  std::vector<uint32_t> givers_, takers_;
+  std::unordered_map<uint32_t, Step> steps_;
+};
+
+// ---- stage 4: shortest augmenting paths ----------------------------------------------------
 
 // Shortest paths between nodes, where an edge a → b is a slot in which b can take a's place. Its
 // length is the copies that this adds (-1, 0 or 1), or, for nothing, a share that is rounded up
@@ -304,65 +417,59 @@ class PathSearch {
   explicit PathSearch(const Placement& placement)
       : placement_(placement), nodes_(placement.limit() + 1) {}
 
-  // The nearest taker; false: there is none.
+  // Distances from the givers. False: no taker can be reached.
   bool Run() {
-    const Imbalance imbalance = Find(placement_);
-    for (uint32_t node : imbalance.givers) Reach(node, 0, kStart, 0);
+    Imbalance imbalance = Find(placement_);
+    givers_ = std::move(imbalance.givers);
+    for (uint32_t node : givers_) Reach(node, 0);
     while (!queue_.empty()) {
       const uint32_t node = queue_.front();
       queue_.pop_front();
       At(node).queued = false;
       Expand(node);
     }
-    for (uint32_t node : imbalance.takers) {
-      if (At(node).distance == kFar) continue;
-      if (found_ && At(node).distance >= At(nearest_).distance) continue;
-      nearest_ = node;
-      found_ = true;
+    nearest_ = kFar;
+    for (uint32_t node : imbalance.takers) nearest_ = std::min(nearest_, At(node).distance);
+    for (uint32_t node = 0; node < placement_.limit(); ++node) {
+      if (At(node).distance <= nearest_) by_distance_[At(node).distance].push_back(node);
     }
-    return found_;
+    return nearest_ != kFar;
   }
 
-  // Does what the path to the nearest says.
-  void Apply(Placement& placement) const {
-    for (uint32_t node = nearest_; At(node).from != kStart; node = At(node).from) {
-      if (At(node).slot == kReround) {
-        placement.Reround(At(node).from, node);
-      } else {
-        placement.Hop(At(node).slot, At(node).from, node);
+  // Augments along shortest paths, as many as there are, each by depth first search over edges that
+  // lie on some; distances never shrink meanwhile, so that each is a shortest one when it is used
+  // (Dinic's blocking flow). At least one is found.
+  void Augment(Placement* placement) {
+    for (uint32_t giver : givers_) {
+      while (placement->surplus(giver) > 0 && Descend(giver, placement)) {
       }
     }
   }
 
  private:
   static constexpr int64_t kFar = INT64_MAX / 2;
-  static constexpr uint32_t kStart = UINT32_MAX;      // in place of a node
-  static constexpr uint32_t kReround = UINT32_MAX;    // in place of a slot
   static constexpr int64_t kCopy = int64_t{1} << 32;  // outweighs any number of hops
 
   struct Node {
     int64_t distance = kFar;
-    uint32_t from = kStart;
-    uint32_t slot = 0;
     bool queued = false;
+    bool dead = false;  // leads to no taker any more
   };
 
   Node& At(uint32_t node) { return nodes_[node == kNoNode ? nodes_.size() - 1 : node]; }
-  const Node& At(uint32_t node) const { return nodes_[node == kNoNode ? nodes_.size() - 1 : node]; }
 
-  void Reach(uint32_t node, int64_t distance, uint32_t from, uint32_t slot) {
+  void Reach(uint32_t node, int64_t distance) {
     Node& reached = At(node);
     if (distance >= reached.distance) return;
     if (!reached.queued) queue_.push_back(node);
-    reached = {distance, from, slot, true};
+    reached = {distance, true, false};
   }
 
   void Expand(uint32_t node) {
     const int64_t here = At(node).distance;
     if (node != kNoNode && placement_.rounding(node) == Placement::Direction::kDown) {
       for (uint32_t other = 0; other < placement_.limit(); ++other) {
-        if (placement_.rounding(other) != Placement::Direction::kUp) continue;
-        Reach(other, here + 1, node, kReround);
+        if (placement_.rounding(other) == Placement::Direction::kUp) Reach(other, here + 1);
       }
     }
     // Those that a full-price hop would still bring nearer; nearly all leave at the first slot.
@@ -378,38 +485,89 @@ class PathSearch {
     for (uint32_t slot : placement_.MaybeHeldBy(node)) {
       const ReplicaRow row = placement_.Row(slot);
       if (!row.Contains(NodeIndex(node))) continue;
+      const Placement::Vacancy vacancy(placement_, row, node);
       const int copies = placement_.CopiesFor(slot, node);
       const int64_t base = here - copies * kCopy + 1;
-      if (placement_.CanReplace(row, node, kNoNode)) Reach(kNoNode, base, node, slot);
+      if (vacancy.Admits(kNoNode, kOwnDomain)) Reach(kNoNode, base);
       for (NodeIndex n : placement_.RowBefore(slot)) {
         const uint32_t other = n.value();
         if (other == kNoNode || !placement_.groups().Has(other)) continue;
-        if (placement_.CanReplace(row, node, other)) Reach(other, base, node, slot);
+        if (vacancy.Admits(other, placement_.ZoneOf(other))) Reach(other, base);
       }
       std::erase_if(hopeful[copies], [&](uint32_t other) {
-        if (!placement_.CanReplace(row, node, other)) return false;
-        Reach(other, base + kCopy, node, slot);
+        if (!vacancy.Admits(other, placement_.ZoneOf(other))) return false;
+        Reach(other, base + kCopy);
         return true;
       });
     }
   }
 
+  // A shortest path from the node to a taker, applied from its end on. False: there is none.
+  bool Descend(uint32_t node, Placement* placement) {
+    const int64_t here = At(node).distance;
+    if (here == nearest_) return placement->surplus(node) < 0;
+    if (At(node).dead || here > nearest_) return false;
+    At(node).dead = true;  // until proved otherwise; and no path meets a node twice
+    const bool found = DescendByRounding(node, placement) || DescendBySlot(node, placement);
+    At(node).dead = !found;
+    return found;
+  }
+
+  bool DescendByRounding(uint32_t node, Placement* placement) {
+    if (node == kNoNode || placement->rounding(node) != Placement::Direction::kDown) return false;
+    for (uint32_t other : by_distance_[At(node).distance + 1]) {
+      if (placement->rounding(other) != Placement::Direction::kUp) continue;
+      if (!Descend(other, placement)) continue;
+      placement->Reround(node, other);
+      return true;
+    }
+    return false;
+  }
+
+  bool DescendBySlot(uint32_t node, Placement* placement) {
+    const int64_t here = At(node).distance;
+    const std::vector<uint32_t> slots = placement->MaybeHeldBy(node);
+    for (uint32_t slot : slots) {
+      if (!placement->Holds(slot, node)) continue;
+      const int64_t base = here - placement->CopiesFor(slot, node) * kCopy + 1;
+      const auto leads = [&](uint32_t other, int64_t distance) {
+        return At(other).distance == distance && placement->CanReplace(slot, node, other) &&
+               Descend(other, placement);
+      };
+      const auto hop = [&](uint32_t other) {
+        placement->Hop(slot, node, other);
+        return true;
+      };
+      if (leads(kNoNode, base)) return hop(kNoNode);
+      for (NodeIndex n : placement->RowBefore(slot)) {
+        const uint32_t other = n.value();
+        if (other == kNoNode || !placement->groups().Has(other)) continue;
+        if (leads(other, base)) return hop(other);
+      }
+      for (uint32_t other : by_distance_[base + kCopy]) {
+        if (!placement->HeldBefore(slot, other) && leads(other, base + kCopy)) return hop(other);
+      }
+    }
+    return false;
+  }
+
   const Placement& placement_;
   std::vector<Node> nodes_;  // nobody last
   std::deque<uint32_t> queue_;
-  uint32_t nearest_ = 0;
-  bool found_ = false;
+  std::vector<uint32_t> givers_;
+  int64_t nearest_ = kFar;
+  std::map<int64_t, std::vector<uint32_t>> by_distance_;  // nodes on the way
 };
 
 }  // namespace
 
 void Rebalance(Placement& placement, bool repair_zones) {
   if (repair_zones) ZoneRepair(placement).Run();
-  if (DirectHops(placement).Run() == 0) return;
+  if (DirectHops(placement).Run() == 0 || Rearrangement(placement).Run()) return;
   while (!Find(placement).takers.empty()) {
     PathSearch search(placement);
     RINGKV_CHECK(search.Run(), "the targets cannot be reached");
-    search.Apply(placement);
+    search.Augment(&placement);
   }
 }
 

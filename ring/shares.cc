@@ -126,7 +126,8 @@ class Rounding {
       if (zone_sums_[zone] <= zone_limit_) continue;
       const uint64_t excess = zone_sums_[zone] - zone_limit_;
       lowered += excess;
-      const uint64_t done = Step(-1, excess, [&](uint32_t n) { return groups_.zone_of(n) == zone; });
+      const uint64_t done =
+          Step(-1, excess, [&](uint32_t n) { return groups_.zone_of(n) == zone; });
       RINGKV_CHECK(done == excess, "a zone's shares must fit into it");
     }
     return lowered;

@@ -29,6 +29,7 @@ SlotTable::SlotTable(const SlotTable& other)
       page_numbers_(other.page_numbers_),
       arena_(other.arena_) {
   if (arena_ != nullptr) arena_->Share(page_numbers_);
+  other.own_page_.store(UINT32_MAX, std::memory_order_relaxed);
 }
 
 SlotTable::~SlotTable() {
@@ -42,21 +43,28 @@ void SlotTable::Swap(SlotTable& other) noexcept {
   pages_.swap(other.pages_);
   page_numbers_.swap(other.page_numbers_);
   arena_.swap(other.arena_);
+  own_page_.store(UINT32_MAX, std::memory_order_relaxed);
+  other.own_page_.store(UINT32_MAX, std::memory_order_relaxed);
 }
 
 void SlotTable::SetRow(SlotId slot, const ReplicaRow& row) {
   RINGKV_CHECK(slot.value() < slots_ && row.size() == replicas_, "no row of this table");
-  const size_t index = slot.value() >> kRowsPerPageLog2;
+  const uint32_t index = slot.value() >> kRowsPerPageLog2;
+  if (own_page_.load(std::memory_order_relaxed) != index) MakeOwn(index);
+  uint64_t* words = pages_[index] + size_t{slot.value() & (kRowsPerPage - 1)} * words_per_row_;
+  for (uint32_t i = 0; i < words_per_row_; ++i) words[i] = row.word(i);
+}
+
+void SlotTable::MakeOwn(uint32_t index) {
   if (!arena_->IsOwn(page_numbers_[index])) {
     const PageArena::Page copy = arena_->Take();
-    const size_t rows = std::min<size_t>(kRowsPerPage, slots_ - index * kRowsPerPage);
+    const size_t rows = std::min<size_t>(kRowsPerPage, slots_ - size_t{index} * kRowsPerPage);
     std::copy_n(pages_[index], rows * words_per_row_, copy.words);
     arena_->Drop({&page_numbers_[index], 1});
     pages_[index] = copy.words;
     page_numbers_[index] = copy.number;
   }
-  uint64_t* words = pages_[index] + size_t{slot.value() & (kRowsPerPage - 1)} * words_per_row_;
-  for (uint32_t i = 0; i < words_per_row_; ++i) words[i] = row.word(i);
+  own_page_.store(index, std::memory_order_relaxed);
 }
 
 bool SlotTable::operator==(const SlotTable& other) const {

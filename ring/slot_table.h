@@ -15,6 +15,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
@@ -160,6 +161,8 @@ class SlotTable {
   }
   size_t words_per_page() const { return size_t{kRowsPerPage} * words_per_row_; }
   void Swap(SlotTable& other) noexcept;
+  // Copies the page where somebody else still reads it.
+  void MakeOwn(uint32_t index);
 
   uint32_t slots_ = 0;
   uint32_t replicas_ = 0;
@@ -167,6 +170,9 @@ class SlotTable {
   std::vector<uint64_t*> pages_;
   std::vector<uint32_t> page_numbers_;  // of pages_, as the arena counts them
   std::shared_ptr<PageArena> arena_;
+  // The page that SetRow changed last: still ours alone unless a copy was made since, which a copy
+  // tells, also one of several made at a time.
+  mutable std::atomic<uint32_t> own_page_ = UINT32_MAX;
 };
 
 template <class Visit>

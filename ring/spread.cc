@@ -8,7 +8,7 @@ namespace {
 
 constexpr int kPasses = 4;
 constexpr size_t kTradesInAll = 500'000;  // about 30 ns each
-constexpr size_t kFewestTradesPerCopy = 48;
+constexpr size_t kFewestTradesPerCopy = 256;
 constexpr size_t kMostTradesPerCopy = 1024;
 constexpr size_t kOtherSlotsPerCopy = 512;  // of the same giver
 
@@ -21,10 +21,7 @@ class SpreadSearch {
  public:
   SpreadSearch(Placement& placement, uint32_t replicas)
       : placement_(placement), replicas_(replicas) {
-    std::vector<uint32_t> slots = placement.touched();
-    std::sort(slots.begin(), slots.end());
-    slots.erase(std::unique(slots.begin(), slots.end()), slots.end());
-    for (uint32_t slot : slots) {
+    for (uint32_t slot : placement.TouchedSlots()) {
       for (NodeIndex node : placement.Row(slot)) {
         if (placement.CopiesFor(slot, node.value()) > 0) copies_.push_back({slot, node.value()});
       }
