@@ -22,6 +22,7 @@ class AdminClient {
   virtual Result<v1::GetClusterResponse> GetCluster() = 0;
   virtual Result<v1::GetRingResponse> GetRing(const v1::GetRingRequest& request) = 0;
   virtual Result<v1::LocateResponse> Locate(const std::string& key) = 0;
+  virtual Result<v1::PlanChangeResponse> PlanChange(const v1::PlanChangeRequest& request) = 0;
 };
 
 }  // namespace ringkv

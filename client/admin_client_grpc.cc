@@ -18,6 +18,8 @@ namespace {
 
 // One router that does not answer must not use up the time in which another would.
 constexpr Duration kOneTry = std::chrono::milliseconds(700);
+// For what a router has to ask its nodes for.
+constexpr Duration kOneLongTry = std::chrono::milliseconds(2500);
 
 Status FromGrpc(const std::string& address, const grpc::Status& status) {
   std::string message = "router " + address + ": " + status.error_message();
@@ -59,19 +61,26 @@ class GrpcAdminClient final : public AdminClient {
     return Ask<v1::LocateResponse>(&v1::Admin::Stub::Locate, request);
   }
 
+  Result<v1::PlanChangeResponse> PlanChange(const v1::PlanChangeRequest& request) override {
+    return Ask<v1::PlanChangeResponse>(&v1::Admin::Stub::PlanChange, request, kOneLongTry);
+  }
+
  private:
   template <class Response, class Request>
   using Method = grpc::Status (v1::Admin::Stub::*)(grpc::ClientContext*, const Request&, Response*);
 
   template <class Response, class Request>
-  Result<Response> Ask(Method<Response, Request> method, const Request& request) {
+  Result<Response> Ask(Method<Response, Request> method, const Request& request,
+                       Duration one_try = kOneTry) {
     const MonoTime deadline = clock_.Now() + timeout_;
     Status last = Status::Unavailable("no router answered");
     for (int attempt = 1;; ++attempt) {
       for (size_t router = 0; router < routers_.size(); ++router) {
         const Duration left = deadline - clock_.Now();
         if (left <= Duration::zero()) break;
-        Result<Response> answer = AskOne<Response>(router, method, request, left);
+        // Alone, a router gets all the time there is.
+        const Duration patience = routers_.size() > 1 ? std::min(left, one_try) : left;
+        Result<Response> answer = AskOne<Response>(router, method, request, patience);
         if (answer.ok()) return answer;
         last = answer.status();
         if (last.code() != StatusCode::kUnavailable && last.code() != StatusCode::kOverloaded &&
@@ -88,11 +97,10 @@ class GrpcAdminClient final : public AdminClient {
 
   template <class Response, class Request>
   Result<Response> AskOne(size_t router, Method<Response, Request> method, const Request& request,
-                          Duration left) {
+                          Duration patience) {
     grpc::ClientContext context;
     // A blocking channel gets on with connecting only while a call waits for it.
     context.set_wait_for_ready(true);
-    const Duration patience = routers_.size() > 1 ? std::min(left, kOneTry) : left;
     context.set_deadline(std::chrono::system_clock::now() +
                          std::chrono::duration_cast<std::chrono::microseconds>(patience));
     Response response;

@@ -7,6 +7,7 @@
 
 #include "base/hex.h"
 #include "base/limits.h"
+#include "kvnode/instance_facts.h"
 #include "kvnode/replica.h"
 
 namespace ringkv {
@@ -33,32 +34,6 @@ Result<bool> ReadFact(Store& store, std::string_view name, Message* out) {
 
 void PutFact(std::string_view name, const google::protobuf::MessageLite& fact, StoreBatch* batch) {
   batch->PutMeta(std::string(name), fact.SerializeAsString());
-}
-
-struct InstanceOnDisk {
-  SlotId slot;
-  Incarnation inc;
-  v1::DiskInstance fact;
-};
-
-Result<std::vector<InstanceOnDisk>> ReadInstances(Store& store) {
-  auto listed = store.ListMeta("instance/");
-  if (!listed.ok()) return listed.status().Annotate("reading instances");
-  std::vector<InstanceOnDisk> instances;
-  instances.reserve(listed->size());
-  for (const auto& [name, bytes] : *listed) {
-    unsigned slot = 0;
-    unsigned long long inc = 0;
-    InstanceOnDisk instance;
-    if (std::sscanf(name.c_str(), "instance/%8u/%16llu", &slot, &inc) != 2 ||
-        !instance.fact.ParseFromString(bytes)) {
-      return Status::Corruption("the stored instance '" + name + "' cannot be read");
-    }
-    instance.slot = SlotId(slot);
-    instance.inc = Incarnation(inc);
-    instances.push_back(std::move(instance));
-  }
-  return instances;
 }
 
 std::string WithDetail(std::string text, const std::string& detail) {
@@ -144,13 +119,13 @@ Status BootSequence::JudgeLastRun() {
   bool kept = !*served || last.stopped_clean() || last.synced_writes() || os_lived;
   if (kept && !options_.store_lost_tail) return Status::Ok();
 
-  auto on_disk = ReadInstances(store_);
+  auto on_disk = ReadInstanceFacts(store_);
   if (!on_disk.ok()) return on_disk.status();
   StoreBatch batch;
-  for (InstanceOnDisk& instance : *on_disk) {
+  for (InstanceFact& instance : *on_disk) {
     if (instance.fact.retired() || !instance.fact.voting()) continue;
     instance.fact.set_voting(false);
-    PutFact(InstanceMetaName(instance.slot, instance.inc), instance.fact, &batch);
+    PutFact(InstanceMetaName(instance.name.slot, instance.name.inc), instance.fact, &batch);
   }
   if (batch.empty()) return Status::Ok();
   registered_.lost_writes = true;
@@ -331,13 +306,14 @@ Status BootSequence::AdoptPromises(const v1::RegisterReply& reply, StoreBatch* b
 // Instances that the metadata names and the disk does not have are made, empty. They vote only on
 // the very first disk of a node: nobody has written to them yet.
 Status BootSequence::AdoptInstances(const v1::RegisterReply& reply, StoreBatch* batch) {
-  auto on_disk = ReadInstances(store_);
+  auto on_disk = ReadInstanceFacts(store_);
   if (!on_disk.ok()) return on_disk.status();
   registered_.instances = 0;
   registered_.non_voting = 0;
   std::map<SlotId, Incarnation> newest;  // on the disk, retired ones too
-  for (const InstanceOnDisk& instance : *on_disk) {
-    newest[instance.slot] = std::max(newest[instance.slot], instance.inc);
+  for (const InstanceFact& instance : *on_disk) {
+    Incarnation& last = newest[instance.name.slot];
+    last = std::max(last, instance.name.inc);
     if (instance.fact.retired()) continue;
     ++registered_.instances;
     if (!instance.fact.voting()) ++registered_.non_voting;

@@ -158,6 +158,22 @@ StoreStats MemoryStore::Stats() {
   return {.bytes = record_bytes_, .keys = records_.size(), .disk_free_bytes = 0};
 }
 
+// Exact.
+Result<std::vector<uint64_t>> MemoryStore::EstimateSizes(std::span<const InstanceName> instances) {
+  std::lock_guard lock(mutex_);
+  RINGKV_RETURN_IF_ERROR(Refusal());
+  std::vector<uint64_t> sizes;
+  for (const InstanceName& instance : instances) {
+    const std::string prefix = InstancePrefix(instance.slot, instance.inc);
+    uint64_t& size = sizes.emplace_back(0);
+    for (auto it = records_.lower_bound(prefix);
+         it != records_.end() && it->first.starts_with(prefix); ++it) {
+      size += it->first.size() + it->second.size();
+    }
+  }
+  return sizes;
+}
+
 void MemoryStore::Crash() {
   std::lock_guard lock(mutex_);
   refusing_ = false;

@@ -39,6 +39,7 @@ class MemoryStore final : public Store {
       std::string_view prefix) override;
   Status Sync() override;
   StoreStats Stats() override;
+  Result<std::vector<uint64_t>> EstimateSizes(std::span<const InstanceName> instances) override;
 
   // ---- faults
 

@@ -5,6 +5,7 @@
 #include "base/address.h"
 #include "base/config.h"
 #include "base/logging.h"
+#include "kvnode/inspect_service_grpc.h"
 #include "kvnode/replica_service_grpc.h"
 
 namespace ringkv {
@@ -90,7 +91,8 @@ Status NodeServer::StartAll() {
 
 Status NodeServer::OpenServers() {
   service_ = std::make_unique<ReplicaServiceGrpc>(*core_);
-  return grpc_.Start(options_.listen, {service_.get()});
+  inspect_ = std::make_unique<InspectServiceGrpc>(clock_, id_);
+  return grpc_.Start(options_.listen, {service_.get(), inspect_.get()});
 }
 
 BootOptions NodeServer::MakeBootOptions() const {
@@ -116,6 +118,7 @@ void NodeServer::Serve(const Registered& registered) {
   }
   Status serving = core_->Serve(disk_->store(), registered);
   if (!serving.ok()) return core_->Fail(serving);
+  inspect_->Serve(disk_->store(), registered.cluster_uuid);
   (void)upkeep_->Post([] {});  // statistics are asked for as soon as it serves
   grpc_.SetServing(true);
   // A failure in between has said NOT_SERVING too early.
@@ -165,6 +168,7 @@ void NodeServer::Stop() {
   if (start_ != nullptr) start_->Stop();
   if (core_ != nullptr) core_->Drain();
   if (service_ != nullptr) service_->CloseStreams();
+  if (inspect_ != nullptr) inspect_->Stop();
   if (upkeep_ != nullptr) upkeep_->Stop();
   grpc_.Stop(kStopGrace);
   http_.Stop();

@@ -27,6 +27,7 @@
 
 namespace ringkv {
 
+class InspectServiceGrpc;
 class ReplicaServiceGrpc;
 
 class NodeServer final : public Daemon {
@@ -64,6 +65,7 @@ class NodeServer final : public Daemon {
   std::unique_ptr<DiskDirectory> disk_;
   std::unique_ptr<NodeCore> core_;
   std::unique_ptr<ReplicaServiceGrpc> service_;
+  std::unique_ptr<InspectServiceGrpc> inspect_;
   std::unique_ptr<RegistrationGrpc> registration_;
   std::unique_ptr<NodeStart> start_;
   GrpcServer grpc_;

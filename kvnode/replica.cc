@@ -5,13 +5,13 @@
 
 #include "base/limits.h"
 #include "base/rule.h"
+#include "kvnode/instance_facts.h"
 #include "ringkv/v1/disk.pb.h"
 
 namespace ringkv {
 namespace {
 
 constexpr std::string_view kPromisePrefix = "promise/";
-constexpr std::string_view kInstancePrefix = "instance/";
 
 Version FromProto(const v1::Version& version) { return {Term(version.term()), version.seq()}; }
 
@@ -54,13 +54,6 @@ Status CheckApply(const v1::ReplicaOp& op) {
 std::string PromiseMetaName(GroupId group) {
   char name[32];
   std::snprintf(name, sizeof name, "promise/%08u", group.value());
-  return name;
-}
-
-std::string InstanceMetaName(SlotId slot, Incarnation inc) {
-  char name[64];
-  std::snprintf(name, sizeof name, "instance/%08u/%016llu", slot.value(),
-                static_cast<unsigned long long>(inc.value()));
   return name;
 }
 
@@ -224,20 +217,18 @@ Status Replica::Load(std::vector<GroupId> mine) {
     promised_[group].term = Term(disk.term());
     promised_[group].owner = OwnerId(disk.owner());
   }
-  auto instances = store_.ListMeta(kInstancePrefix);
-  if (!instances.ok()) return instances.status().Annotate("reading instances");
-  for (const auto& [name, bytes] : *instances) {
-    v1::DiskInstance disk;
-    unsigned slot = 0;
-    unsigned long long inc = 0;
-    if (std::sscanf(name.c_str(), "instance/%8u/%16llu", &slot, &inc) != 2 ||
-        slot >= options_.slots || !disk.ParseFromString(bytes)) {
-      return Status::Corruption("the stored instance '" + name + "' cannot be read");
+  auto facts = ReadInstanceFacts(store_);
+  if (!facts.ok()) return facts.status();
+  for (const auto& [name, disk] : *facts) {
+    if (name.slot.value() >= options_.slots) {
+      return Status::Corruption("the disk has an instance of slot " +
+                                std::to_string(name.slot.value()) + " of " +
+                                std::to_string(options_.slots));
     }
-    if (!promised_[GroupOfSlot(SlotId(slot)).value()].mine) continue;
+    if (!promised_[GroupOfSlot(name.slot).value()].mine) continue;
     // In order of incarnation: the newest stays.
-    Instance& instance = instances_[SlotId(slot)];
-    instance.inc = Incarnation(inc);
+    Instance& instance = instances_[name.slot];
+    instance.inc = name.inc;
     instance.voting = disk.voting();
     instance.retired = disk.retired();
     instance.floor = FromProto(disk.floor());

@@ -30,9 +30,8 @@
 
 namespace ringkv {
 
-// Names of durable facts (proto/ringkv/v1/disk.proto).
+// Name of a durable fact (proto/ringkv/v1/disk.proto).
 std::string PromiseMetaName(GroupId group);
-std::string InstanceMetaName(SlotId slot, Incarnation inc);
 
 struct ReplicaStats {
   uint64_t applies = 0;        // records written

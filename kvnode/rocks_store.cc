@@ -12,6 +12,7 @@
 
 #include "kvnode/record_codec.h"
 #include "kvnode/rocks_engine.h"
+#include "kvnode/rocks_sizes.h"
 #include "kvnode/store_rules.h"
 
 namespace ringkv {
@@ -353,6 +354,14 @@ StoreStats RocksStore::Stats() {
   const auto space = std::filesystem::space(impl_->engine->path, error);
   if (!error) stats.disk_free_bytes = space.available;
   return stats;
+}
+
+Result<std::vector<uint64_t>> RocksStore::EstimateSizes(std::span<const InstanceName> instances) {
+  RINGKV_RETURN_IF_ERROR(impl_->Serving());
+  std::vector<uint64_t> sizes;
+  const rocksdb::Status status = EstimateRocksSizes(*impl_->engine, instances, &sizes);
+  if (!status.ok()) return impl_->ReadError("sizes of instances", status);
+  return sizes;
 }
 
 std::map<std::string, double> RocksStore::Tickers() const {

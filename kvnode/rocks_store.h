@@ -7,8 +7,8 @@
 // sync) the store refuses everything with kIoError until it is opened again. A damaged block is
 // kCorruption for the reads that need it; when a compaction meets it, the store stops as after an
 // error. Memory is bounded by block_cache_bytes + memtable_bytes, apart from what calls return, and
-// from the tables of open files (max_open_files; some KiB each). Thread-safety: as Store. Close and
-// the destructor must not run beside other calls.
+// from the tables of open files (max_open_files; some 10 KiB each). Thread-safety: as Store. Close
+// and the destructor must not run beside other calls.
 #pragma once
 
 #include <map>
@@ -85,6 +85,10 @@ class RocksStore final : public Store {
       std::string_view prefix) override;
   Status Sync() override;
   StoreStats Stats() override;
+  // Values of blob_min_bytes and more count as compressed, all else as it is. What was written over
+  // or erased counts until compaction drops it. Instances side by side that have less than 4 KiB of
+  // a table file together are taken to have as much of it as each other (size_marks.h).
+  Result<std::vector<uint64_t>> EstimateSizes(std::span<const InstanceName> instances) override;
 
   // RocksDB's statistics, for metrics: a name that ends in _total only grows (since Open), others
   // are the state of now; bytes and microseconds as named.

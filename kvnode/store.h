@@ -28,6 +28,13 @@
 
 namespace ringkv {
 
+// Names a replica instance: one slot's copy on this node.
+struct InstanceName {
+  SlotId slot;
+  Incarnation inc;
+  auto operator<=>(const InstanceName&) const = default;
+};
+
 // Names a record. `key` is not owned and must outlive the call.
 struct RecordKey {
   SlotId slot;
@@ -127,6 +134,12 @@ class Store {
   virtual Status Sync() = 0;
 
   virtual StoreStats Stats() = 0;
+
+  // About how many bytes the records of each instance take, keys included: one number for each of
+  // `instances`, which are distinct and sorted. Versions that were written over may still count,
+  // small instances that lie side by side may have bytes of one another (RocksStore says how many),
+  // and their sum is closer to the truth than each. Not cheap: for what operators ask.
+  virtual Result<std::vector<uint64_t>> EstimateSizes(std::span<const InstanceName> instances) = 0;
 };
 
 }  // namespace ringkv

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 #include <unordered_map>
+#include <utility>
 
 #include "base/check.h"
 
@@ -10,6 +11,8 @@ namespace ringkv {
 namespace {
 
 constexpr uint32_t kUnchanged = UINT32_MAX;
+constexpr uint32_t kNodesPerBucket = 4096;
+constexpr uint32_t kSlotsPerSlice = uint32_t{1} << 20;
 
 }  // namespace
 
@@ -40,6 +43,9 @@ void Placement::ListSlots() {
   for (uint32_t node = 0; node < limit(); ++node) held_[node].reserve(counts_[node] + 1);
   empty_.clear();
   empty_now_ = 0;
+  // By way of buckets, each of nodes whose lists fit into the cache together: appending to a
+  // million lists in the order of slots would miss it each time.
+  std::vector<std::vector<std::pair<uint32_t, uint32_t>>> buckets(limit() / kNodesPerBucket + 1);
   for (uint32_t slot = 0; slot < slots(); ++slot) {
     const ReplicaRow row = Row(slot);
     uint32_t empty = 0;
@@ -47,11 +53,16 @@ void Placement::ListSlots() {
       if (node.value() == kNoNode) {
         ++empty;
       } else {
-        held_[node.value()].push_back(slot);
+        buckets[node.value() / kNodesPerBucket].emplace_back(node.value(), slot);
       }
     }
     empty_now_ += empty;
     if (empty > 0) empty_.push_back(slot);
+    if ((slot + 1) % kSlotsPerSlice != 0 && slot + 1 != slots()) continue;
+    for (auto& bucket : buckets) {
+      for (const auto& [node, held] : bucket) held_[node].push_back(held);
+      bucket.clear();
+    }
   }
 }
 

@@ -286,7 +286,7 @@ class DirectHops {
     const std::vector<uint32_t>& slots = placement_.MaybeHeldBy(node);
     // Where pairs are not counted, one is as good as the other.
     const size_t wanted =
-        placement_.pairs().counting() ? std::max<size_t>(choices_ / takers_.size() / 8, 4) : 1;
+        placement_.pairs().counting() ? std::max<size_t>(choices_ / takers_.size() / 32, 4) : 1;
     Choice best;
     size_t weighed = 0;
     size_t i = 0;

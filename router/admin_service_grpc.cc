@@ -1,8 +1,23 @@
 #include "router/admin_service_grpc.h"
 
+#include <algorithm>
+#include <chrono>
 #include <utility>
 
 namespace ringkv {
+namespace {
+
+// What nodes get to answer in, at most: half of what is left to who asks, so that a node that is
+// silent costs its own answer and not the whole.
+constexpr Duration kNodePatience = std::chrono::seconds(2);
+
+Duration PatienceFor(const grpc::CallbackServerContext& call) {
+  const auto left = call.deadline() - std::chrono::system_clock::now();
+  if (left / 2 >= kNodePatience) return kNodePatience;
+  return std::max(Duration::zero(), std::chrono::duration_cast<Duration>(left / 2));
+}
+
+}  // namespace
 
 grpc::ServerUnaryReactor* AdminService::GetCluster(grpc::CallbackServerContext* call,
                                                    const v1::GetClusterRequest*,
@@ -29,6 +44,17 @@ grpc::ServerUnaryReactor* AdminService::Locate(grpc::CallbackServerContext* call
                                                v1::LocateResponse* response) {
   grpc::ServerUnaryReactor* reactor = call->DefaultReactor();
   status_.Locate(request->key(), [reactor, response](v1::LocateResponse answer) {
+    *response = std::move(answer);
+    reactor->Finish(grpc::Status::OK);
+  });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* AdminService::PlanChange(grpc::CallbackServerContext* call,
+                                                   const v1::PlanChangeRequest* request,
+                                                   v1::PlanChangeResponse* response) {
+  grpc::ServerUnaryReactor* reactor = call->DefaultReactor();
+  planner_.Plan(*request, PatienceFor(*call), [reactor, response](v1::PlanChangeResponse answer) {
     *response = std::move(answer);
     reactor->Finish(grpc::Status::OK);
   });

@@ -1,17 +1,19 @@
-// The Admin service: what operators ask. Reads only. Thread-safe; borrows the status until the gRPC
-// server has stopped.
+// The Admin service: what operators ask. Reads only. Thread-safe; borrows what answers until the
+// gRPC server has stopped.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
 
 #include "ringkv/v1/admin.grpc.pb.h"
+#include "router/change_planner.h"
 #include "router/cluster_status.h"
 
 namespace ringkv {
 
 class AdminService final : public v1::Admin::CallbackService {
  public:
-  explicit AdminService(ClusterStatus& status) : status_(status) {}
+  AdminService(ClusterStatus& status, ChangePlanner& planner)
+      : status_(status), planner_(planner) {}
 
   grpc::ServerUnaryReactor* GetCluster(grpc::CallbackServerContext* call,
                                        const v1::GetClusterRequest* request,
@@ -22,9 +24,13 @@ class AdminService final : public v1::Admin::CallbackService {
   grpc::ServerUnaryReactor* Locate(grpc::CallbackServerContext* call,
                                    const v1::LocateRequest* request,
                                    v1::LocateResponse* response) override;
+  grpc::ServerUnaryReactor* PlanChange(grpc::CallbackServerContext* call,
+                                       const v1::PlanChangeRequest* request,
+                                       v1::PlanChangeResponse* response) override;
 
  private:
   ClusterStatus& status_;
+  ChangePlanner& planner_;
 };
 
 }  // namespace ringkv

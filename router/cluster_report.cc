@@ -5,20 +5,16 @@
 #include "base/config.h"
 #include "ring/balance.h"
 #include "ring/hash.h"
+#include "router/op_status.h"
 
 namespace ringkv {
 namespace {
 
+// Measuring the spread takes 4 bytes for each pair of nodes.
+constexpr uint32_t kMaxNodesForSpread = 2048;
+
 std::string Count(uint64_t n, std::string_view one, std::string_view many) {
   return std::to_string(n) + " " + std::string(n == 1 ? one : many);
-}
-
-void SetDone(v1::OpStatus* status) { status->set_outcome(v1::OUTCOME_DONE); }
-
-void SetError(v1::OpStatus* status, v1::ErrorCode code, std::string message) {
-  status->set_outcome(v1::OUTCOME_NOT_APPLIED);
-  status->set_code(code);
-  status->set_message(std::move(message));
 }
 
 // No loop has heard of it: a node that is not a member, or that was added just now.
@@ -93,6 +89,31 @@ void FillHealth(const std::string& closed, v1::GetClusterResponse* response) {
     say(v1::HEALTH_DEGRADED, "node " + node.node().id() + is + node.why());
   }
   response->set_health(health);
+}
+
+void FillBalance(const Ring& ring, v1::GetRingResponse* response) {
+  const RingBalance balance = MeasureBalance(ring);
+  const double all = static_cast<double>(ring.slots()) * ring.replicas();
+  for (const NodeLoad& load : balance.nodes) {
+    const Member& member = ring.member(load.node);
+    v1::RingNode* node = response->add_nodes();
+    node->set_id(member.id.value());
+    node->set_address(member.address);
+    node->set_zone(member.zone);
+    node->set_vnodes(member.vnodes);
+    node->set_replicas(load.replicas);
+    node->set_primaries(load.primaries);
+    node->set_share(load.share);
+    node->set_fair_share(load.fair_replicas / all);
+  }
+  response->set_max_over_mean(balance.max_over_mean);
+  response->set_stddev(balance.stddev);
+  response->set_primaries_max_over_mean(balance.primaries_max_over_mean);
+  if (ring.index_limit() > kMaxNodesForSpread) return;
+  const RingSpread spread = MeasureSpread(ring);
+  response->mutable_spread()->set_max_over_mean(spread.max_over_mean);
+  response->mutable_spread()->set_max_pair(spread.max_pair);
+  response->mutable_spread()->set_min_pair(spread.min_pair);
 }
 
 }  // namespace
@@ -215,20 +236,7 @@ v1::GetRingResponse ReportRing(const ClusterView& view, bool table) {
   response.set_replicas(state.placement().replicas());
   Result<Ring> ring = RingOf(state);
   if (ring.ok()) {
-    const RingBalance balance = MeasureBalance(*ring);
-    for (const NodeLoad& load : balance.nodes) {
-      const Member& member = ring->member(load.node);
-      v1::RingNode* node = response.add_nodes();
-      node->set_id(member.id.value());
-      node->set_address(member.address);
-      node->set_zone(member.zone);
-      node->set_vnodes(member.vnodes);
-      node->set_replicas(load.replicas);
-      node->set_primaries(load.primaries);
-      node->set_share(load.share);
-    }
-    response.set_max_over_mean(balance.max_over_mean);
-    response.set_stddev(balance.stddev);
+    FillBalance(*ring, &response);
   } else {
     response.mutable_status()->set_message("no balance: " + ring.status().message());
   }
@@ -262,6 +270,7 @@ v1::LocateResponse ReportLocation(const ClusterView& view, const std::string& ke
     replica->set_reach(v1::REACH_DOWN);
     if (const v1::NodeRecord* node = state.FindNode(row.replicas(i).node())) {
       replica->set_address(node->address());
+      replica->set_zone(node->zone());
     }
     for (const ReplicaReport& seen : report.replicas) {
       if (seen.peer.value() >= view.peers.size() ||

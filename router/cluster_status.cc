@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/limits.h"
+#include "router/op_status.h"
 
 namespace ringkv {
 namespace {
@@ -29,16 +30,14 @@ v1::GetRingResponse ClusterStatus::GetRing(bool table) const {
 
 void ClusterStatus::Locate(const std::string& key, std::function<void(v1::LocateResponse)> done) {
   v1::LocateResponse refused;
-  refused.mutable_status()->set_outcome(v1::OUTCOME_NOT_APPLIED);
   if (Status valid = CheckKey(key); !valid.ok()) {
-    refused.mutable_status()->set_code(v1::ERROR_CODE_INVALID_ARGUMENT);
-    refused.mutable_status()->set_message(valid.message());
+    SetError(refused.mutable_status(), valid);
     return done(std::move(refused));
   }
   auto view = membership_->view();
   if (view->state == nullptr) {
-    refused.mutable_status()->set_code(v1::ERROR_CODE_UNAVAILABLE);
-    refused.mutable_status()->set_message("no cluster is known yet: " + WhyClosed());
+    SetError(refused.mutable_status(),
+             Status::Unavailable("no cluster is known yet: " + WhyClosed()));
     return done(std::move(refused));
   }
   const v1::ClusterIdentity& cluster = view->state->identity();

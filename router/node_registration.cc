@@ -26,6 +26,9 @@ Status CheckRequest(const v1::RegisterRequest& request) {
   if (!request.cluster_uuid().empty() && request.cluster_uuid().size() != kUuidBytes) {
     return Status::InvalidArgument("the cluster uuid must have 16 bytes, or none");
   }
+  if (request.vnodes() > kMaxVnodes) {
+    return Status::InvalidArgument(std::to_string(request.vnodes()) + " vnodes are too many");
+  }
   if (request.nonce() == 0) return Status::InvalidArgument("a registration needs a nonce");
   return Status::Ok();
 }
@@ -68,9 +71,11 @@ class Planner {
   }
 
   // Not part of the cluster: remembered, so that an operator sees it. The record's store and boot
-  // stay what they were: a disk counts from its first registration as a member on.
+  // stay what they were: a disk counts from its first registration as a member on. The weight it
+  // asks for is what it gets when an operator lets it in and says nothing else.
   Registration Wait(v1::NodeRecord record) {
     record.set_state(v1::NODE_STATE_WAITING);
+    if (request_.vnodes() != 0) record.set_vnodes(request_.vnodes());
     Registration answer =
         Answer(v1::REGISTER_OUTCOME_NOT_A_MEMBER,
                "waits for: kvctl admin add-node " + request_.node() + " " + request_.address());

@@ -69,7 +69,9 @@ void RouterServer::BuildDataPath() {
   request_metrics_ = std::make_unique<RequestMetrics>(metrics_);
   kv_ = std::make_unique<KvService>(
       KvContext{*loops_, gate_, clock_, *request_metrics_, options_.default_timeout});
-  admin_ = std::make_unique<AdminService>(*status_);
+  planner_ =
+      std::make_unique<ChangePlanner>(clock_, inspection_, [this] { return membership_->view(); });
+  admin_ = std::make_unique<AdminService>(*status_, *planner_);
   membership_service_ = std::make_unique<MembershipService>(*control_, *membership_);
   collector_ = AddRouterCollector(*status_, gate_, *metadata_, metrics_);
   http_ = std::make_unique<HttpServer>();
@@ -140,7 +142,9 @@ void RouterServer::Stop() {
   }
   if (kv_->open_streams() > 0) std::this_thread::sleep_for(kFarewell);
   kv_->EndStreams();
+  inspection_.Stop();
   grpc_.Stop(kStreamGrace);
+  planner_->Stop();
   http_->Stop();
   collector_.Reset();
   loops_->Stop();

@@ -21,6 +21,7 @@
 #include "router/kv_service_grpc.h"
 #include "router/membership.h"
 #include "router/membership_service_grpc.h"
+#include "router/node_inspection_grpc.h"
 #include "router/router_metrics.h"
 #include "router/router_options.h"
 
@@ -55,6 +56,8 @@ class RouterServer final : public Daemon {
   std::unique_ptr<ClusterStatus> status_;
   std::unique_ptr<Membership> membership_;
   std::unique_ptr<EventLoop> control_;
+  GrpcNodeInspection inspection_;
+  std::unique_ptr<ChangePlanner> planner_;
   std::unique_ptr<RequestMetrics> request_metrics_;
   std::unique_ptr<KvService> kv_;
   std::unique_ptr<AdminService> admin_;

@@ -1,77 +1,15 @@
 // admin status, admin ring and admin locate.
 #include <algorithm>
 #include <cstdio>
-#include <vector>
 
 #include "base/hex.h"
 #include "client/kvctl/byte_text.h"
 #include "client/kvctl/exit_code.h"
 #include "client/kvctl/session.h"
+#include "client/kvctl/text_table.h"
 
 namespace ringkv {
 namespace {
-
-// Columns as wide as their widest cell; numbers to the right.
-class Table {
- public:
-  enum class Align { kLeft, kRight };
-  struct Column {
-    std::string title;
-    Align align = Align::kLeft;
-  };
-
-  explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {
-    for (const Column& column : columns_) widths_.push_back(column.title.size());
-  }
-
-  void Add(std::vector<std::string> row) {
-    for (size_t i = 0; i < row.size(); ++i) widths_[i] = std::max(widths_[i], row[i].size());
-    rows_.push_back(std::move(row));
-  }
-
-  void Print(Output& output) const {
-    std::vector<std::string> titles;
-    for (const Column& column : columns_) titles.push_back(column.title);
-    output.Line(Format(titles));
-    for (const auto& row : rows_) output.Line(Format(row));
-  }
-
- private:
-  std::string Format(const std::vector<std::string>& row) const {
-    std::string line;
-    for (size_t i = 0; i < row.size(); ++i) {
-      const std::string space(widths_[i] - row[i].size(), ' ');
-      if (i > 0) line += "  ";
-      line += columns_[i].align == Align::kRight ? space + row[i] : row[i] + space;
-    }
-    line.erase(line.find_last_not_of(' ') + 1);
-    return line;
-  }
-
-  const std::vector<Column> columns_;
-  std::vector<size_t> widths_;
-  std::vector<std::vector<std::string>> rows_;
-};
-
-std::string Fixed(double number, int digits) {
-  char text[64];
-  std::snprintf(text, sizeof(text), "%.*f", digits, number);
-  return text;
-}
-
-std::string Percent(double share) { return Fixed(share * 100, 1) + "%"; }
-
-std::string ShortBytes(uint64_t bytes) {
-  constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-  double amount = static_cast<double>(bytes);
-  size_t unit = 0;
-  for (; amount >= 1024 && unit + 1 < std::size(kUnits); ++unit) amount /= 1024;
-  return Fixed(amount, unit == 0 ? 0 : 1) + " " + kUnits[unit];
-}
-
-// What routers say is shown, never interpreted, by a terminal.
-std::string Safe(const std::string& text) { return Visible(text); }
-std::string OrDash(const std::string& text) { return text.empty() ? "-" : Safe(text); }
 
 std::string HealthName(v1::Health health) {
   switch (health) {
@@ -141,18 +79,18 @@ void PrintStatus(const v1::GetClusterResponse& cluster, Output& output) {
                    : ", " + std::to_string(partial) + " not: " + std::to_string(slots.degraded()) +
                          " degraded, " + std::to_string(slots.blocked()) + " blocked"));
   output.Line("");
-  using A = Table::Align;
-  Table table({{"NODE"},
-               {"ADDRESS"},
-               {"ZONE"},
-               {"VNODES", A::kRight},
-               {"STATE"},
-               {"REACH"},
-               {"SHARE", A::kRight},
-               {"SLOTS", A::kRight},
-               {"BYTES", A::kRight},
-               {"OPS/S", A::kRight},
-               {"LAG"}});
+  using A = TextTable::Align;
+  TextTable table({{"NODE"},
+                   {"ADDRESS"},
+                   {"ZONE"},
+                   {"VNODES", A::kRight},
+                   {"STATE"},
+                   {"REACH"},
+                   {"SHARE", A::kRight},
+                   {"SLOTS", A::kRight},
+                   {"BYTES", A::kRight},
+                   {"OPS/S", A::kRight},
+                   {"LAG"}});
   for (const v1::NodeStatus& node : cluster.nodes()) {
     table.Add({Safe(node.node().id()), Safe(node.node().address()), OrDash(node.node().zone()),
                std::to_string(node.node().vnodes()), StateName(node.node().state()),
@@ -209,21 +147,30 @@ Json StatusJson(const v1::GetClusterResponse& cluster) {
 void PrintRing(const v1::GetRingResponse& ring, Output& output) {
   output.Line("epoch " + std::to_string(ring.epoch()) + ", " + std::to_string(ring.slots()) +
               " slots, " + std::to_string(ring.replicas()) + " replicas");
+  if (ring.nodes().empty()) return output.Line(Safe(ring.status().message()));
   output.Line("max/mean " + Fixed(ring.max_over_mean(), 4) + ", stddev " + Fixed(ring.stddev(), 2) +
-              " slots");
+              " slots; primaries max/mean " + Fixed(ring.primaries_max_over_mean(), 4));
+  if (ring.has_spread()) {
+    const v1::RingSpread& spread = ring.spread();
+    output.Line("two nodes share " + std::to_string(spread.min_pair()) + " to " +
+                std::to_string(spread.max_pair()) + " slots, max/mean " +
+                Fixed(spread.max_over_mean(), 4));
+  }
   output.Line("");
-  using A = Table::Align;
-  Table table({{"NODE"},
-               {"ADDRESS"},
-               {"ZONE"},
-               {"VNODES", A::kRight},
-               {"REPLICAS", A::kRight},
-               {"PRIMARIES", A::kRight},
-               {"SHARE", A::kRight}});
+  using A = TextTable::Align;
+  TextTable table({{"NODE"},
+                   {"ADDRESS"},
+                   {"ZONE"},
+                   {"VNODES", A::kRight},
+                   {"REPLICAS", A::kRight},
+                   {"PRIMARIES", A::kRight},
+                   {"SHARE", A::kRight},
+                   {"FAIR", A::kRight}});
   for (const v1::RingNode& node : ring.nodes()) {
     table.Add({Safe(node.id()), Safe(node.address()), OrDash(node.zone()),
                std::to_string(node.vnodes()), std::to_string(node.replicas()),
-               std::to_string(node.primaries()), Percent(node.share())});
+               std::to_string(node.primaries()), Percent(node.share()),
+               Percent(node.fair_share())});
   }
   table.Print(output);
 }
@@ -239,6 +186,13 @@ Json RingJson(const v1::GetRingResponse& ring) {
   document["replicas"] = ring.replicas();
   document["max_over_mean"] = ring.max_over_mean();
   document["stddev"] = ring.stddev();
+  document["primaries_max_over_mean"] = ring.primaries_max_over_mean();
+  document["spread"] = ring.has_spread() ? Json{{"max_over_mean", ring.spread().max_over_mean()},
+                                                {"max_pair", ring.spread().max_pair()},
+                                                {"min_pair", ring.spread().min_pair()}}
+                                         : Json();
+  const std::string& note = ring.status().message();  // why there is no balance
+  document["note"] = note.empty() ? Json() : Json(note);
   document["nodes"] = Json::array();
   for (const v1::RingNode& node : ring.nodes()) {
     document["nodes"].push_back(Json{{"id", node.id()},
@@ -247,7 +201,8 @@ Json RingJson(const v1::GetRingResponse& ring) {
                                      {"vnodes", node.vnodes()},
                                      {"replicas", std::to_string(node.replicas())},
                                      {"primaries", std::to_string(node.primaries())},
-                                     {"share", node.share()}});
+                                     {"share", node.share()},
+                                     {"fair_share", node.fair_share()}});
   }
   document["table"] = Json::array();
   for (const v1::SlotPlacement& slot : ring.table()) {
@@ -279,19 +234,21 @@ void PrintLocation(const std::string& key, const v1::LocateResponse& located, Ou
   output.Line("owner  router " + OrDash(located.owner_router()) + ", term " +
               std::to_string(located.term()));
   output.Line("");
-  Table table({{"NODE"},
-               {"ADDRESS"},
-               {"INC", Table::Align::kRight},
-               {"ROLE"},
-               {"REACH"},
-               {"CLEAN"},
-               {"VOTING"},
-               {"SERVES"}});
+  TextTable table({{"NODE"},
+                   {"ADDRESS"},
+                   {"ZONE"},
+                   {"INC", TextTable::Align::kRight},
+                   {"ROLE"},
+                   {"REACH"},
+                   {"CLEAN"},
+                   {"VOTING"},
+                   {"SERVES"}});
   const auto yes_no = [](bool yes) { return std::string(yes ? "yes" : "no"); };
   for (const v1::LocatedReplica& replica : located.replicas()) {
-    table.Add({Safe(replica.node()), Safe(replica.address()), std::to_string(replica.inc()),
-               replica.primary() ? "primary" : "replica", ReachName(replica.reach()),
-               yes_no(replica.clean()), yes_no(replica.voting()), yes_no(replica.serves())});
+    table.Add({Safe(replica.node()), Safe(replica.address()), OrDash(replica.zone()),
+               std::to_string(replica.inc()), replica.primary() ? "primary" : "replica",
+               ReachName(replica.reach()), yes_no(replica.clean()), yes_no(replica.voting()),
+               yes_no(replica.serves())});
   }
   table.Print(output);
 }
@@ -309,6 +266,7 @@ Json LocationJson(const std::string& key, const v1::LocateResponse& located) {
   for (const v1::LocatedReplica& replica : located.replicas()) {
     document["replicas"].push_back(Json{{"node", replica.node()},
                                         {"address", replica.address()},
+                                        {"zone", replica.zone()},
                                         {"inc", std::to_string(replica.inc())},
                                         {"primary", replica.primary()},
                                         {"reach", ReachName(replica.reach())},

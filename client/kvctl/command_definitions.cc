@@ -25,15 +25,19 @@ Result<T> ParseNumber(const std::string& what, const std::string& text) {
 }
 
 template <class T>
+Result<T> ParseBounded(const std::string& what, const std::string& text, T low, T high) {
+  const Result<T> number = ParseNumber<T>(what, text);
+  if (!number.ok() || (*number >= low && *number <= high)) return number;
+  std::ostringstream range;
+  range << what << ": " << *number << " is not from " << low << " to " << high;
+  return Status::InvalidArgument(range.str());
+}
+
+template <class T>
 Status Bounded(const std::string& what, const CLI::Option* option, T low, T high, T& out) {
   if (option->count() == 0) return Status::Ok();
-  const Result<T> number = ParseNumber<T>(what, TextOf(option));
+  const Result<T> number = ParseBounded<T>(what, TextOf(option), low, high);
   if (!number.ok()) return number.status();
-  if (!(*number >= low && *number <= high)) {
-    std::ostringstream range;
-    range << what << ": " << *number << " is not from " << low << " to " << high;
-    return Status::InvalidArgument(range.str());
-  }
   out = *number;
   return Status::Ok();
 }
@@ -53,18 +57,38 @@ Status DecodeKey(const std::string& text, std::string& key) {
   return Status::Ok();
 }
 
+// The first of `rest`, which is not empty.
+std::string Take(std::vector<std::string>& rest) {
+  std::string first = std::move(rest.front());
+  rest.erase(rest.begin());
+  return first;
+}
+
 // The one KEY of a command, plain or in base64, given what its plain arguments are; what is left
 // of those stays in `rest`.
 Status TakeKey(const CLI::Option* base64, std::vector<std::string>& rest, std::string& key) {
   if (base64->count() > 0) {
     RINGKV_RETURN_IF_ERROR(DecodeKey(TextOf(base64), key));
   } else if (!rest.empty()) {
-    key = rest.front();
-    rest.erase(rest.begin());
+    key = Take(rest);
   } else {
     return Status::InvalidArgument("KEY is missing (or --key-base64 K)");
   }
   return CheckKey(key);
+}
+
+Status TakeNode(std::vector<std::string>& rest, std::string& node) {
+  if (rest.empty()) return Status::InvalidArgument("ID is missing: which node?");
+  node = Take(rest);
+  return NodeId::Parse(node).status();
+}
+
+Result<uint32_t> TakeNumber(const std::string& what, std::vector<std::string>& rest, uint32_t low,
+                            uint32_t high) {
+  if (rest.empty()) return Status::InvalidArgument(what + " is missing: a number");
+  const Result<uint64_t> number = ParseBounded<uint64_t>(what, Take(rest), low, high);
+  if (!number.ok()) return number.status();
+  return static_cast<uint32_t>(*number);
 }
 
 Status NothingLeft(const std::vector<std::string>& rest) {
@@ -161,8 +185,7 @@ void CommandLineParser::AddPut() {
     } else if (rest.empty()) {
       return Status::InvalidArgument("VALUE is missing (or --file F, where - is stdin)");
     } else {
-      args.value = std::move(rest.front());
-      rest.erase(rest.begin());
+      args.value = Take(rest);
       RINGKV_RETURN_IF_ERROR(CheckValueSize(args.value->size()));
     }
     RINGKV_RETURN_IF_ERROR(NothingLeft(rest));
@@ -228,10 +251,9 @@ void CommandLineParser::AddIncr() {
     std::vector<std::string> rest = All(words);
     RINGKV_RETURN_IF_ERROR(TakeKey(base64, rest, args.key));
     if (!rest.empty()) {
-      const Result<int64_t> delta = ParseNumber<int64_t>("DELTA", rest.front());
+      const Result<int64_t> delta = ParseNumber<int64_t>("DELTA", Take(rest));
       if (!delta.ok()) return delta.status();
       args.delta = *delta;
-      rest.erase(rest.begin());
     }
     RINGKV_RETURN_IF_ERROR(NothingLeft(rest));
     return CommandArgs(std::move(args));
@@ -262,8 +284,7 @@ void CommandLineParser::AddFiles() {
   const auto one_file = [](const CLI::Option* words) -> Result<std::string> {
     std::vector<std::string> rest = All(words);
     if (rest.empty() || rest.front().empty()) return Status::InvalidArgument("FILE is missing");
-    const std::string file = rest.front();
-    rest.erase(rest.begin());
+    const std::string file = Take(rest);
     RINGKV_RETURN_IF_ERROR(NothingLeft(rest));
     return file;
   };
@@ -347,6 +368,67 @@ void CommandLineParser::AddAdmin() {
     std::vector<std::string> rest = All(words);
     RINGKV_RETURN_IF_ERROR(TakeKey(base64, rest, args.key));
     RINGKV_RETURN_IF_ERROR(NothingLeft(rest));
+    return CommandArgs(std::move(args));
+  });
+  AddPlan(admin);
+}
+
+void CommandLineParser::AddPlan(CLI::App* admin) {
+  CLI::App* plan = Command(admin, "plan", "What a change would move; changes nothing");
+  plan->require_subcommand(0, 1);
+  plan->footer(
+      "Bytes are estimates: keys and records before compression, values of 4 KiB and more as\n"
+      "compressed; what was written over may count until it is compacted away.");
+
+  CLI::App* add =
+      Command(plan, "add-node", "A node joins; what is not said of it is as it has registered");
+  CLI::Option* vnodes = Text(add, "--vnodes", "Its weight against the others', 1 to 4096", "N");
+  CLI::Option* zone = Text(add, "--zone", "Its failure domain", "Z");
+  AddPlanOf(add, "ID_ADDRESS", "ID [HOST:PORT]", [=](Arguments& rest, v1::PlanChangeRequest& out) {
+    v1::AddNodeChange& node = *out.mutable_add_node();
+    RINGKV_RETURN_IF_ERROR(TakeNode(rest, *node.mutable_node()));
+    if (!rest.empty()) {
+      node.set_address(Take(rest));
+      RINGKV_RETURN_IF_ERROR(CheckAddress(node.address()).Annotate("HOST:PORT"));
+    }
+    uint64_t weight = 0;
+    RINGKV_RETURN_IF_ERROR(Bounded<uint64_t>("--vnodes", vnodes, 1, kMaxVnodes, weight));
+    node.set_vnodes(static_cast<uint32_t>(weight));
+    if (zone->count() > 0) node.set_zone(TextOf(zone));
+    return Status::Ok();
+  });
+
+  CLI::App* remove = Command(plan, "remove-node", "A node leaves");
+  AddPlanOf(remove, "ID", "", [](Arguments& rest, v1::PlanChangeRequest& out) {
+    return TakeNode(rest, *out.mutable_remove_node()->mutable_node());
+  });
+
+  CLI::App* weigh = Command(plan, "set-vnodes", "A node's capacity changes");
+  AddPlanOf(weigh, "ID_N", "ID N", [](Arguments& rest, v1::PlanChangeRequest& out) {
+    RINGKV_RETURN_IF_ERROR(TakeNode(rest, *out.mutable_set_vnodes()->mutable_node()));
+    const Result<uint32_t> number = TakeNumber("N", rest, 1, kMaxVnodes);
+    if (number.ok()) out.mutable_set_vnodes()->set_vnodes(*number);
+    return number.status();
+  });
+
+  CLI::App* copies = Command(plan, "set-replicas", "Another number of copies of each key");
+  AddPlanOf(copies, "N", "", [](Arguments& rest, v1::PlanChangeRequest& out) {
+    const Result<uint32_t> number = TakeNumber("N", rest, 1, kMaxReplicas);
+    if (number.ok()) out.mutable_set_replicas()->set_replicas(*number);
+    return number.status();
+  });
+}
+
+void CommandLineParser::AddPlanOf(CLI::App* app, const std::string& names, const std::string& about,
+                                  FillPlan fill) {
+  CLI::Option* words = Words(app, names, about);
+  CLI::Option* all = Flag(app, "--all", "Every line, also where there are many");
+  commands_.emplace_back(app, [=]() -> Result<CommandArgs> {
+    PlanArgs args;
+    Arguments rest = All(words);
+    RINGKV_RETURN_IF_ERROR(fill(rest, args.request));
+    RINGKV_RETURN_IF_ERROR(NothingLeft(rest));
+    args.all = all->count() > 0;
     return CommandArgs(std::move(args));
   });
 }

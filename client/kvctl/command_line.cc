@@ -116,9 +116,12 @@ Result<Invocation> CommandLineParser::Parse(int argc, const char* const* argv,
     out.command = std::move(args).value();
     return out;
   }
-  const bool admin = app_.got_subcommand("admin");
-  return Status::InvalidArgument(admin ? "which admin command? See kvctl admin --help"
-                                       : "which command? See kvctl --help");
+  if (!app_.got_subcommand("admin")) {
+    return Status::InvalidArgument("which command? See kvctl --help");
+  }
+  return Status::InvalidArgument(app_.get_subcommand("admin")->got_subcommand("plan")
+                                     ? "a plan of which change? See kvctl admin plan --help"
+                                     : "which admin command? See kvctl admin --help");
 }
 
 std::string CommandLineParser::Explain(const std::string& error) const {

@@ -15,6 +15,7 @@
 #include "base/ids.h"
 #include "base/status.h"
 #include "client/kvctl/output.h"
+#include "ringkv/v1/admin.pb.h"
 
 namespace ringkv {
 
@@ -63,9 +64,13 @@ struct RingArgs {};
 struct LocateArgs {
   std::string key;
 };
+struct PlanArgs {
+  v1::PlanChangeRequest request;
+  bool all = false;  // every line of text, however many
+};
 
 using CommandArgs = std::variant<PutArgs, GetArgs, DelArgs, IncrArgs, ScanArgs, ImportArgs,
-                                 ExportArgs, BenchArgs, StatusArgs, RingArgs, LocateArgs>;
+                                 ExportArgs, BenchArgs, StatusArgs, RingArgs, LocateArgs, PlanArgs>;
 
 struct Globals {
   std::vector<std::string> routers = {"127.0.0.1:7400"};

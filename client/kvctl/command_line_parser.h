@@ -30,6 +30,9 @@ class CommandLineParser {
 
  private:
   using Finish = std::function<Result<CommandArgs>()>;
+  using Arguments = std::vector<std::string>;
+  // Takes the plain arguments of a plan from the front of `rest`.
+  using FillPlan = std::function<Status(Arguments& rest, v1::PlanChangeRequest& out)>;
 
   CLI::App* Command(CLI::App* parent, const std::string& name, const std::string& about);
   CLI::Option* Words(CLI::App* app, const std::string& names, const std::string& about);
@@ -47,6 +50,8 @@ class CommandLineParser {
   void AddFiles();
   void AddBench();
   void AddAdmin();
+  void AddPlan(CLI::App* admin);
+  void AddPlanOf(CLI::App* app, const std::string& names, const std::string& about, FillPlan fill);
   Status LoadGlobals(const char* const* environment, Invocation& out) const;
   std::string Explain(const std::string& error) const;
 

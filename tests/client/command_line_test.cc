@@ -91,6 +91,28 @@ TEST(CommandLine, RouterFromTheEnvironmentAndDefaults) {
   EXPECT_FALSE(line->globals.timeout_given);
 }
 
+TEST(CommandLine, PlansOfAChange) {
+  PlanArgs add = Get<PlanArgs>({"admin", "plan", "add-node", "n4"});
+  EXPECT_EQ(add.request.add_node().node(), "n4");
+  EXPECT_EQ(add.request.add_node().address(), "");
+  EXPECT_EQ(add.request.add_node().vnodes(), 0u);
+  EXPECT_FALSE(add.request.add_node().has_zone());
+  EXPECT_FALSE(add.all);
+  add = Get<PlanArgs>(
+      {"admin", "plan", "add-node", "n4", "h:1", "--vnodes", "64", "--zone", "", "--all"});
+  EXPECT_EQ(add.request.add_node().address(), "h:1");
+  EXPECT_EQ(add.request.add_node().vnodes(), 64u);
+  EXPECT_TRUE(add.request.add_node().has_zone());
+  EXPECT_TRUE(add.all);
+  EXPECT_EQ(Get<PlanArgs>({"admin", "plan", "remove-node", "n4"}).request.remove_node().node(),
+            "n4");
+  const PlanArgs weigh = Get<PlanArgs>({"admin", "plan", "set-vnodes", "n4", "7"});
+  EXPECT_EQ(weigh.request.set_vnodes().node(), "n4");
+  EXPECT_EQ(weigh.request.set_vnodes().vnodes(), 7u);
+  EXPECT_EQ(Get<PlanArgs>({"admin", "plan", "set-replicas", "2"}).request.set_replicas().replicas(),
+            2u);
+}
+
 TEST(CommandLine, EachLimitHasItsOwnError) {
   const auto says = [](const std::vector<std::string>& words, const char* what) {
     const std::string error = Error(words);
@@ -123,7 +145,18 @@ TEST(CommandLine, EachLimitHasItsOwnError) {
   says({"-o", "xml", "get", "k"}, "json");
   says({"get", "k", "--nonsense"}, "--nonsense");
   says({"nonsense"}, "unknown command 'nonsense'");
-  says({"admin", "plan"}, "unknown command 'plan'");
+  says({"admin", "plan"}, "a plan of which change");
+  says({"admin", "plan", "nonsense"}, "unknown command 'nonsense'");
+  says({"admin", "plan", "add-node"}, "ID is missing");
+  says({"admin", "plan", "add-node", "N4"}, "N4");
+  says({"admin", "plan", "add-node", "n4", "nowhere"}, "HOST:PORT");
+  says({"admin", "plan", "add-node", "n4", "h:1", "x"}, "unexpected argument 'x'");
+  says({"admin", "plan", "add-node", "n4", "--vnodes", "4097"}, "not from 1 to 4096");
+  says({"admin", "plan", "add-node", "n4", "--vnodes", "0"}, "not from 1 to 4096");
+  says({"admin", "plan", "remove-node"}, "ID is missing");
+  says({"admin", "plan", "set-vnodes", "n4"}, "N is missing");
+  says({"admin", "plan", "set-vnodes", "n4", "many"}, "not a number");
+  says({"admin", "plan", "set-replicas", "8"}, "not from 1 to 7");
   says({"admin"}, "which admin command");
   says({}, "which command");
 }

@@ -141,7 +141,9 @@ class FakeRouter::AdminService final : public v1::Admin::Service {
     response->set_max_over_mean(1.0);
     v1::RingNode* node = response->add_nodes();
     node->set_id("n1");
+    node->set_zone("rack-1");
     node->set_share(1.0);
+    node->set_fair_share(1.0);
     node->set_replicas(16);
     for (uint32_t slot = 0; request->table() && slot < 16; ++slot) {
       v1::SlotPlacement* row = response->add_table();
@@ -161,6 +163,60 @@ class FakeRouter::AdminService final : public v1::Admin::Service {
     replica->set_primary(true);
     replica->set_serves(true);
     return grpc::Status::OK;
+  }
+  // A ring of as many nodes as the vnodes asked for: each hands one slot to the node that joins,
+  // and n7 two. Whoever is to leave is not known.
+  grpc::Status PlanChange(grpc::ServerContext*, const v1::PlanChangeRequest* request,
+                          v1::PlanChangeResponse* response) override {
+    if (request->has_remove_node()) {
+      SetStatus(response->mutable_status(), v1::OUTCOME_NOT_APPLIED, v1::ERROR_CODE_NOT_FOUND,
+                "node '" + request->remove_node().node() + "' is not part of the cluster");
+      return grpc::Status::OK;
+    }
+    if (request->has_set_vnodes()) {
+      SetStatus(response->mutable_status(), v1::OUTCOME_NOT_APPLIED, v1::ERROR_CODE_REFUSED, "no");
+      return grpc::Status::OK;
+    }
+    SetStatus(response->mutable_status(), v1::OUTCOME_DONE, v1::ERROR_CODE_OK, "");
+    response->set_epoch(7);
+    response->set_slots(4096);
+    response->set_replicas_before(3);
+    response->set_replicas_after(3);
+    const int nodes = static_cast<int>(request->add_node().vnodes());
+    response->set_moves(static_cast<uint64_t>(nodes) + 1);
+    response->set_least_moves(static_cast<uint64_t>(nodes));
+    response->set_detour(v1::PLAN_DETOUR_ZONES);
+    response->set_bytes(3 << 20);
+    response->set_slots_without_estimate(5);
+    response->add_notes("one\x1bnote");
+    v1::SilentNode* silent = response->add_silent_nodes();
+    silent->set_id("n3");
+    silent->set_why("it did not answer in time");
+    for (int i = 1; i <= nodes; ++i) {
+      v1::PlannedTransfer* transfer = response->add_transfers();
+      transfer->set_from("n" + std::to_string(i));
+      transfer->set_to(request->add_node().node());
+      transfer->set_slots(i == 7 ? 2 : 1);
+      transfer->set_bytes(1 << 20);
+      AddPlannedNode("n" + std::to_string(i), 50, 49, response);
+    }
+    AddPlannedNode(request->add_node().node(), 0, 500, response);
+    return grpc::Status::OK;
+  }
+
+ private:
+  static void AddPlannedNode(const std::string& id, uint64_t before, uint64_t after,
+                             v1::PlanChangeResponse* response) {
+    v1::PlannedNode* node = response->add_nodes();
+    node->set_id(id);
+    node->set_address("127.0.0.1:7500");
+    node->mutable_before()->set_vnodes(before == 0 ? 0 : 128);
+    node->mutable_before()->set_replicas(before);
+    node->mutable_before()->set_share(before == 0 ? 0 : 0.5);
+    node->mutable_after()->set_vnodes(128);
+    node->mutable_after()->set_replicas(after);
+    node->mutable_after()->set_share(0.25);
+    node->mutable_after()->set_bytes(1 << 20);
   }
 };
 

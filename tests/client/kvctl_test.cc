@@ -1,6 +1,7 @@
 // The kvctl binary against a fake router: every command, exit code and limit.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/limits.h"
@@ -179,14 +180,76 @@ TEST_F(Kvctl, AdminStatus) {
 }
 
 TEST_F(Kvctl, AdminRingAndLocate) {
-  EXPECT_EQ(Run({"admin", "ring"}).code, 0);
+  const KvctlResult text = Run({"admin", "ring"});
+  EXPECT_EQ(text.code, 0);
+  EXPECT_NE(text.out.find("rack-1"), std::string::npos) << text.out;
   const Json ring = RunJson({"admin", "ring"});
   EXPECT_EQ(ring["table"].size(), 16u);
+  EXPECT_TRUE(ring.contains("spread"));
+  EXPECT_EQ(ring["spread"], nullptr) << "was not measured";
+  EXPECT_EQ(ring["nodes"][0]["fair_share"], 1.0);
   EXPECT_EQ(ring["table"][3]["replicas"][0]["node"], "n1");
   const Json located = RunJson({"admin", "locate", "key"});
   EXPECT_EQ(located["token"], "18446744073709551615");
   EXPECT_EQ(located["replicas"][0]["serves"], true);
   EXPECT_EQ(Run({"admin", "locate", ""}).code, 2);
+}
+
+TEST_F(Kvctl, AdminPlanForPeople) {
+  const KvctlResult few = Run({"admin", "plan", "add-node", "n99", "--vnodes", "3"});
+  EXPECT_EQ(few.code, 0) << few.err;
+  EXPECT_EQ(few.out.find("add-node n99 at 127.0.0.1:7500 with 128 vnodes: 4 slot replicas to copy, "
+                         "about 3.0 MiB; the new shares alone need 3, but replicas of a slot have "
+                         "to be in different zones\n"),
+            0u)
+      << few.out;
+  for (const char* words :
+       {"epoch 7", "nothing is changed", "note: one\\x1bnote", "without those of 5 slots",
+        "note: n3 does not tell the sizes of its slots: it did not answer in time",
+        "50.0% -> 25.0%", "0.0% -> 25.0%", "50 -> 49", "0 -> 128", "EST."}) {
+    EXPECT_NE(few.out.find(words), std::string::npos) << words << "\n" << few.out;
+  }
+  EXPECT_EQ(few.out.find("more pair"), std::string::npos) << few.out;
+
+  const KvctlResult many = Run({"admin", "plan", "add-node", "n99", "--vnodes", "30"});
+  EXPECT_NE(many.out.find("and 10 more pairs"), std::string::npos) << many.out;
+  EXPECT_NE(many.out.find("and 11 more nodes"), std::string::npos) << many.out;
+  EXPECT_LT(std::count(many.out.begin(), many.out.end(), '\n'), 60);
+  // What changes most comes first.
+  EXPECT_LT(many.out.find("n7 "), many.out.find("n1 ")) << many.out;
+  const KvctlResult all = Run({"admin", "plan", "add-node", "n99", "--vnodes", "30", "--all"});
+  EXPECT_EQ(all.out.find("more"), std::string::npos) << all.out;
+  EXPECT_NE(all.out.find("n30 "), std::string::npos) << all.out;
+}
+
+TEST_F(Kvctl, AdminPlanForPrograms) {
+  const Json plan = RunJson({"admin", "plan", "add-node", "n99", "--vnodes", "30"});
+  EXPECT_EQ(plan["change"],
+            (Json{{"kind", "add-node"}, {"node", "n99"}, {"vnodes", 30}, {"replicas", nullptr}}));
+  EXPECT_EQ(plan["epoch"], "7");
+  EXPECT_EQ(plan["moves"], "31");
+  EXPECT_EQ(plan["least_moves"], "30");
+  EXPECT_EQ(plan["detour"], "zones");
+  EXPECT_EQ(plan["bytes"], "3145728");
+  EXPECT_EQ(plan["bytes_are_estimated"], true);
+  EXPECT_EQ(plan["slots_without_estimate"], "5");
+  EXPECT_EQ(plan["silent_nodes"][0]["id"], "n3");
+  ASSERT_EQ(plan["transfers"].size(), 30u);
+  EXPECT_EQ(plan["transfers"][0],
+            (Json{{"from", "n1"}, {"to", "n99"}, {"slots", "1"}, {"bytes", "1048576"}}));
+  ASSERT_EQ(plan["nodes"].size(), 31u);
+  EXPECT_EQ(plan["nodes"][30]["before"]["vnodes"], 0);
+  EXPECT_EQ(plan["nodes"][30]["after"]["replicas"], "500");
+  const Json copies = RunJson({"admin", "plan", "set-replicas", "2"});
+  EXPECT_EQ(copies["change"]["node"], nullptr);
+  EXPECT_EQ(copies["change"]["replicas"], 2);
+}
+
+TEST_F(Kvctl, AdminPlanThatIsRefused) {
+  EXPECT_EQ(Run({"admin", "plan", "remove-node", "n9"}).code, 1);
+  EXPECT_EQ(Run({"admin", "plan", "set-vnodes", "n9", "5"}).code, 5);
+  EXPECT_EQ(Run({"admin", "plan", "add-node", "n9", "nowhere"}).code, 2);
+  EXPECT_EQ(RunJson({"admin", "plan", "remove-node", "n9"}, 1)["error"]["code"], "not_found");
 }
 
 TEST_F(Kvctl, Bench) {

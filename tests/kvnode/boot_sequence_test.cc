@@ -7,6 +7,7 @@
 #include <optional>
 #include <set>
 
+#include "kvnode/instance_facts.h"
 #include "kvnode/memory_store.h"
 #include "kvnode/replica.h"
 #include "tests/kvnode/fake_registrar.h"
@@ -429,6 +430,9 @@ class CrashingStore final : public Store {
   }
   Status Sync() override { return inner_.Sync(); }
   StoreStats Stats() override { return inner_.Stats(); }
+  Result<std::vector<uint64_t>> EstimateSizes(std::span<const InstanceName> instances) override {
+    return inner_.EstimateSizes(instances);
+  }
 
  private:
   static Status Dead() { return Status::IoError("crashed"); }

@@ -51,6 +51,9 @@ class GatedStore final : public Store {
   }
   Status Sync() override { return inner_.Sync(); }
   StoreStats Stats() override { return inner_.Stats(); }
+  Result<std::vector<uint64_t>> EstimateSizes(std::span<const InstanceName> instances) override {
+    return inner_.EstimateSizes(instances);
+  }
 
  private:
   void Pass() {

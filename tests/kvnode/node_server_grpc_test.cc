@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "ringkv/v1/inspect.grpc.pb.h"
 #include "ringkv/v1/replica.grpc.pb.h"
 #include "tests/kvnode/fake_registrar.h"
 #include "tests/kvnode/replica_requests.h"
@@ -110,6 +111,17 @@ class NodeServerTest : public testing::Test {
     AddRead(&batch, 1, 3, "key");
     return Ask(batch)[1];
   }
+  grpc::Status AskSizes(const std::string& node, const std::string& cluster,
+                        v1::ListSlotSizesReply* reply) {
+    auto stub = v1::Inspect::NewStub(MakeChannel(server_->address()));
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + kDeadline);
+    context.set_wait_for_ready(true);
+    v1::ListSlotSizesRequest request;
+    request.set_node(node);
+    request.set_cluster_uuid(cluster);
+    return stub->ListSlotSizes(&context, request, reply);
+  }
   uint64_t NonVoting() {
     v1::ReplicaBatch batch = MakeBatch();
     AddOp(&batch, 1, 0)->mutable_stats();
@@ -137,6 +149,32 @@ TEST_F(NodeServerTest, RegistersServesAndKeepsWhatItStoredAcrossAStop) {
   EXPECT_TRUE(GetValue().voting());
   EXPECT_EQ(boot_, 2u);
   EXPECT_EQ(NonVoting(), 0u);
+}
+
+TEST_F(NodeServerTest, TellsTheSizesOfItsSlots) {
+  StartReady();
+  PutValue(std::string(3000, 'v'), 1);
+  v1::ListSlotSizesReply reply;
+  const grpc::Status asked = AskSizes("n1", kTestCluster, &reply);
+  ASSERT_TRUE(asked.ok()) << asked.error_message();
+  ASSERT_EQ(reply.slots_size(), static_cast<int>(kTestSlots));
+  ASSERT_EQ(reply.incs_size(), reply.slots_size());
+  ASSERT_EQ(reply.bytes_size(), reply.slots_size());
+  for (int i = 0; i < reply.slots_size(); ++i) {
+    EXPECT_EQ(reply.slots(i), static_cast<uint32_t>(i));
+    EXPECT_EQ(reply.incs(i), 1u);
+    EXPECT_EQ(reply.bytes(i), i == 3 ? 3000u + 12 + 3 + 30 : 0u) << i;
+  }
+  EXPECT_EQ(AskSizes("n2", kTestCluster, &reply).error_code(),
+            grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(AskSizes("n1", "another", &reply).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+}
+
+TEST_F(NodeServerTest, TellsNoSizesBeforeItHasRegistered) {
+  router_.registrar.member = false;
+  ASSERT_TRUE(Start().ok());
+  v1::ListSlotSizesReply reply;
+  EXPECT_EQ(AskSizes("n1", kTestCluster, &reply).error_code(), grpc::StatusCode::UNAVAILABLE);
 }
 
 TEST_F(NodeServerTest, SaysWhyItIsNotReady) {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "kvnode/boot_sequence.h"
+#include "kvnode/instance_facts.h"
 #include "kvnode/replica.h"
 #include "kvnode/store.h"
 #include "ringkv/v1/disk.pb.h"

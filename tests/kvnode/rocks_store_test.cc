@@ -384,6 +384,7 @@ TEST(RocksStore, RefusesCallsAfterClose) {
   ASSERT_TRUE(store->Close().ok());
   EXPECT_EQ(store->Write(StoreBatch(), true).code(), StatusCode::kUnavailable);
   EXPECT_EQ(ValueOf(*store, Key("k")), "unavailable");
+  EXPECT_EQ(store->EstimateSizes({}).status().code(), StatusCode::kUnavailable);
   EXPECT_TRUE(store->Tickers().empty());
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/limits.h"
 #include "kvnode/memory_store.h"
+#include "kvnode/record_codec.h"
 #include "kvnode/rocks_store.h"
 #include "tests/kvnode/records.h"
 #include "tests/kvnode/temp_dir.h"
@@ -404,6 +405,56 @@ TYPED_TEST(StoreTest, StatsGrowWithTheData) {
   EXPECT_GE(stats.keys, 90u);
   EXPECT_LE(stats.keys, 110u);
   EXPECT_GT(stats.bytes, 5'000u);
+}
+
+// Many small instances and a few large ones, with values inline and in files of their own.
+TYPED_TEST(StoreTest, EstimatedSizesAddUpToWhatWasWritten) {
+  Random random(15);
+  std::map<InstanceName, uint64_t> written;
+  for (int i = 0; i < 3000; ++i) {
+    const bool large = i % 100 == 0;
+    const auto slot = static_cast<uint32_t>(random.Below(large ? 4 : 200));
+    const std::string key = "key" + std::to_string(i);
+    const v1::Record record = MakeRecord(1, RandomBytes(random, large ? 50'000 : 1 + i % 700));
+    const RecordKey name = Key(key, slot, 1 + slot % 2);
+    PutOne(this->store(), name, record);
+    const std::string store_key = EncodeStoreKey(name);
+    written[{name.slot, name.inc}] += store_key.size() + EncodeRecord(store_key, record).size();
+    if (i % 1000 == 500) this->twin_.Settle();
+  }
+  std::vector<InstanceName> instances = {{SlotId(0), Incarnation(0)}};  // has nothing
+  for (const auto& [name, bytes] : written) instances.push_back(name);
+  instances.push_back({SlotId(500), Incarnation(1)});  // neither
+  for (int round = 0; round < 2; ++round) {
+    const auto sizes = this->store().EstimateSizes(instances);
+    ASSERT_TRUE(sizes.ok()) << sizes.status().ToString();
+    ASSERT_EQ(sizes->size(), instances.size());
+    double sum = 0, truth = 0;
+    for (size_t i = 0; i < instances.size(); ++i) {
+      const auto bytes = static_cast<double>(written[instances[i]]);
+      // Four runs at most: three table files and the memtable.
+      EXPECT_NEAR(static_cast<double>((*sizes)[i]), bytes, 0.01 * bytes + 4 * 4096) << i;
+      sum += static_cast<double>((*sizes)[i]);
+      truth += bytes;
+    }
+    EXPECT_NEAR(sum, truth, 0.01 * truth);
+    this->twin_.Reopen();
+  }
+}
+
+TYPED_TEST(StoreTest, EstimatedSizesCountAKeyOnceAndOnlyForTheInstancesAskedFor) {
+  Store& store = this->store();
+  for (uint64_t version = 1; version <= 20; ++version) {
+    PutOne(store, Key("written often", 7, 3), MakeRecord(version, std::string(5000, 'v')));
+    PutOne(store, Key("elsewhere", 7, 4), MakeRecord(version, std::string(100, 'v')));
+  }
+  this->twin_.Settle();
+  const InstanceName asked{SlotId(7), Incarnation(3)};
+  const auto sizes = store.EstimateSizes({&asked, 1});
+  ASSERT_TRUE(sizes.ok()) << sizes.status().ToString();
+  EXPECT_LE((*sizes)[0], 5100u);
+  EXPECT_GE((*sizes)[0], 12u);  // a blob of one letter is compressed to nearly nothing
+  EXPECT_EQ(store.EstimateSizes({})->size(), 0u);
 }
 
 // Random batches, drops and reopenings, compared with a plain map.

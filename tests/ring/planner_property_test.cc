@@ -12,6 +12,7 @@
 #include <map>
 #include <set>
 
+#include "ring/balance.h"
 #include "ring/codec.h"
 #include "ring/planner.h"
 #include "tests/ring/cluster_fixture.h"
@@ -21,40 +22,69 @@ namespace {
 
 using Counts = std::map<NodeId, int64_t>;
 
-// A fair share as floor and ceiling, by water-filling in long double: raise the level, weight by
-// weight, until everything is poured out; no node above `slots`.
+// A failure domain of each node: its zone, or itself.
+std::string DomainOf(const Member& member) {
+  return member.zone.empty() ? "node " + member.id.value() : "zone " + member.zone;
+}
+
+// The most replicas of a slot that one zone has to hold, by its definition.
+uint32_t MostPerZone(const Ring& ring) {
+  std::map<std::string, uint32_t> nodes;
+  for (NodeIndex n : ring.nodes()) ++nodes[DomainOf(ring.member(n))];
+  for (uint32_t each = 1;; ++each) {
+    uint32_t room = 0;
+    for (const auto& [domain, count] : nodes) room += std::min(count, each);
+    if (room >= ring.replicas()) return each;
+  }
+}
+
+// A fair share as floor and ceiling, by water-filling in long double: the level rises, to each node
+// in proportion to its weight, until everything is poured out; a node that holds every slot, and
+// all nodes of a zone that holds what it may, rise no more.
 struct Bounds {
   int64_t low = 0;
   int64_t high = 0;
 };
 
 std::map<NodeId, Bounds> FairBounds(const Ring& ring, uint32_t divide_by) {
+  constexpr long double kTiny = 1e-9L;
+  const long double node_limit = ring.slots();
+  const long double zone_limit = node_limit * MostPerZone(ring);
   std::map<NodeId, long double> share;
-  std::set<NodeId> full;
-  for (bool again = true; again;) {
-    again = false;
-    long double left = static_cast<long double>(ring.slots()) * (ring.replicas() - full.size());
-    long double weights = 0;
+  std::set<NodeId> rising;
+  for (NodeIndex n : ring.nodes()) rising.insert(ring.member(n).id);
+  long double left = static_cast<long double>(ring.slots()) * ring.replicas();
+  while (left > kTiny) {
+    // What a rise of the level by one pours into each domain and in all, and how far it can rise.
+    std::map<std::string, long double> rate, room;
+    long double total_rate = 0;
     for (NodeIndex n : ring.nodes()) {
-      if (!full.contains(ring.member(n).id)) weights += ring.member(n).vnodes;
+      const Member& m = ring.member(n);
+      room.try_emplace(DomainOf(m), zone_limit).first->second -= share[m.id];
+      if (!rising.contains(m.id)) continue;
+      rate[DomainOf(m)] += m.vnodes;
+      total_rate += m.vnodes;
+    }
+    long double rise = left / total_rate;
+    for (const auto& [domain, r] : rate) rise = std::min(rise, room[domain] / r);
+    for (NodeIndex n : ring.nodes()) {
+      const Member& m = ring.member(n);
+      if (rising.contains(m.id)) rise = std::min(rise, (node_limit - share[m.id]) / m.vnodes);
     }
     for (NodeIndex n : ring.nodes()) {
-      const NodeId& id = ring.member(n).id;
-      if (full.contains(id)) continue;
-      share[id] = left * ring.member(n).vnodes / weights;
-    }
-    for (auto& [id, s] : share) {
-      if (full.contains(id) || s < ring.slots() - 1e-9L) continue;
-      s = ring.slots();
-      full.insert(id);
-      again = full.size() < ring.nodes().size();
+      const Member& m = ring.member(n);
+      if (!rising.contains(m.id)) continue;
+      share[m.id] += rise * m.vnodes;
+      left -= rise * m.vnodes;
+      const bool zone_full = room[DomainOf(m)] - rise * rate[DomainOf(m)] < kTiny;
+      if (zone_full || share[m.id] > node_limit - kTiny) rising.erase(m.id);
     }
   }
   std::map<NodeId, Bounds> bounds;
   for (auto& [id, s] : share) {
     s /= divide_by;
-    bounds[id] = {static_cast<int64_t>(std::floor(s + 1e-9L)),
-                  static_cast<int64_t>(std::ceil(s - 1e-9L))};
+    bounds[id] = {static_cast<int64_t>(std::floor(s + kTiny)),
+                  static_cast<int64_t>(std::ceil(s - kTiny))};
   }
   return bounds;
 }
@@ -73,10 +103,14 @@ void CheckBalance(const Ring& ring) {
     RC_ASSERT(held[id] >= bounds.low);
     RC_ASSERT(held[id] <= bounds.high);
   }
+  const uint32_t most_per_zone = MostPerZone(ring);
   Counts primaries;
   for (uint32_t slot = 0; slot < ring.slots(); ++slot) {
     const ReplicaRow row = ring.Replicas(SlotId(slot));
     RC_ASSERT(std::set<NodeIndex>(row.begin(), row.end()).size() == ring.replicas());
+    std::map<std::string, uint32_t> domains;
+    for (NodeIndex n : row) ++domains[DomainOf(ring.member(n))];
+    for (const auto& [domain, count] : domains) RC_ASSERT(count <= most_per_zone);
     ++primaries[ring.member(row[0]).id];
   }
   for (auto [id, bounds] : FairBounds(ring, ring.replicas())) {
@@ -97,7 +131,7 @@ int64_t FewestCopies(const Ring& before, const Ring& after) {
   return gained + std::max<int64_t>(0, int64_t{after.slots()} * after.replicas() - sum);
 }
 
-// The same with distinctness, by the textbook: a min-cost flow over an explicit graph, one unit at
+// The same with distinct nodes and zones, by the textbook: a min-cost flow over an explicit graph, one unit at
 // a time, by Bellman-Ford. Slow.
 class DumbFlow {
  public:
@@ -149,7 +183,11 @@ class DumbFlow {
 int64_t FewestCopiesByFlow(const Ring& before, const Ring& after) {
   constexpr int64_t kMust = 1 << 20;  // below what a node must hold, nothing is too dear
   const size_t slots = after.slots(), nodes = after.nodes().size();
-  const size_t source = slots + nodes, sink = source + 1;
+  std::map<std::string, size_t> domains;
+  for (NodeIndex n : after.nodes()) domains.try_emplace(DomainOf(after.member(n)), domains.size());
+  const size_t doors = slots + nodes;  // one for each slot and domain
+  const size_t source = doors + slots * domains.size(), sink = source + 1;
+  const uint32_t most_per_zone = MostPerZone(after);
   DumbFlow flow(sink + 1);
   std::map<NodeId, Bounds> bounds = FairBounds(after, 1);
   int64_t floors = 0;
@@ -161,10 +199,15 @@ int64_t FewestCopiesByFlow(const Ring& before, const Ring& after) {
   }
   for (size_t slot = 0; slot < slots; ++slot) {
     flow.Edge(source, slot, after.replicas(), 0);
+    for (size_t d = 0; d < domains.size(); ++d) {
+      flow.Edge(slot, doors + slot * domains.size() + d, most_per_zone, 0);
+    }
     std::set<NodeId> held;
     for (NodeIndex n : before.Replicas(SlotId(slot))) held.insert(before.member(n).id);
     for (size_t i = 0; i < nodes; ++i) {
-      flow.Edge(slot, slots + i, 1, held.contains(after.member(after.nodes()[i]).id) ? 0 : 1);
+      const Member& m = after.member(after.nodes()[i]);
+      const size_t door = doors + slot * domains.size() + domains[DomainOf(m)];
+      flow.Edge(door, slots + i, 1, held.contains(m.id) ? 0 : 1);
     }
   }
   return flow.CheapestFull(source, sink) + kMust * floors;
@@ -192,7 +235,7 @@ void CheckMoves(const Ring& before, const PlannedChange& plan) {
   const int64_t fewest = FewestCopies(before, after);
   RC_ASSERT(copies >= fewest);
   if (copies > fewest) {
-    // Distinctness may truly forbid it; a dumb solver decides.
+    // Distinctness or zones may truly forbid it; a dumb solver decides.
     RC_TAG("detour");
     RC_ASSERT(copies == FewestCopiesByFlow(before, after));
   }
@@ -209,76 +252,125 @@ struct Step {
   Kind kind;
   uint32_t pick;
   uint32_t vnodes;
+  std::string zone;
 };
 
 std::ostream& operator<<(std::ostream& out, const Step& step) {
   static const char* const kNames[] = {"add", "remove", "vnodes", "replicas"};
-  return out << kNames[static_cast<int>(step.kind)] << " " << step.pick << " " << step.vnodes;
+  return out << kNames[static_cast<int>(step.kind)] << " " << step.pick << " " << step.vnodes << " "
+             << step.zone;
 }
 
-rc::Gen<std::vector<Step>> Steps(std::vector<Kind> kinds, std::vector<uint32_t> vnodes) {
-  auto step =
-      rc::gen::map(rc::gen::tuple(rc::gen::elementOf(kinds), rc::gen::inRange<uint32_t>(0, 1000),
-                                  rc::gen::elementOf(vnodes)),
-                   [](auto t) {
-                     return Step{std::get<0>(t), std::get<1>(t), std::get<2>(t)};
-                   });
-  return rc::gen::container<std::vector<Step>>(step);
+// What nodes are made of in a run.
+struct Kinds {
+  std::vector<uint32_t> vnodes;
+  std::vector<std::string> zones = {""};
+};
+const Kinds kEqual = {{128}};
+const Kinds kUnequal = {{1, 2, 3, 64, 100, 128, 256, 1000, 4096}};
+// Some zones are named more often, so that they differ in number and size.
+const Kinds kEqualInZones = {{128}, {"a", "a", "a", "b", "b", "c", "d", "e"}};
+const Kinds kUnequalInZones = {{1, 64, 100, 128, 1000}, {"a", "a", "a", "b", "b", "c", "d", ""}};
+
+std::vector<Step> Steps(size_t count, const std::vector<Kind>& kinds, const Kinds& nodes) {
+  auto step = rc::gen::map(
+      rc::gen::tuple(rc::gen::elementOf(kinds), rc::gen::inRange<uint32_t>(0, 1000),
+                     rc::gen::elementOf(nodes.vnodes), rc::gen::elementOf(nodes.zones)),
+      [](auto t) {
+        return Step{std::get<0>(t), std::get<1>(t), std::get<2>(t), std::get<3>(t)};
+      });
+  return *rc::gen::container<std::vector<Step>>(count, step);
+}
+
+// Mostly few, for many beginnings; now and then hundreds, for what builds up.
+size_t StepCount() { return *rc::gen::weightedElement<size_t>({{9, 15}, {1, 300}}); }
+
+Member InZone(Member member, std::string zone) {
+  member.zone = std::move(zone);
+  return member;
 }
 
 struct Run {
-  Ring ring;
+  Planner planner;
   uint32_t next_node;
+  uint32_t most_nodes = 24;
 
-  // Plans the step, or one like it where it would be refused; nullopt: nothing can be done.
+  const Ring& ring() const { return planner.ring(); }
+
+  // Plans the step twice, with the planner and anew, or finds that nothing can be done.
   std::optional<PlannedChange> Plan(const Step& step) {
-    const NodeId id = ring.member(ring.nodes()[step.pick % ring.nodes().size()]).id;
-    const bool may_remove = ring.nodes().size() > ring.replicas();
+    const Ring now = ring();
+    const NodeId id = now.member(now.nodes()[step.pick % now.nodes().size()]).id;
+    std::optional<PlannedChange> plan, anew;
+    const auto both = [&](Result<PlannedChange> with_history, Result<PlannedChange> without) {
+      plan = std::move(with_history).value();
+      anew = std::move(without).value();
+    };
     switch (step.kind) {
-      case Kind::kAdd:
-        if (ring.nodes().size() < 24) return AddNode(ring, Node(next_node++, step.vnodes)).value();
-        return std::nullopt;
+      case Kind::kAdd: {
+        if (now.nodes().size() >= most_nodes) return std::nullopt;
+        const Member member = InZone(Node(next_node++, step.vnodes), step.zone);
+        both(planner.AddNode(member), AddNode(now, member));
+        break;
+      }
       case Kind::kRemove:
-        if (may_remove) return RemoveNode(ring, id).value();
-        RC_ASSERT(RemoveNode(ring, id).status().code() == StatusCode::kRefused);
-        return std::nullopt;
+        if (now.nodes().size() <= now.replicas()) {
+          RC_ASSERT(planner.RemoveNode(id).status().code() == StatusCode::kRefused);
+          RC_ASSERT(ring() == now);
+          return std::nullopt;
+        }
+        both(planner.RemoveNode(id), RemoveNode(now, id));
+        break;
       case Kind::kVnodes:
-        return SetVnodes(ring, id, step.vnodes).value();
-      case Kind::kReplicas:
-        return SetReplicas(ring, 1 + step.pick % std::min<size_t>(5, ring.nodes().size())).value();
+        both(planner.SetVnodes(id, step.vnodes), SetVnodes(now, id, step.vnodes));
+        break;
+      case Kind::kReplicas: {
+        const auto most = std::min<uint32_t>(5, static_cast<uint32_t>(now.nodes().size()));
+        const uint32_t replicas = 1 + step.pick % most;
+        both(planner.SetReplicas(replicas), SetReplicas(now, replicas));
+        break;
+      }
     }
-    return std::nullopt;
+    RC_ASSERT(plan->next == anew->next);
+    RC_ASSERT(plan->moves == anew->moves);
+    RC_ASSERT(plan->detour == anew->detour);
+    RC_ASSERT(plan->next == ring());
+    return plan;
   }
 };
 
-Run Start(const std::vector<uint32_t>& vnodes) {
+Run Start(const Kinds& kinds, std::vector<uint32_t> slot_counts) {
   const auto replicas = *rc::gen::inRange<uint32_t>(1, 6);
-  const auto slots = *rc::gen::element<uint32_t>(16, 32, 64, 128, 256);
+  const uint32_t slots = *rc::gen::elementOf(slot_counts);
   const auto nodes = *rc::gen::inRange<uint32_t>(replicas, 13);
   std::vector<Member> members;
-  for (uint32_t i = 1; i <= nodes; ++i) members.push_back(Node(i, *rc::gen::elementOf(vnodes)));
+  for (uint32_t i = 1; i <= nodes; ++i) {
+    members.push_back(
+        InZone(Node(i, *rc::gen::elementOf(kinds.vnodes)), *rc::gen::elementOf(kinds.zones)));
+  }
   PlannedChange plan = FormRing(members, replicas, slots).value();
   CheckBalance(plan.next);
-  return {std::move(plan.next), nodes + 1};
+  return {Planner(std::move(plan.next)), nodes + 1};
 }
 
 void Play(Run run, const std::vector<Step>& steps,
           const std::function<void(const Ring&, const PlannedChange&, const Step&)>& check) {
   for (const Step& step : steps) {
+    const Ring before = run.ring();
     std::optional<PlannedChange> plan = run.Plan(step);
     if (!plan) continue;
     CheckBalance(plan->next);
-    CheckMoves(run.ring, *plan);
-    check(run.ring, *plan, step);
+    CheckMoves(before, *plan);
+    check(before, *plan, step);
     RC_ASSERT(DecodeRing(EncodeRing(plan->next)).value() == plan->next);
-    run.ring = std::move(plan->next);
   }
 }
 
+void CheckNothingMore(const Ring&, const PlannedChange&, const Step&) {}
+
 RC_GTEST_PROP(Planner, KeepsItsPromisesWithEqualNodes, ()) {
-  const std::vector<uint32_t> vnodes = {128};
-  Run run = Start(vnodes);
-  const auto steps = *Steps({Kind::kAdd, Kind::kRemove, Kind::kReplicas}, vnodes);
+  Run run = Start(kEqual, {16, 64, 256});
+  const auto steps = Steps(StepCount(), {Kind::kAdd, Kind::kRemove, Kind::kReplicas}, kEqual);
   Play(std::move(run), steps, [](const Ring& before, const PlannedChange& plan, const Step& step) {
     if (step.kind == Kind::kReplicas) return;
     // Only the node that comes or goes takes part.
@@ -292,18 +384,46 @@ RC_GTEST_PROP(Planner, KeepsItsPromisesWithEqualNodes, ()) {
 }
 
 RC_GTEST_PROP(Planner, KeepsItsPromisesWithUnequalNodes, ()) {
-  const std::vector<uint32_t> vnodes = {1, 2, 3, 64, 100, 128, 256, 1000, 4096};
-  Run run = Start(vnodes);
-  const auto steps = *Steps({Kind::kAdd, Kind::kRemove, Kind::kVnodes, Kind::kReplicas}, vnodes);
-  Play(std::move(run), steps, [](const Ring&, const PlannedChange&, const Step&) {});
+  Run run = Start(kUnequal, {16, 64, 256});
+  const auto steps =
+      Steps(StepCount(), {Kind::kAdd, Kind::kRemove, Kind::kVnodes, Kind::kReplicas}, kUnequal);
+  Play(std::move(run), steps, CheckNothingMore);
+}
+
+RC_GTEST_PROP(Planner, KeepsItsPromisesInUnequalZones, ()) {
+  Run run = Start(kEqualInZones, {16, 64, 128});
+  const auto steps = Steps(StepCount(), {Kind::kAdd, Kind::kRemove, Kind::kReplicas}, kEqualInZones);
+  Play(std::move(run), steps, CheckNothingMore);
+}
+
+RC_GTEST_PROP(Planner, KeepsItsPromisesWithUnequalNodesInUnequalZones, ()) {
+  Run run = Start(kUnequalInZones, {16, 32, 64});
+  const auto steps = Steps(StepCount(),
+                           {Kind::kAdd, Kind::kRemove, Kind::kVnodes, Kind::kReplicas},
+                           kUnequalInZones);
+  Play(std::move(run), steps, CheckNothingMore);
 }
 
 RC_GTEST_PROP(Planner, ShrinksToTheLastNodesThatTheReplicasAllow, ()) {
-  Run run = Start({128});
-  const auto picks = *rc::gen::container<std::vector<uint32_t>>(24, rc::gen::inRange(0u, 1000u));
-  std::vector<Step> steps;
-  for (uint32_t pick : picks) steps.push_back({Kind::kRemove, pick, 128});
-  Play(run, steps, [](const Ring&, const PlannedChange&, const Step&) {});
+  const Kinds& kinds = **rc::gen::element(&kEqual, &kEqualInZones);
+  Run run = Start(kinds, {16, 64, 256});
+  Play(std::move(run), Steps(24, {Kind::kRemove}, kinds), CheckNothingMore);
+}
+
+// Of a dead node's slots, what falls to each of the others is at most a quarter above the mean, or
+// the mean rounded up, where whole numbers allow no less.
+RC_GTEST_PROP(Planner, SpreadsANodesSlotsOverAllOthers, ()) {
+  const auto replicas = *rc::gen::inRange<uint32_t>(2, 6);
+  const auto slots = *rc::gen::element<uint32_t>(512, 1024, 2048);
+  const auto nodes = *rc::gen::inRange<uint32_t>(replicas, slots / 64 + 1);
+  std::vector<Member> members;
+  for (uint32_t i = 1; i <= nodes; ++i) members.push_back(Node(i));
+  Run run{Planner(FormRing(members, replicas, slots).value().next), nodes + 1, slots / 64};
+  for (const Step& step : Steps(40, {Kind::kAdd, Kind::kRemove}, kEqual)) {
+    if (!run.Plan(step)) continue;
+    const RingSpread spread = MeasureSpread(run.ring());
+    RC_ASSERT(spread.max_over_mean <= 1.25 || spread.max_over_ceiling <= 1);
+  }
 }
 
 }  // namespace

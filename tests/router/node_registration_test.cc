@@ -212,6 +212,27 @@ TEST_F(Handshake, StrangerIsRecordedAndWaits) {
   EXPECT_TRUE(Boot(&disk).first_disk());
 }
 
+TEST_F(Handshake, NodeThatWaitsIsRememberedWithTheWeightItAsksForAMemberIsNot) {
+  v1::RegisterRequest request = Request({.node = "n9", .port = 7590});
+  auto ask = [&] {
+    auto planned = PlanRegistration(state_, request);
+    ASSERT_TRUE(planned.ok()) << planned.status().ToString();
+    ASSERT_TRUE(state_.Apply(*planned->txn).ok());
+  };
+  ask();
+  EXPECT_EQ(Node("n9").vnodes(), 128u);
+  request.set_vnodes(32);
+  ask();
+  EXPECT_EQ(Node("n9").vnodes(), 32u);
+  request.set_vnodes(0);
+  ask();
+  EXPECT_EQ(Node("n9").vnodes(), 32u);
+  SetState("n9", v1::NODE_STATE_MEMBER);
+  request.set_vnodes(64);
+  ask();
+  EXPECT_EQ(Node("n9").vnodes(), 32u);
+}
+
 TEST_F(Handshake, StrangerWithAHistoryMeansOldMetadata) {
   Disk disk;
   disk.node = "n9";
@@ -261,6 +282,7 @@ TEST_F(Handshake, NonsenseIsAnErrorNotAnOutcome) {
   bad([](auto* r) { r->set_store_uuid("short"); });
   bad([](auto* r) { r->set_cluster_uuid("short"); });
   bad([](auto* r) { r->set_nonce(0); });
+  bad([](auto* r) { r->set_vnodes(4097); });
 }
 
 }  // namespace

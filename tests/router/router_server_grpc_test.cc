@@ -170,6 +170,28 @@ TEST_F(RouterServerTest, RegistersANodeConnectsToItAndReportsIt) {
   server_->Stop();  // before the node goes
 }
 
+TEST_F(RouterServerTest, PlansAChangeWithoutTheSizesThatASilentNodeKeepsToItself) {
+  ASSERT_TRUE(Start().ok());
+  auto stub = Stub<v1::Admin>();
+  v1::PlanChangeRequest request;
+  request.mutable_add_node()->set_node("n2");
+  request.mutable_add_node()->set_address("127.0.0.1:7510");
+  v1::PlanChangeResponse plan;
+  grpc::ClientContext first;
+  ASSERT_TRUE(stub->PlanChange(&first, request, &plan).ok());
+  EXPECT_EQ(plan.status().outcome(), v1::OUTCOME_DONE) << plan.status().message();
+  EXPECT_EQ(plan.moves(), 32u);
+  EXPECT_EQ(plan.slots_without_estimate(), 64u);
+  ASSERT_EQ(plan.silent_nodes_size(), 1);
+  EXPECT_EQ(plan.silent_nodes(0).id(), "n1");
+
+  request.mutable_remove_node()->set_node("n1");
+  grpc::ClientContext second;
+  ASSERT_TRUE(stub->PlanChange(&second, request, &plan).ok());
+  EXPECT_EQ(plan.status().code(), v1::ERROR_CODE_REFUSED);
+  EXPECT_EQ(Json::parse(HttpGet("/api/v1/cluster").second)["epoch"], "1");
+}
+
 TEST_F(RouterServerTest, TakesOverWhatAnEarlierProcessFormed) {
   ASSERT_TRUE(Start().ok());
   const Json before = Json::parse(HttpGet("/api/v1/cluster").second);
