@@ -225,9 +225,9 @@ ConfigValue FromYaml(const YAML::Node& node, int depth, int* budget) {
         const YAML::Node& key = pair.first;
         const YAML::Node& field = pair.second;
         std::string name = key.IsScalar() ? key.Scalar() : "?";
-        value.fields.emplace_back(std::move(name), FromYaml(field, depth + 1, budget));
+        value.fields.push_back({std::move(name), FromYaml(field, depth + 1, budget)});
         // A field without a value has no place of its own.
-        if (field.IsNull()) value.fields.back().second.line = LineOf(key.Mark());
+        if (field.IsNull()) value.fields.back().value.line = LineOf(key.Mark());
       }
       break;
     default:

@@ -25,14 +25,21 @@
 
 namespace ringkv {
 
+struct ConfigField;
+
 // A value as some source wrote it, before it has a type. `line` is 0 where there are no lines.
 struct ConfigValue {
   enum class Kind { kNothing, kText, kList, kMap };
   Kind kind = Kind::kText;
-  std::string text;                                         // kText
-  std::vector<ConfigValue> items;                           // kList
-  std::vector<std::pair<std::string, ConfigValue>> fields;  // kMap, in the order of the source
+  std::string text;                 // kText
+  std::vector<ConfigValue> items;   // kList
+  std::vector<ConfigField> fields;  // kMap, in the order of the source
   int line = 0;
+};
+
+struct ConfigField {
+  std::string name;
+  ConfigValue value;
 };
 
 // What is wrong with a value, and where in the file (0: where the value itself is).

@@ -40,12 +40,13 @@ Placement::Placement(SlotTable rows, uint32_t limit)
 
 void Placement::ListSlots() {
   // Room for one more, so that the usual change need not move the list.
-  for (uint32_t node = 0; node < limit(); ++node) held_[node].reserve(counts_[node] + 1);
+  for (uint32_t node = 0; node < held_.size(); ++node) held_[node].reserve(counts_[node] + 1);
   empty_.clear();
   empty_now_ = 0;
   // By way of buckets, each of nodes whose lists fit into the cache together: appending to a
   // million lists in the order of slots would miss it each time.
-  std::vector<std::vector<std::pair<uint32_t, uint32_t>>> buckets(limit() / kNodesPerBucket + 1);
+  std::vector<std::vector<std::pair<uint32_t, uint32_t>>> buckets(held_.size() / kNodesPerBucket +
+                                                                  1);
   for (uint32_t slot = 0; slot < slots(); ++slot) {
     const ReplicaRow row = Row(slot);
     uint32_t empty = 0;
@@ -96,7 +97,7 @@ void Placement::CountPairs() {
 
 void Placement::BeginChange(const Aim& aim, std::vector<uint32_t>* targets) {
   aim_ = aim;
-  if (aim.limit > limit()) {
+  if (aim.limit > counts_.size()) {
     counts_.resize(aim.limit);
     primaries_.resize(aim.limit);
     held_.resize(aim.limit);
@@ -108,7 +109,7 @@ void Placement::BeginChange(const Aim& aim, std::vector<uint32_t>* targets) {
     CountPairs();
   }
   targets_.swap(*targets);
-  targets_.resize(std::max(limit(), pairs_.limit()), 0);
+  targets_.resize(std::max<size_t>(counts_.size(), pairs_.limit()), 0);
   pairs_.SetExpected(targets_, *aim.groups, aim.per_zone);
   before_ = rows_;
   touched_.clear();

@@ -48,7 +48,8 @@ class Placement {
   // worktable is ready for the next change.
   std::vector<Replacement> EndChange();
 
-  uint32_t limit() const { return static_cast<uint32_t>(counts_.size()); }
+  // Every node of the change is below. Says nothing of changes before.
+  uint32_t limit() const { return aim_.limit; }
   uint32_t slots() const { return rows_.slots(); }
   uint32_t width() const { return rows_.replicas(); }
   const SlotTable& rows() const { return rows_; }

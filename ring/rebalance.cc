@@ -4,6 +4,7 @@
 #include <deque>
 #include <map>
 #include <numeric>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -44,78 +45,32 @@ size_t StartOf(uint32_t node, size_t size) {
   return size == 0 ? 0 : (uint64_t{node} + 1) * 0x9E3779B97F4A7C15 % size;
 }
 
-// ---- stage 1: zones that hold too much of a slot -------------------------------------------
+// ---- zones that hold too much of a slot -------------------------------------------
 
 // Rows may have more replicas in a zone than they must now: a zone has come, or the ring was not
-// planned here. Those in excess leave, first of all of nodes that have too much anyway. Then nodes
-// that lack slots take back what they have left, where one in the same row has too much: for that
-// nothing is copied. Paths are found backwards by breadth-first search over the evicted only.
-class ZoneRepair {
- public:
-  explicit ZoneRepair(Placement& placement) : placement_(placement) {}
-
-  void Run() {
-    for (uint32_t slot = 0; slot < placement_.slots(); ++slot) EvictExcess(slot);
-    std::vector<uint32_t> lacking;
-    for (const auto& [node, slots] : evicted_) lacking.push_back(node);
-    for (uint32_t node : lacking) {
-      while (placement_.surplus(node) < 0 && TakeBack(node)) {
-      }
-    }
-  }
-
- private:
-  void EvictExcess(uint32_t slot) {
-    for (bool again = true; again;) {
-      again = false;
-      const ReplicaRow row = placement_.Row(slot);
+// planned here. Those in excess leave, first of all of nodes that have too much anyway, and an
+// empty place stays. Nothing is copied by that, so that the least is still to be had: what is
+// evicted here and had better stayed finds its way back along a path that costs nothing. False:
+// nobody left.
+bool EvictExcess(Placement& placement) {
+  bool evicted = false;
+  for (uint32_t slot = 0; slot < placement.slots(); ++slot) {
+    for (;;) {
+      const ReplicaRow row = placement.Row(slot);
       uint32_t worst = kNoNode;
       for (NodeIndex n : row) {
         const uint32_t node = n.value();
-        if (node == kNoNode) continue;
-        const ZoneNumber zone = placement_.groups().zone_of(node);
-        if (placement_.InZone(row, zone, kNoNode) <= placement_.per_zone()) continue;
-        if (worst == kNoNode || placement_.surplus(node) > placement_.surplus(worst)) worst = node;
+        const ZoneNumber zone = placement.ZoneOf(node);
+        if (placement.InZone(row, zone, kNoNode) <= placement.per_zone()) continue;
+        if (worst == kNoNode || placement.surplus(node) > placement.surplus(worst)) worst = node;
       }
-      if (worst == kNoNode) return;
-      placement_.Evict(slot, worst);
-      evicted_[worst].push_back(slot);
-      again = true;
+      if (worst == kNoNode) break;
+      placement.Evict(slot, worst);
+      evicted = true;
     }
   }
-
-  bool TakeBack(uint32_t lacking) {
-    struct Step {
-      uint32_t to, slot;  // who takes this node's place, and where
-    };
-    std::map<uint32_t, Step> steps = {{lacking, {kNoNode, 0}}};
-    std::vector<uint32_t> queue = {lacking};
-    for (size_t head = 0; head < queue.size(); ++head) {
-      const uint32_t node = queue[head];
-      const auto slots = evicted_.find(node);
-      if (slots == evicted_.end()) continue;
-      for (uint32_t slot : slots->second) {
-        const ReplicaRow row = placement_.Row(slot);
-        for (NodeIndex n : row) {
-          const uint32_t from = n.value();
-          if (steps.contains(from) || !placement_.CanReplace(row, from, node)) continue;
-          steps[from] = {node, slot};
-          if (placement_.surplus(from) > 0) {
-            for (uint32_t at = from; at != lacking; at = steps[at].to) {
-              placement_.Hop(steps[at].slot, at, steps[at].to);
-            }
-            return true;
-          }
-          if (from != kNoNode) queue.push_back(from);
-        }
-      }
-    }
-    return false;
-  }
-
-  Placement& placement_;
-  std::map<uint32_t, std::vector<uint32_t>> evicted_;  // slots, by node
-};
+  return evicted;
+}
 
 // ---- stage 2: direct hops ------------------------------------------------------------------
 
@@ -123,7 +78,6 @@ class DirectHops {
  public:
   explicit DirectHops(Placement& placement)
       : placement_(placement), zone_lack_(placement.groups().zones(), 0) {
-    FillOvermuch();
     Imbalance imbalance = Find(placement);
     left_ = imbalance.hops;
     givers_ = std::move(imbalance.givers);
@@ -203,24 +157,6 @@ class DirectHops {
     if (--taker.lack > 0) return;
     taker = takers_.back();
     takers_.pop_back();
-  }
-
-  // Rows with more empty places than they are to have get somebody, whoever it is.
-  void FillOvermuch() {
-    if (placement_.empty_places() == 0) return;  // all of them will be filled anyway
-    const std::vector<uint32_t> slots = placement_.MaybeHeldBy(kNoNode);
-    for (uint32_t slot : slots) {
-      while (placement_.EmptyPlaces(placement_.Row(slot)) > placement_.empty_places()) {
-        uint32_t best = kNoNode;
-        for (uint32_t node = 0; node < placement_.limit(); ++node) {
-          if (!placement_.groups().Has(node) || !placement_.CanReplace(slot, kNoNode, node))
-            continue;
-          if (best == kNoNode || placement_.surplus(node) < placement_.surplus(best)) best = node;
-        }
-        RINGKV_CHECK(best != kNoNode, "somebody can always hold a slot");
-        placement_.Hop(slot, kNoNode, best);
-      }
-    }
   }
 
   // Whether the taker has to be in each of the slots still open, or its zone as often as it may.
@@ -417,11 +353,17 @@ class PathSearch {
   explicit PathSearch(const Placement& placement)
       : placement_(placement), nodes_(placement.limit() + 1) {}
 
-  // Distances from the givers. False: no taker can be reached.
-  bool Run() {
+  // Distances from the givers, or from an empty place that must be filled in one slot. False: no
+  // taker can be reached.
+  bool Run(std::optional<uint32_t> must_fill = std::nullopt) {
     Imbalance imbalance = Find(placement_);
     givers_ = std::move(imbalance.givers);
-    for (uint32_t node : givers_) Reach(node, 0);
+    if (must_fill) {
+      std::vector<uint32_t> hopeful[2] = {Everybody(), {}};
+      ExpandAt(kNoNode, *must_fill, 0, hopeful);
+    } else {
+      for (uint32_t node : givers_) Reach(node, 0);
+    }
     while (!queue_.empty()) {
       const uint32_t node = queue_.front();
       queue_.pop_front();
@@ -444,6 +386,11 @@ class PathSearch {
       while (placement->surplus(giver) > 0 && Descend(giver, placement)) {
       }
     }
+  }
+
+  // The same for the empty place; one path.
+  void Fill(uint32_t slot, Placement* placement) {
+    RINGKV_CHECK(DescendAt(kNoNode, slot, 0, placement), "a path that was found is there");
   }
 
  private:
@@ -483,23 +430,36 @@ class PathSearch {
       }
     }
     for (uint32_t slot : placement_.MaybeHeldBy(node)) {
-      const ReplicaRow row = placement_.Row(slot);
-      if (!row.Contains(NodeIndex(node))) continue;
-      const Placement::Vacancy vacancy(placement_, row, node);
-      const int copies = placement_.CopiesFor(slot, node);
-      const int64_t base = here - copies * kCopy + 1;
-      if (vacancy.Admits(kNoNode, kOwnDomain)) Reach(kNoNode, base);
-      for (NodeIndex n : placement_.RowBefore(slot)) {
-        const uint32_t other = n.value();
-        if (other == kNoNode || !placement_.groups().Has(other)) continue;
-        if (vacancy.Admits(other, placement_.ZoneOf(other))) Reach(other, base);
-      }
-      std::erase_if(hopeful[copies], [&](uint32_t other) {
-        if (!vacancy.Admits(other, placement_.ZoneOf(other))) return false;
-        Reach(other, base + kCopy);
-        return true;
-      });
+      if (placement_.Holds(slot, node)) ExpandAt(node, slot, here, hopeful);
     }
+  }
+
+  std::vector<uint32_t> Everybody() const {
+    std::vector<uint32_t> nodes;
+    for (uint32_t node = 0; node < placement_.limit(); ++node) {
+      if (placement_.groups().Has(node)) nodes.push_back(node);
+    }
+    return nodes;
+  }
+
+  // `hopeful`: whom a hop at full price would bring nearer, where the node costs no copy in the
+  // slot and where it costs one. Those that it does leave the list.
+  void ExpandAt(uint32_t node, uint32_t slot, int64_t here, std::vector<uint32_t> (&hopeful)[2]) {
+    const ReplicaRow row = placement_.Row(slot);
+    const Placement::Vacancy vacancy(placement_, row, node);
+    const int copies = placement_.CopiesFor(slot, node);
+    const int64_t base = here - copies * kCopy + 1;
+    if (vacancy.Admits(kNoNode, kOwnDomain)) Reach(kNoNode, base);
+    for (NodeIndex n : placement_.RowBefore(slot)) {
+      const uint32_t other = n.value();
+      if (other == kNoNode || !placement_.groups().Has(other)) continue;
+      if (vacancy.Admits(other, placement_.ZoneOf(other))) Reach(other, base);
+    }
+    std::erase_if(hopeful[copies], [&](uint32_t other) {
+      if (!vacancy.Admits(other, placement_.ZoneOf(other))) return false;
+      Reach(other, base + kCopy);
+      return true;
+    });
   }
 
   // A shortest path from the node to a taker, applied from its end on. False: there is none.
@@ -525,28 +485,32 @@ class PathSearch {
   }
 
   bool DescendBySlot(uint32_t node, Placement* placement) {
-    const int64_t here = At(node).distance;
     const std::vector<uint32_t> slots = placement->MaybeHeldBy(node);
     for (uint32_t slot : slots) {
       if (!placement->Holds(slot, node)) continue;
-      const int64_t base = here - placement->CopiesFor(slot, node) * kCopy + 1;
-      const auto leads = [&](uint32_t other, int64_t distance) {
-        return At(other).distance == distance && placement->CanReplace(slot, node, other) &&
-               Descend(other, placement);
-      };
-      const auto hop = [&](uint32_t other) {
-        placement->Hop(slot, node, other);
-        return true;
-      };
-      if (leads(kNoNode, base)) return hop(kNoNode);
-      for (NodeIndex n : placement->RowBefore(slot)) {
-        const uint32_t other = n.value();
-        if (other == kNoNode || !placement->groups().Has(other)) continue;
-        if (leads(other, base)) return hop(other);
-      }
-      for (uint32_t other : by_distance_[base + kCopy]) {
-        if (!placement->HeldBefore(slot, other) && leads(other, base + kCopy)) return hop(other);
-      }
+      if (DescendAt(node, slot, At(node).distance, placement)) return true;
+    }
+    return false;
+  }
+
+  bool DescendAt(uint32_t node, uint32_t slot, int64_t here, Placement* placement) {
+    const int64_t base = here - placement->CopiesFor(slot, node) * kCopy + 1;
+    const auto leads = [&](uint32_t other, int64_t distance) {
+      return At(other).distance == distance && placement->CanReplace(slot, node, other) &&
+             Descend(other, placement);
+    };
+    const auto hop = [&](uint32_t other) {
+      placement->Hop(slot, node, other);
+      return true;
+    };
+    if (leads(kNoNode, base)) return hop(kNoNode);
+    for (NodeIndex n : placement->RowBefore(slot)) {
+      const uint32_t other = n.value();
+      if (other == kNoNode || !placement->groups().Has(other)) continue;
+      if (leads(other, base)) return hop(other);
+    }
+    for (uint32_t other : by_distance_[base + kCopy]) {
+      if (!placement->HeldBefore(slot, other) && leads(other, base + kCopy)) return hop(other);
     }
     return false;
   }
@@ -559,11 +523,30 @@ class PathSearch {
   std::map<int64_t, std::vector<uint32_t>> by_distance_;  // nodes on the way
 };
 
+// Rows with more empty places than any is to have: each such place is filled along a shortest path.
+void FillOvermuch(Placement& placement) {
+  const std::vector<uint32_t> slots = placement.MaybeHeldBy(kNoNode);
+  if (placement.empty_places() == 0) return;  // all of them will be filled anyway
+  for (uint32_t slot : slots) {
+    while (placement.EmptyPlaces(placement.Row(slot)) > placement.empty_places()) {
+      PathSearch search(placement);
+      RINGKV_CHECK(search.Run(slot), "somebody can always hold a slot");
+      search.Fill(slot, &placement);
+    }
+  }
+}
+
 }  // namespace
 
 void Rebalance(Placement& placement, bool repair_zones) {
-  if (repair_zones) ZoneRepair(placement).Run();
-  if (DirectHops(placement).Run() == 0 || Rearrangement(placement).Run()) return;
+  // After evictions there are ways back that cost nothing, and only the exact search knows them.
+  if (repair_zones && EvictExcess(placement)) {
+    FillOvermuch(placement);
+  } else {
+    if (DirectHops(placement).Run() == 0) return;
+    // Where nodes have only dropped slots, a way back costs less than one copy.
+    if (placement.empty_places() == 0 && Rearrangement(placement).Run()) return;
+  }
   while (!Find(placement).takers.empty()) {
     PathSearch search(placement);
     RINGKV_CHECK(search.Run(), "the targets cannot be reached");

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "ring/balance.h"
+#include "ring/move_rounds.h"
 #include "router/cluster_report.h"
 #include "router/op_status.h"
 
@@ -123,19 +124,11 @@ v1::PlanDetour DetourOf(Detour detour) {
 
 void FillTransfers(const ChangePlan& plan, const SlotBytes& bytes,
                    v1::PlanChangeResponse* response) {
-  struct Sum {
-    uint64_t slots = 0;
-    uint64_t bytes = 0;
-  };
-  std::map<std::pair<std::optional<NodeIndex>, std::optional<NodeIndex>>, Sum> sums;
-  for (const Move& move : plan.change.moves) {
-    Sum& sum = sums[{move.from, move.to}];
-    ++sum.slots;
-    sum.bytes += bytes[move.slot.value()].value_or(0);
-  }
-  std::map<std::pair<std::string, std::string>, Sum> by_name;
-  for (const auto& [pair, sum] : sums) {
-    by_name[{NameOf(plan, pair.first), NameOf(plan, pair.second)}] = sum;
+  std::vector<uint64_t> known_bytes;
+  for (const std::optional<uint64_t>& size : bytes) known_bytes.push_back(size.value_or(0));
+  std::map<std::pair<std::string, std::string>, PairMoves> by_name;
+  for (const PairMoves& pair : SumByPair(plan.change.moves, known_bytes)) {
+    by_name[{NameOf(plan, pair.from), NameOf(plan, pair.to)}] = pair;
   }
   uint64_t moves = 0, moved_bytes = 0, drops = 0;
   for (const auto& [pair, sum] : by_name) {

@@ -204,6 +204,7 @@ void Membership::TellPeer(const v1::NodeRecord& node) {
   peer.address = node.address();
   peer.store_uuid = node.store_uuid();
   peer.boot = Boot(node.boot());
+  peer.vnodes = node.vnodes();
   data_.SetPeer(peer);
 }
 

@@ -27,6 +27,7 @@ struct PeerAddress {
   std::string address;     // host:port
   std::string store_uuid;  // empty: never registered, any will do
   Boot boot;               // that the metadata knows; an earlier process is not talked to
+  uint32_t vnodes = 1;     // its share of reads, relative to the others'
   bool operator==(const PeerAddress&) const = default;
 };
 

@@ -13,6 +13,9 @@ void CollectShards(const std::vector<LoopReport>& loops, MetricSink& sink) {
   };
   static constexpr Row kRows[] = {
       {"reads_single_total", "Reads asked of one replica.", &ShardStats::single_reads},
+      {"reads_spread_total",
+       "Reads and pages asked of another replica than the first, for its load.",
+       &ShardStats::spread_reads},
       {"reads_quorum_total", "Reads asked of a quorum.", &ShardStats::quorum_reads},
       {"reads_hedged_total", "Reads asked of a further replica for being late.",
        &ShardStats::hedged_reads},
@@ -77,6 +80,16 @@ void CollectNodes(const ClusterStatus::Sample& sample, MetricSink& sink) {
   }
 }
 
+void CollectReads(const LoadBalancer& nodes, MetricSink& sink) {
+  for (const ServerStatus& node : nodes.Servers()) {
+    const MetricLabels labels = {{"node", node.id.value()}};
+    sink.Gauge("node_reads_in_flight", "Reads and pages of scans that the node has to answer.",
+               static_cast<double>(node.in_flight), labels);
+    sink.Counter("node_reads_asked_total", "Reads and pages of scans that the node was asked for.",
+                 static_cast<double>(node.total), labels);
+  }
+}
+
 void CollectLinks(const std::vector<LoopReport>& loops, MetricSink& sink) {
   struct Row {
     const char* name;
@@ -105,8 +118,9 @@ void CollectLinks(const std::vector<LoopReport>& loops, MetricSink& sink) {
 }  // namespace
 
 Metrics::Registration AddRouterCollector(const ClusterStatus& status, const ServingGate& gate,
-                                         const EmbeddedMetadata& metadata, Metrics& metrics) {
-  return metrics.AddCollector([&status, &gate, &metadata](MetricSink& sink) {
+                                         const EmbeddedMetadata& metadata,
+                                         const LoadBalancer& nodes, Metrics& metrics) {
+  return metrics.AddCollector([&status, &gate, &metadata, &nodes](MetricSink& sink) {
     sink.Gauge("build_info", "Always 1; the version is a label.", 1,
                {{"version", std::string(VersionText())}});
     sink.Gauge("ready", "1 if the router is ready.", status.WhyNotReady().empty());
@@ -119,6 +133,7 @@ Metrics::Registration AddRouterCollector(const ClusterStatus& status, const Serv
                static_cast<double>(store.disk_bytes));
     sink.Gauge("metadata_memory_bytes", "Memtables of the metadata store.",
                static_cast<double>(store.memory_bytes));
+    CollectReads(nodes, sink);
     auto sample = status.last();
     if (sample == nullptr) return;
     CollectShards(sample->loops, sink);

@@ -73,7 +73,7 @@ void RouterServer::BuildDataPath() {
       std::make_unique<ChangePlanner>(clock_, inspection_, [this] { return membership_->view(); });
   admin_ = std::make_unique<AdminService>(*status_, *planner_);
   membership_service_ = std::make_unique<MembershipService>(*control_, *membership_);
-  collector_ = AddRouterCollector(*status_, gate_, *metadata_, metrics_);
+  collector_ = AddRouterCollector(*status_, gate_, *metadata_, loops_->nodes(), metrics_);
   http_ = std::make_unique<HttpServer>();
   AddHttpRoutes(*status_, metrics_, http_.get());
 }

@@ -25,6 +25,7 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -43,6 +44,7 @@ struct Expected {
   uint32_t attempt = 0;  // of that call
   std::string key;       // kApply
   Version version;       // kApply
+  ServerLease load;  // kRead, kScan: in flight at the node, until the answer or the session ends
 };
 
 // What a sequencer needs of its shard.
@@ -55,6 +57,11 @@ class SequencerHost {
   virtual bool Responsive(Peer peer) const = 0;
   // False: not sent; otherwise the answer, if one comes, goes to the sequencer's OnReply.
   virtual bool Send(Peer peer, v1::ReplicaOp op, Expected expected) = 0;
+  // Of a slot's replicas, which are to be asked in this order and of which some will do (bit i: the
+  // i-th), the one to ask: the first that does not have too many reads in flight already.
+  virtual LoadBalancer::Picker::Choice Choose(std::span<const Peer> row, uint32_t eligible) = 0;
+  // A read that this node is asked whatever it has in flight.
+  virtual ServerLease Count(Peer peer) = 0;
   // How long a read waits for this node before another one is asked too.
   virtual Duration HedgeDelay(Peer peer) const = 0;
   // Counts one more key behind at the node; false: too many, the replica is no longer clean.
@@ -229,8 +236,9 @@ class Sequencer {
 
   // ---- reading (sequencer_read.cc) ----
   void StartRead(Call* call);
-  int PickSingle(const Key* key, Mask asked) const;
-  bool AskOne(Call* call, int seat);
+  Mask MayAnswerAlone(const Key* key) const;
+  LoadBalancer::Picker::Choice PickSingle(const Key* key, Mask asked);
+  bool AskOne(Call* call, int seat, ServerLease load);
   void AskQuorum(Call* call);
   void OnReadReply(int seat, const Expected& expected, const v1::ReplicaOpReply& reply);
   void OnSingleAnswer(Call* call, int seat, const v1::ReplicaOpReply& reply);

@@ -21,30 +21,42 @@ bool Sequencer::IsPending(const Key* key, Version version) const {
 
 void Sequencer::StartRead(Call* call) {
   call->asked = 0;
-  int seat = PickSingle(call->key, 0);
-  if (seat < 0) return AskQuorum(call);
+  LoadBalancer::Picker::Choice choice = PickSingle(call->key, 0);
+  if (choice.place < 0) return AskQuorum(call);
   ++call->attempt;
   call->answered = 0;
   call->stage = Call::Stage::kSingleRead;
   ++host_.stats().single_reads;
-  if (!AskOne(call, seat)) AskQuorum(call);
+  if (!AskOne(call, choice.place, std::move(choice.lease))) AskQuorum(call);
 }
 
-// R3(a): a clean replica that has acknowledged everything sent of the key; the primary first.
-int Sequencer::PickSingle(const Key* key, Mask asked) const {
-  if (!host_.LeaseValid() || deposed_) return -1;
+// R3(a): the clean replicas that have acknowledged everything sent of the key.
+Sequencer::Mask Sequencer::MayAnswerAlone(const Key* key) const {
+  if (!host_.LeaseValid() || deposed_) return 0;
+  Mask unfit = key->corrupt_mask;
+  if (RINGKV_RULE(kBehindAtSingleReads)) unfit |= key->behind_mask;
+  Mask fit = 0;
   for (size_t i = 0; i < seats_.size(); ++i) {
-    if (!predecessor_gone_ && !seats_[i].promised) return -1;
+    if (!predecessor_gone_ && !seats_[i].promised) return 0;
     Mask bit = static_cast<Mask>(1u << i);
-    Mask unfit = asked | key->corrupt_mask;
-    if (RINGKV_RULE(kBehindAtSingleReads)) unfit |= key->behind_mask;
     int seat = static_cast<int>(i);
-    if (seats_[i].clean && seats_[i].voting && !(unfit & bit) && Reachable(seat)) return seat;
+    if (seats_[i].clean && seats_[i].voting && !(unfit & bit) && Reachable(seat)) fit |= bit;
   }
-  return -1;
+  return fit;
 }
 
-bool Sequencer::AskOne(Call* call, int seat) {
+// Which of them is asked is a matter of load only: the primary, unless it has more than its share.
+LoadBalancer::Picker::Choice Sequencer::PickSingle(const Key* key, Mask asked) {
+  const Mask eligible = MayAnswerAlone(key) & static_cast<Mask>(~asked);
+  if (eligible == 0) return {};
+  std::array<Peer, kMaxSeats> row;
+  for (size_t i = 0; i < seats_.size(); ++i) row[i] = seats_[i].peer;
+  LoadBalancer::Picker::Choice choice = host_.Choose({row.data(), seats_.size()}, eligible);
+  if (choice.place > std::countr_zero(eligible)) ++host_.stats().spread_reads;
+  return choice;
+}
+
+bool Sequencer::AskOne(Call* call, int seat, ServerLease load) {
   call->asked |= static_cast<Mask>(1u << seat);
   call->ask_again = host_.Now() + host_.HedgeDelay(seats_[seat].peer);
   v1::ReplicaOp op = MakeOp(seat);
@@ -55,6 +67,7 @@ bool Sequencer::AskOne(Call* call, int seat) {
   expected.slot = slot_;
   expected.call = call->id;
   expected.attempt = call->attempt;
+  expected.load = std::move(load);
   ++host_.stats().node_reads;
   return host_.Send(seats_[seat].peer, std::move(op), std::move(expected));
 }
@@ -76,7 +89,8 @@ void Sequencer::AskQuorum(Call* call) {
   for (size_t i = 0; i < seats_.size(); ++i) {
     int seat = static_cast<int>(i);
     bool unreadable = (call->key->corrupt_mask & (1u << i)) != 0;
-    if (seats_[i].voting && Reachable(seat) && !unreadable) AskOne(call, seat);
+    if (!seats_[i].voting || !Reachable(seat) || unreadable) continue;
+    AskOne(call, seat, host_.Count(seats_[i].peer));
   }
   call->ask_again = host_.Now() + host_.options().retransmit;
 }
@@ -158,10 +172,10 @@ void Sequencer::ReadDone(Call* call, const v1::Record& record) {
 // No answer in time, or one that is of no use.
 void Sequencer::ReadLate(Call* call) {
   if (call->stage == Call::Stage::kSingleRead && std::popcount(call->asked) < 2) {
-    int seat = PickSingle(call->key, call->asked);
-    if (seat >= 0) {
+    LoadBalancer::Picker::Choice choice = PickSingle(call->key, call->asked);
+    if (choice.place >= 0) {
       ++host_.stats().hedged_reads;
-      if (AskOne(call, seat)) return;
+      if (AskOne(call, choice.place, std::move(choice.lease))) return;
     }
   }
   AskQuorum(call);

@@ -26,7 +26,8 @@ void Sequencer::AskScan(Scan* scan) {
   scan->suspect.clear();
   scan->ask_again = host_.Now() + host_.options().retransmit * 2;
   Key none;
-  scan->single_seat = PickSingle(&none, scan->excluded);
+  LoadBalancer::Picker::Choice choice = PickSingle(&none, scan->excluded);
+  scan->single_seat = choice.place;
   if (scan->single_seat >= 0) {
     Mask bit = static_cast<Mask>(1u << scan->single_seat);
     for (const auto& [name, key] : keys_) {
@@ -58,6 +59,7 @@ void Sequencer::AskScan(Scan* scan) {
     expected.slot = slot_;
     expected.call = scan->id;
     expected.attempt = scan->attempt;
+    expected.load = choice.place == seat ? std::move(choice.lease) : host_.Count(seats_[i].peer);
     scan->asked |= static_cast<Mask>(1u << i);
     host_.Send(seats_[i].peer, std::move(op), std::move(expected));
   }

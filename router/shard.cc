@@ -1,6 +1,7 @@
 #include "router/shard.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "router/client_request.h"
@@ -50,6 +51,16 @@ class Shard::Host final : public SequencerHost {
   bool Send(Peer peer, v1::ReplicaOp op, Expected expected) override {
     return shard_.SendOp(peer, std::move(op), std::move(expected));
   }
+  LoadBalancer::Picker::Choice Choose(std::span<const Peer> row, uint32_t eligible) override {
+    std::array<BalancedServer*, kMaxReplicas> servers{};
+    for (size_t i = 0; i < row.size(); ++i) {
+      servers[i] = shard_.sessions_[row[i].value()].server.get();
+    }
+    return shard_.picker_.PickAmong({servers.data(), row.size()}, eligible);
+  }
+  ServerLease Count(Peer peer) override {
+    return shard_.picker_.Count(*shard_.sessions_[peer.value()].server);
+  }
   Duration HedgeDelay(Peer peer) const override {
     // Several times the usual answer: rare when all is well, soon when it is not.
     auto delay = Duration(static_cast<int64_t>(shard_.sessions_[peer.value()].pace_ns * 8));
@@ -83,13 +94,25 @@ class Shard::Host final : public SequencerHost {
   Shard& shard_;
 };
 
-Shard::Shard(const ShardOptions& options, const Clock& clock, NodeTransport& transport)
+LoadBalancerOptions ReadBalancing(const ShardOptions& options) {
+  LoadBalancerOptions balancing;
+  balancing.mode = LoadBalancerOptions::Mode::kRow;
+  balancing.bound = options.read_bound;
+  balancing.min_capacity = options.read_always;
+  return balancing;
+}
+
+Shard::Shard(const ShardOptions& options, const Clock& clock, NodeTransport& transport,
+             LoadBalancer& nodes)
     : options_(options),
       clock_(clock),
       transport_(transport),
+      nodes_(nodes),
+      picker_(nodes),
       lease_until_(kNever),
       host_(std::make_unique<Host>(*this)) {
   next_tick_ = next_watch_ = next_introduce_ = clock.Now();
+  picker_.Offline();  // the rows are the grants'; nothing is looked up by key
 }
 
 Shard::~Shard() = default;
@@ -98,6 +121,9 @@ Shard::~Shard() = default;
 
 void Shard::AddPeer(Peer peer, NodeId node) {
   if (sessions_.size() <= peer.value()) sessions_.resize(peer.value() + 1);
+  Result<ServerRef> server = nodes_.Find(node.value());
+  RINGKV_CHECK(server.ok(), "nodes are registered with the balancer before they are peers");
+  sessions_[peer.value()].server = *server;
   sessions_[peer.value()].node = std::move(node);
 }
 
@@ -207,6 +233,7 @@ void Shard::OnReply(Peer peer, const v1::ReplicaOpReply& reply) {
   if (found == outstanding_.end() || found->second.peer != peer) return;
   Outstanding answered = std::move(found->second);
   outstanding_.erase(found);
+  answered.expected.load.End();  // what the answer makes us ask comes after it
   Session& session = sessions_[peer.value()];
   const Expected& expected = answered.expected;
   if (expected.kind == Expected::Kind::kStats) {

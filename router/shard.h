@@ -25,6 +25,7 @@
 
 #include "base/clock.h"
 #include "base/ids.h"
+#include "ring/load_balancer.h"
 #include "ringkv/v1/kv.pb.h"
 #include "ringkv/v1/replica.pb.h"
 
@@ -44,7 +45,13 @@ struct ShardOptions {
   size_t max_bytes = 256u << 20;                         // of keys and values in flight
   size_t max_behind_keys = 200'000;                      // for each node; past it: not clean
   size_t max_repairs = 512;                              // in flight at a time
+  double read_bound = 1.25;   // a node takes reads up to this × its fair share in flight...
+  uint64_t read_always = 16;  // ...or so many
 };
+
+// How the process's shards together choose among replicas that may answer a read alone. A node that
+// is down keeps its part of the fair share: the others are levelled a little sooner meanwhile.
+LoadBalancerOptions ReadBalancing(const ShardOptions& options);
 
 // Carries operations to nodes. Delivery may fail or repeat; order matters to nobody but within a
 // session: OnDisconnected comes before OnConnected of the next one.
@@ -144,6 +151,7 @@ struct ShardReport {
 // Counted since the shard was made; read by metrics.
 struct ShardStats {
   uint64_t single_reads = 0;  // reads asked of one replica
+  uint64_t spread_reads = 0;  // of them: not the first that would do, for it had too many
   uint64_t quorum_reads = 0;
   uint64_t hedged_reads = 0;
   uint64_t node_reads = 0;   // Read operations sent
@@ -160,12 +168,16 @@ class Sequencer;
 
 class Shard {
  public:
-  Shard(const ShardOptions& options, const Clock& clock, NodeTransport& transport);
+  // `nodes` counts what is in flight at each node over all shards of the process (kRow).
+  Shard(const ShardOptions& options, const Clock& clock, NodeTransport& transport,
+        LoadBalancer& nodes);
   ~Shard();
   Shard(const Shard&) = delete;
   Shard& operator=(const Shard&) = delete;
 
   // ---- placement ----
+  // A node that is registered with the balancer; again after it was registered with another
+  // address.
   void AddPeer(Peer peer, NodeId node);
   void TakeGroup(const GroupGrant& grant);
   // Single-replica reads are allowed until then (R10). kNever with an embedded metadata store.
@@ -205,6 +217,7 @@ class Shard {
   // One node, as long as the shard lives; reset with each connection.
   struct Session {
     NodeId node;
+    ServerRef server;  // as the balancer knows it
     bool connected = false;
     bool suspected = false;
     Boot boot;
@@ -231,6 +244,8 @@ class Shard {
   const ShardOptions options_;
   const Clock& clock_;
   NodeTransport& transport_;
+  LoadBalancer& nodes_;
+  LoadBalancer::Picker picker_;
   MonoTime lease_until_;
   ShardStats stats_;
 

@@ -8,11 +8,11 @@
 namespace ringkv {
 
 ShardLoop::ShardLoop(size_t index, const ShardOptions& options, const Clock& clock,
-                     const MakeLinks& make_links)
+                     LoadBalancer& nodes, const MakeLinks& make_links)
     : clock_(clock),
       loop_("shard-" + std::to_string(index), clock, [this] { return EndTurn(); }),
       links_(make_links(index, loop_, *this)),
-      shard_(options, clock, *links_) {}
+      shard_(options, clock, *links_, nodes) {}
 
 MonoTime ShardLoop::EndTurn() {
   const MonoTime now = clock_.Now();
@@ -41,13 +41,14 @@ void ShardLoop::Stop() {
 }
 
 ShardLoops::ShardLoops(size_t loops, const ShardOptions& options, const Clock& clock,
-                       const ShardLoop::MakeLinks& make_links) {
+                       const ShardLoop::MakeLinks& make_links)
+    : nodes_(ReadBalancing(options)) {
   // The bounds are the process's; each loop gets its part.
   ShardOptions each = options;
   each.max_calls = std::max<size_t>(1, options.max_calls / loops);
   each.max_bytes = std::max<size_t>(16u << 20, options.max_bytes / loops);
   for (size_t i = 0; i < loops; ++i) {
-    loops_.push_back(std::make_unique<ShardLoop>(i, each, clock, make_links));
+    loops_.push_back(std::make_unique<ShardLoop>(i, each, clock, nodes_, make_links));
   }
 }
 
@@ -62,6 +63,10 @@ void ShardLoops::Stop() {
 }
 
 void ShardLoops::SetPeer(const PeerAddress& peer) {
+  DiscoveryUpdate known;
+  known.present.push_back({peer.node.value(), peer.address, peer.vnodes});
+  const Status status = nodes_.Apply(known);
+  RINGKV_CHECK(status.ok(), status.message());  // the metadata was checked when it was read
   for (auto& loop : loops_) {
     loop->Post([loop = loop.get(), peer] {
       loop->shard().AddPeer(peer.peer, peer.node);

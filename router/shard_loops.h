@@ -31,7 +31,7 @@ class ShardLoop final : private LinkEvents {
   using MakeLinks =
       std::function<std::unique_ptr<NodeLinks>(size_t index, EventLoop& loop, LinkEvents& events)>;
 
-  ShardLoop(size_t index, const ShardOptions& options, const Clock& clock,
+  ShardLoop(size_t index, const ShardOptions& options, const Clock& clock, LoadBalancer& nodes,
             const MakeLinks& make_links);
 
   void Start() { loop_.Start(); }
@@ -80,6 +80,9 @@ class ShardLoops final : public DataPlane {
   ShardLoop& loop(size_t index) { return *loops_[index]; }
   size_t LoopOf(GroupId group) const { return group.value() % loops_.size(); }
 
+  // Reads in flight and in total at each node, over all loops.
+  const LoadBalancer& nodes() const { return nodes_; }
+
   void SetPeer(const PeerAddress& peer) override;
   void TakeGroups(std::vector<GroupGrant> grants) override;
   void SetLeaseUntil(MonoTime until) override;
@@ -87,6 +90,7 @@ class ShardLoops final : public DataPlane {
   void Describe(SlotId slot, GroupId group, std::function<void(SlotReport)> done) override;
 
  private:
+  LoadBalancer nodes_;
   std::vector<std::unique_ptr<ShardLoop>> loops_;
 };
 

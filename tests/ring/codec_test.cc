@@ -1,13 +1,12 @@
 #include "ring/codec.h"
 
-#define XXH_INLINE_ALL
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <xxhash.h>
 
 #include "base/random.h"
 #include "ring/planner.h"
 #include "tests/ring/cluster_fixture.h"
+#include "tests/ring/resealed.h"
 
 namespace ringkv {
 namespace {
@@ -16,14 +15,6 @@ Ring RingWithAGap() {
   Ring ring = Formed(6, 3, 64);
   ring = AddNode(ring, {Id("zz"), "[::1]:7000", "zone-1", 4096}).value().next;
   return RemoveNode(ring, Id("n3")).value().next;
-}
-
-// What a hostile sender would do: change the body, then put the right checksum under it.
-std::string Resealed(std::string bytes) {
-  bytes.resize(bytes.size() - 8);
-  const uint64_t checksum = XXH3_64bits(bytes.data(), bytes.size());
-  for (int i = 0; i < 8; ++i) bytes.push_back(static_cast<char>(checksum >> (8 * i)));
-  return bytes;
 }
 
 TEST(Codec, GivesBackWhatItTook) {
@@ -44,9 +35,9 @@ TEST(Codec, StaysUnderFortyKiB) {
 TEST(Codec, WritesTheDocumentedLayout) {
   const std::string bytes = EncodeRing(Formed(1, 1, 16));
   std::string body(
-      "\x01\x01\x04\x01\x01\x02n1\x0d"
+      "\x02R\x01\x04\x01\x01\x02n1\x0d"
       "10.0.0.1:7001\x00\x80\x01\x00\x00",
-      27);
+      28);
   EXPECT_EQ(bytes, Resealed(body + "checksum"));
 }
 
@@ -72,19 +63,21 @@ TEST(Codec, NamesEachFaultBehindARightChecksum) {
     return status.message();
   };
   using testing::HasSubstr;
-  EXPECT_THAT(with(0, "\x02"), HasSubstr("version 2"));
-  EXPECT_THAT(with(2, "\x03"), HasSubstr("8 slots"));
-  EXPECT_THAT(with(2, "\xff"), HasSubstr("slots"));
-  EXPECT_THAT(with(2, "\x1a"), HasSubstr("rows have"));  // 2^26 slots: judged before it allocates
-  EXPECT_THAT(with(3, "\x08"), HasSubstr("8 replicas"));
-  EXPECT_THAT(with(4, "\x7f"), HasSubstr("number of nodes is 127"));
-  EXPECT_THAT(with(4, std::string("\0", 1)), HasSubstr("no node"));
-  EXPECT_THAT(with(5, "\x7f"), HasSubstr("within a node's id"));
-  EXPECT_THAT(with(6, "N"), HasSubstr("node id"));
-  EXPECT_THAT(with(9, "x:::::::::::"), HasSubstr("address"));
-  EXPECT_THAT(with(23, std::string("\x80\0", 2)), HasSubstr("shortest form"));
-  EXPECT_THAT(with(23, "\xff\x7f"), HasSubstr("at most 4096"));
-  EXPECT_THAT(with(25, "\x01"), HasSubstr("names a node that is no member"));
+  EXPECT_THAT(with(0, "\x01"), HasSubstr("version 1"));
+  EXPECT_THAT(with(1, "D"), HasSubstr("not an encoded ring: it is a delta"));
+  EXPECT_THAT(with(1, "x"), HasSubstr("it is of kind 120"));
+  EXPECT_THAT(with(3, "\x03"), HasSubstr("8 slots"));
+  EXPECT_THAT(with(3, "\xff"), HasSubstr("slots"));
+  EXPECT_THAT(with(3, "\x1a"), HasSubstr("rows have"));  // 2^26 slots: judged before it allocates
+  EXPECT_THAT(with(4, "\x08"), HasSubstr("8 replicas"));
+  EXPECT_THAT(with(5, "\x7f"), HasSubstr("number of nodes is 127"));
+  EXPECT_THAT(with(5, std::string("\0", 1)), HasSubstr("no node"));
+  EXPECT_THAT(with(6, "\x7f"), HasSubstr("within a node's id"));
+  EXPECT_THAT(with(7, "N"), HasSubstr("node id"));
+  EXPECT_THAT(with(10, "x:::::::::::"), HasSubstr("address"));
+  EXPECT_THAT(with(24, std::string("\x80\0", 2)), HasSubstr("shortest form"));
+  EXPECT_THAT(with(24, "\xff\x7f"), HasSubstr("at most 4096"));
+  EXPECT_THAT(with(26, "\x01"), HasSubstr("names a node that is no member"));
 }
 
 TEST(Codec, SurvivesMutationsBehindARightChecksum) {

@@ -131,8 +131,8 @@ int64_t FewestCopies(const Ring& before, const Ring& after) {
   return gained + std::max<int64_t>(0, int64_t{after.slots()} * after.replicas() - sum);
 }
 
-// The same with distinct nodes and zones, by the textbook: a min-cost flow over an explicit graph, one unit at
-// a time, by Bellman-Ford. Slow.
+// The same with distinct nodes and zones, by the textbook: a min-cost flow over an explicit graph,
+// one unit at a time, by Bellman-Ford. Slow.
 class DumbFlow {
  public:
   explicit DumbFlow(size_t vertices) : first_(vertices) {}
@@ -239,7 +239,10 @@ void CheckMoves(const Ring& before, const PlannedChange& plan) {
     RC_TAG("detour");
     RC_ASSERT(copies == FewestCopiesByFlow(before, after));
   }
-  RC_ASSERT((plan.moves.size() == plan.least_moves) == (copies == fewest));
+  // The planner's own bound knows that a zone's nodes cannot all be rounded up, and may be higher.
+  RC_ASSERT(plan.least_moves <= plan.moves.size());
+  RC_ASSERT(copies > fewest || plan.least_moves == plan.moves.size());
+  RC_ASSERT((plan.detour == Detour::kNone) == (plan.least_moves == plan.moves.size()));
   const int64_t dropped = std::max<int64_t>(0, int64_t{before.replicas()} - after.replicas());
   RC_ASSERT(static_cast<int64_t>(plan.moves.size()) ==
             std::max(copies, copies + dropped * before.slots()));
@@ -283,7 +286,7 @@ std::vector<Step> Steps(size_t count, const std::vector<Kind>& kinds, const Kind
 }
 
 // Mostly few, for many beginnings; now and then hundreds, for what builds up.
-size_t StepCount() { return *rc::gen::weightedElement<size_t>({{9, 15}, {1, 300}}); }
+size_t StepCount() { return *rc::gen::weightedElement<size_t>({{19, 12}, {1, 300}}); }
 
 Member InZone(Member member, std::string zone) {
   member.zone = std::move(zone);
@@ -391,15 +394,15 @@ RC_GTEST_PROP(Planner, KeepsItsPromisesWithUnequalNodes, ()) {
 }
 
 RC_GTEST_PROP(Planner, KeepsItsPromisesInUnequalZones, ()) {
-  Run run = Start(kEqualInZones, {16, 64, 128});
-  const auto steps = Steps(StepCount(), {Kind::kAdd, Kind::kRemove, Kind::kReplicas}, kEqualInZones);
+  Run run = Start(kEqualInZones, {16, 32});
+  const auto steps =
+      Steps(StepCount(), {Kind::kAdd, Kind::kRemove, Kind::kReplicas}, kEqualInZones);
   Play(std::move(run), steps, CheckNothingMore);
 }
 
 RC_GTEST_PROP(Planner, KeepsItsPromisesWithUnequalNodesInUnequalZones, ()) {
-  Run run = Start(kUnequalInZones, {16, 32, 64});
-  const auto steps = Steps(StepCount(),
-                           {Kind::kAdd, Kind::kRemove, Kind::kVnodes, Kind::kReplicas},
+  Run run = Start(kUnequalInZones, {16, 32});
+  const auto steps = Steps(StepCount(), {Kind::kAdd, Kind::kRemove, Kind::kVnodes, Kind::kReplicas},
                            kUnequalInZones);
   Play(std::move(run), steps, CheckNothingMore);
 }
@@ -419,7 +422,7 @@ RC_GTEST_PROP(Planner, SpreadsANodesSlotsOverAllOthers, ()) {
   std::vector<Member> members;
   for (uint32_t i = 1; i <= nodes; ++i) members.push_back(Node(i));
   Run run{Planner(FormRing(members, replicas, slots).value().next), nodes + 1, slots / 64};
-  for (const Step& step : Steps(40, {Kind::kAdd, Kind::kRemove}, kEqual)) {
+  for (const Step& step : Steps(24, {Kind::kAdd, Kind::kRemove}, kEqual)) {
     if (!run.Plan(step)) continue;
     const RingSpread spread = MeasureSpread(run.ring());
     RC_ASSERT(spread.max_over_mean <= 1.25 || spread.max_over_ceiling <= 1);

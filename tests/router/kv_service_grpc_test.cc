@@ -49,6 +49,7 @@ class KvServiceTest : public testing::Test {
   void Open() {
     PeerAddress peer;
     peer.node = *NodeId::Parse("n1");
+    peer.address = "127.0.0.1:7500";
     loops_->SetPeer(peer);
     std::vector<GroupGrant> grants;
     for (uint32_t g = 0; g < kGroups; ++g) {
@@ -176,6 +177,26 @@ TEST_F(KvServiceTest, StoresReadsIncrementsAndDeletes) {
   EXPECT_EQ(metrics_.Value("operations_total", {{"op", "delete"}, {"code", "ok"}}), 1);
 }
 
+TEST_F(KvServiceTest, ReadsOfAllLoopsAreCountedAtTheirNode) {
+  Open();
+  constexpr int kReads = 32;
+  for (int i = 0; i < kReads; ++i) Get("key" + std::to_string(i));
+  auto node = [&] { return loops_->nodes().GetServerStatus("n1").value(); };
+  // On a slow day a read is late, is asked again, and has its answer before the other one is in.
+  const uint64_t total = node().total;
+  EXPECT_GE(total, static_cast<uint64_t>(kReads));
+  while (node().in_flight > 0) {
+  }
+  PeerAddress moved;
+  moved.node = *NodeId::Parse("n1");
+  moved.address = "127.0.0.1:7599";
+  loops_->SetPeer(moved);
+  Get("key");
+  EXPECT_EQ(node().address, "127.0.0.1:7599");
+  EXPECT_GE(node().total, 1u);
+  EXPECT_LT(node().total, total) << "they are those of the process at the new address";
+}
+
 TEST_F(KvServiceTest, RefusesABadCallWithoutTouchingAnything) {
   Open();
   EXPECT_EQ(Put("", "v").code(), v1::ERROR_CODE_INVALID_ARGUMENT);
@@ -252,7 +273,7 @@ TEST_F(KvServiceTest, ManyBatchesOnManyStreamsAreAllAnswered) {
           v1::BatchRequest batch;
           for (int i = 0; i < kOps; ++i) {
             v1::Op* op = batch.add_ops();
-            op->set_id(static_cast<uint64_t>(b * kOps + i));
+            op->set_id(static_cast<uint64_t>(b) * kOps + static_cast<uint64_t>(i));
             const std::string key = "c" + std::to_string(c) + "-" + std::to_string(i);
             if (b % 2 == 0) {
               op->mutable_put()->set_key(key);

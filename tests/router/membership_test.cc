@@ -203,6 +203,7 @@ TEST_F(MembershipTest, RegisteredNodeIsExpectedAtItsAddressBeforeItIsAnswered) {
     EXPECT_EQ(reply->outcome(), v1::REGISTER_OUTCOME_REGISTERED);
     EXPECT_EQ(data_->peers["n1"].address, "127.0.0.1:9999");
     EXPECT_EQ(data_->peers["n1"].boot, Boot(1));
+    EXPECT_EQ(data_->peers["n1"].vnodes, 128u);
     EXPECT_EQ(data_->peers["n1"].store_uuid, std::string(16, 'a'));
   });
   EXPECT_TRUE(answered);

@@ -306,6 +306,7 @@ TEST_F(NodeLinkTest, StaysConnectedWhenItIsToldWhatItKnows) {
   PeerAddress known = Address();
   known.store_uuid = std::string(16, 's');
   known.boot = Boot(1);
+  known.vnodes = 200;  // of no concern to a link
   SetPeer(known);
   OnLoop([&] { EXPECT_TRUE(links_->Send(Peer(0), Apply(1))); });
   ASSERT_TRUE(seen_.For([&] { return replies_ == 1; }));

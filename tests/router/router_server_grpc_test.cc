@@ -122,7 +122,9 @@ TEST_F(RouterServerTest, ExposesMetrics) {
   for (const char* name :
        {"ringkv_build_info", "ringkv_operations_total", "ringkv_operation_duration_seconds",
         "ringkv_node_up", "ringkv_metadata_keys", "ringkv_commits_total", "ringkv_calls_in_flight",
-        "ringkv_node_sent_bytes_total", "ringkv_loop_queue_tasks"}) {
+        "ringkv_node_sent_bytes_total", "ringkv_loop_queue_tasks", "ringkv_reads_spread_total",
+        "ringkv_node_reads_in_flight{node=\"n1\"} 0",
+        "ringkv_node_reads_asked_total{node=\"n1\"} 0"}) {
     EXPECT_NE(text.find(name), std::string::npos) << name;
   }
 }

@@ -15,9 +15,12 @@ constexpr uint32_t kNodes = 3;
 
 class ShardTest : public testing::Test, public NodeTransport {
  protected:
-  ShardTest() : shard_(ShardOptions(), clock_, *this) {
-    for (uint32_t i = 0; i < kNodes; ++i)
-      shard_.AddPeer(Peer(i), NodeId::Parse("n" + std::to_string(i + 1)).value());
+  ShardTest() {
+    for (uint32_t i = 0; i < kNodes; ++i) {
+      const std::string id = "n" + std::to_string(i + 1);
+      EXPECT_TRUE(balancer_.RegisterServer(id, id + ":7500").ok());
+      shard_.AddPeer(Peer(i), NodeId::Parse(id).value());
+    }
   }
 
   bool Send(Peer peer, v1::ReplicaOp op) override {
@@ -147,7 +150,8 @@ class ShardTest : public testing::Test, public NodeTransport {
   std::set<Peer> full_;
   std::map<uint64_t, v1::OpResult> results_;
   uint64_t last_call_ = 0;
-  Shard shard_;
+  LoadBalancer balancer_{ReadBalancing(ShardOptions())};
+  Shard shard_{ShardOptions(), clock_, *this, balancer_};
 };
 
 const Peer kA(0), kB(1), kC(2);
@@ -291,6 +295,118 @@ TEST_F(ShardTest, LateReadIsAskedOfAnotherReplicaToo) {
   Advance(milliseconds(12));
   AnswerRead(kB, TakeOne(kB), 7, 0, "");
   EXPECT_TRUE(Done(get));
+}
+
+// ---- whom a single read is asked of (the balancer's rule) -----------------------------------
+
+TEST_F(ShardTest, ReadsOfAHotSlotSpreadOverItsCleanReplicasAndComeBackToThePrimary) {
+  TakeSlot(true);
+  ConnectAll();
+  std::vector<uint64_t> gets;
+  for (int i = 0; i < 90; ++i) gets.push_back(Get("hot"));
+  const std::vector<v1::ReplicaOp> a = Take(kA), b = Take(kB), c = Take(kC);
+  EXPECT_EQ(a.size() + b.size() + c.size(), 90u) << "each is asked once";
+  // 1.25 times a third of 90 in flight, rounded up.
+  EXPECT_LE(a.size(), 38u);
+  EXPECT_LE(b.size(), 38u);
+  EXPECT_GE(a.size(), b.size());
+  EXPECT_GE(b.size(), c.size());
+  EXPECT_GT(c.size(), 0u);
+  EXPECT_EQ(shard_.stats().spread_reads, b.size() + c.size());
+  for (const v1::ReplicaOp& read : a) AnswerRead(kA, read, 7, 0, "");
+  for (const v1::ReplicaOp& read : b) AnswerRead(kB, read, 7, 0, "");
+  for (const v1::ReplicaOp& read : c) AnswerRead(kC, read, 7, 0, "");
+  for (uint64_t get : gets) EXPECT_TRUE(Done(get));
+  Get("hot");
+  EXPECT_TRUE(TakeOne(kA).has_read());
+}
+
+TEST_F(ShardTest, AFewReadsGoToThePrimaryHoweverUneven) {
+  TakeSlot(true);
+  ConnectAll();
+  for (uint64_t i = 0; i < ShardOptions().read_always; ++i) Get("k");
+  EXPECT_EQ(Take(kA).size(), ShardOptions().read_always);
+  Get("k");
+  EXPECT_TRUE(TakeOne(kB).has_read());
+}
+
+TEST_F(ShardTest, NoLoadMakesAReplicaAnswerThatIsBehind) {
+  TakeSlot(true);
+  ConnectAll();
+  Put("k", "v");
+  Acknowledge(kA, TakeOne(kA));
+  Take(kB);  // never answered: behind on k
+  Acknowledge(kC, TakeOne(kC));
+  for (int i = 0; i < 200; ++i) Get("k");
+  EXPECT_TRUE(Take(kB).empty());
+  EXPECT_GT(Take(kC).size(), 0u);
+  shard_.OnDisconnected(kC);
+  for (int i = 0; i < 200; ++i) Get("k");
+  EXPECT_TRUE(Take(kB).empty()) << "the primary is past its share, and yet the only one";
+}
+
+TEST_F(ShardTest, ShardsOfOneProcessCountTogether) {
+  TakeSlot(true);
+  ConnectAll();
+  LoadBalancer::Picker another(balancer_);
+  ServerRef primary = balancer_.Find("n1").value();
+  std::vector<ServerLease> asked;
+  for (int i = 0; i < 60; ++i) asked.push_back(another.Count(*primary));
+  Get("k");
+  EXPECT_TRUE(TakeOne(kB).has_read());
+  asked.clear();
+  Get("k");
+  EXPECT_TRUE(TakeOne(kA).has_read());
+}
+
+TEST_F(ShardTest, WhatANodeIsAskedIsInFlightThereUntilItAnswersOrGoes) {
+  TakeSlot(true);
+  ConnectAll();
+  auto in_flight = [&](const std::string& id) { return balancer_.GetServerStatus(id)->in_flight; };
+  uint64_t get = Get("k");
+  const v1::ReplicaOp slow = TakeOne(kA);
+  EXPECT_EQ(in_flight("n1"), 1u);
+  Advance(milliseconds(12));  // late: another one is asked as well
+  EXPECT_EQ(in_flight("n2"), 1u);
+  AnswerRead(kB, TakeOne(kB), 7, 0, "");
+  EXPECT_TRUE(Done(get));
+  EXPECT_EQ(in_flight("n1"), 1u) << "the client has its answer; the node still works on it";
+  EXPECT_EQ(in_flight("n2"), 0u);
+  AnswerRead(kA, slow, 7, 0, "");
+  EXPECT_EQ(in_flight("n1"), 0u);
+  Get("k");
+  EXPECT_EQ(in_flight("n1"), 1u);
+  shard_.OnDisconnected(kA);
+  EXPECT_EQ(in_flight("n1"), 0u);
+  full_.insert(kB);
+  Get("other");
+  EXPECT_EQ(in_flight("n2"), 0u) << "it was not sent";
+  EXPECT_EQ(balancer_.GetServerStatus("n1")->total, 2u);
+}
+
+TEST_F(ShardTest, AQuorumReadCountsAtEachNodeThatIsAsked) {
+  TakeSlot(false);
+  ConnectAll();
+  Get("k");
+  for (const ServerStatus& node : balancer_.Servers()) EXPECT_EQ(node.in_flight, 1u);
+  AnswerRead(kA, TakeOne(kA), 3, 5, "v");
+  EXPECT_EQ(balancer_.GetServerStatus("n1")->in_flight, 0u);
+}
+
+TEST_F(ShardTest, APageOfAScanCountsToo) {
+  TakeSlot(true);
+  ConnectAll();
+  ScanCall scan;
+  scan.slot = SlotId(0);
+  scan.deadline = clock_.Now() + milliseconds(1000);
+  scan.done = [](ScanCall::Page) {};
+  shard_.SubmitScan(std::move(scan));
+  EXPECT_EQ(balancer_.GetServerStatus("n1")->in_flight, 1u);
+  v1::ReplicaOpReply reply;
+  reply.set_voting(true);
+  reply.mutable_scan()->set_complete(true);
+  Reply(kA, reply, TakeOne(kA).op());
+  EXPECT_EQ(balancer_.GetServerStatus("n1")->in_flight, 0u);
 }
 
 TEST_F(ShardTest, AfterATakeoverReadsAskAQuorum) {

@@ -35,6 +35,7 @@ TEST(RareBranches, AreReachedByTheFixedSeeds) {
     sum.faults.router_crashes += report.faults.router_crashes;
     sum.shard.write_backs += report.shard.write_backs;
     sum.shard.hedged_reads += report.shard.hedged_reads;
+    sum.shard.spread_reads += report.shard.spread_reads;
     sum.shard.retransmits += report.shard.retransmits;
     sum.shard.repairs += report.shard.repairs;
     sum.replica.version_reads += report.replica.version_reads;
@@ -46,6 +47,7 @@ TEST(RareBranches, AreReachedByTheFixedSeeds) {
   EXPECT_GT(sum.faults.router_crashes, 0u);
   EXPECT_GT(sum.shard.write_backs, 0u);
   EXPECT_GT(sum.shard.hedged_reads, 0u);
+  EXPECT_GT(sum.shard.spread_reads, 0u);
   EXPECT_GT(sum.shard.retransmits, 0u);
   EXPECT_GT(sum.shard.repairs, 0u);
   EXPECT_GT(sum.replica.version_reads, 0u);

@@ -17,6 +17,7 @@ using std::chrono::milliseconds;
 
 void Add(const ShardStats& from, ShardStats* to) {
   to->single_reads += from.single_reads;
+  to->spread_reads += from.spread_reads;
   to->quorum_reads += from.quorum_reads;
   to->hedged_reads += from.hedged_reads;
   to->node_reads += from.node_reads;
@@ -42,6 +43,7 @@ void Add(const ReplicaStats& from, ReplicaStats* to) {
 ShardOptions SimOptions() {
   ShardOptions options;
   options.tick = milliseconds(10);
+  options.read_always = 1;  // few clients: a node has its share at once
   return options;
 }
 
@@ -241,11 +243,15 @@ void SimCluster::StartRouter() {
 
   ++router_generation_;
   transport_ = std::make_unique<Transport>(*this);
-  shard_ = std::make_unique<Shard>(SimOptions(), scheduler_.clock(), *transport_);
+  balancer_ = std::make_unique<LoadBalancer>(ReadBalancing(SimOptions()));
+  shard_ = std::make_unique<Shard>(SimOptions(), scheduler_.clock(), *transport_, *balancer_);
   std::map<std::string, Peer> peers;
   for (size_t i = 0; i < nodes_.size(); ++i) {
     Peer peer(static_cast<uint32_t>(i));
     peers[nodes_[i]->id] = peer;
+    const v1::NodeRecord& record = *state_->FindNode(nodes_[i]->id);
+    RINGKV_CHECK(balancer_->RegisterServer(record.id(), record.address(), record.vnodes()).ok(),
+                 "the metadata's nodes make sense");
     shard_->AddPeer(peer, NodeId::Parse(nodes_[i]->id).value());
     nodes_[i]->connected = false;
   }
@@ -276,6 +282,7 @@ void SimCluster::CrashRouter() {
   Trace([&] { return std::string("router dies"); });
   Add(shard_->stats(), &past_stats_);
   shard_.reset();
+  balancer_.reset();
   transport_.reset();
   ++router_generation_;
 }

@@ -153,6 +153,7 @@ class SimCluster {
   std::shared_ptr<SimulatedMetadata::Contents> metadata_;
   std::optional<ClusterState> state_;  // the router's
   std::unique_ptr<Transport> transport_;
+  std::unique_ptr<LoadBalancer> balancer_;
   std::unique_ptr<Shard> shard_;
   uint64_t router_generation_ = 0;
   MonoTime timer_at_ = kNever;

@@ -37,6 +37,7 @@ void Add(const RunReport& run, Totals* totals) {
   sum.faults.partitions += run.faults.partitions;
   sum.faults.stalls += run.faults.stalls;
   sum.shard.single_reads += run.shard.single_reads;
+  sum.shard.spread_reads += run.shard.spread_reads;
   sum.shard.quorum_reads += run.shard.quorum_reads;
   sum.shard.hedged_reads += run.shard.hedged_reads;
   sum.shard.write_backs += run.shard.write_backs;
@@ -69,12 +70,12 @@ void Print(const Totals& totals, double seconds) {
               n(sum.faults.messages_lost), n(sum.faults.messages_duplicated),
               n(sum.faults.messages_late));
   std::printf(
-      "owner            %llu commits, %llu single and %llu quorum reads, %llu hedged, %llu "
-      "write-backs, "
-      "%llu retransmissions, %llu repairs\n",
-      n(sum.shard.commits), n(sum.shard.single_reads), n(sum.shard.quorum_reads),
-      n(sum.shard.hedged_reads), n(sum.shard.write_backs), n(sum.shard.retransmits),
-      n(sum.shard.repairs));
+      "owner            %llu commits, %llu single (%llu spread) and %llu quorum reads, %llu "
+      "hedged, "
+      "%llu write-backs, %llu retransmissions, %llu repairs\n",
+      n(sum.shard.commits), n(sum.shard.single_reads), n(sum.shard.spread_reads),
+      n(sum.shard.quorum_reads), n(sum.shard.hedged_reads), n(sum.shard.write_backs),
+      n(sum.shard.retransmits), n(sum.shard.repairs));
   std::printf(
       "replicas         %llu applies compared first, %llu found the same or a later version, %llu "
       "operations fenced\n",
