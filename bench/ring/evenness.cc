@@ -34,7 +34,7 @@ Evenness EvennessOf(std::span<const double> loads) {
 
 std::vector<NodeIndex> SampledPrimariesWithin(const PrimaryOf& primary, uint64_t seed,
                                               uint64_t tokens, double budget_s) {
-  const Stopwatch stopwatch;
+  const CpuStopwatch stopwatch;
   Random random(seed);
   std::vector<NodeIndex> primaries;
   primaries.reserve(tokens);

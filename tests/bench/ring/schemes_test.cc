@@ -220,6 +220,78 @@ TEST(Rendezvous, HasTheNextBestAsItsOtherReplicas) {
 
 // ---- AnchorHash --------------------------------------------------------------------------------
 
+// The paper's plain variant (section 3): each bucket that left keeps the whole list of those that
+// worked from then on.
+class PlainAnchor {
+ public:
+  PlainAnchor(uint32_t nodes, uint32_t capacity) : working_(capacity) {
+    for (uint32_t bucket = 0; bucket < capacity; ++bucket) working_[bucket] = bucket;
+    while (working_.size() > nodes) Remove(NodeIndex(working_.back()));
+  }
+
+  NodeIndex Primary(Token token) const {
+    auto bucket = static_cast<uint32_t>(BinOf(token.value(), working_.size() + left_.size()));
+    for (auto left = Left(bucket); left != left_.end(); left = Left(bucket)) {
+      bucket = left->worked_on[BinOf(Mix(token.value(), bucket), left->worked_on.size())];
+    }
+    return NodeIndex(bucket);
+  }
+
+  NodeIndex Add() {
+    const uint32_t bucket = left_.back().bucket;
+    working_ = left_.back().worked_before;
+    left_.pop_back();
+    return NodeIndex(bucket);
+  }
+
+  void Remove(NodeIndex node) {
+    const std::vector<uint32_t> before = working_;
+    *std::find(working_.begin(), working_.end(), node.value()) = working_.back();
+    working_.pop_back();
+    left_.push_back({node.value(), before, working_});
+  }
+
+  const std::vector<uint32_t>& working() const { return working_; }
+  bool full() const { return left_.empty(); }
+
+ private:
+  struct Leaving {
+    uint32_t bucket;
+    std::vector<uint32_t> worked_before, worked_on;
+  };
+
+  std::vector<Leaving>::const_iterator Left(uint32_t bucket) const {
+    return std::find_if(left_.begin(), left_.end(),
+                        [bucket](const Leaving& left) { return left.bucket == bucket; });
+  }
+
+  std::vector<uint32_t> working_;
+  std::vector<Leaving> left_;
+};
+
+TEST(AnchorHash, IsThePlainVariantThroughChanges) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    Random random(seed);
+    const auto capacity = static_cast<uint32_t>(random.Between(2, 30));
+    const auto nodes = static_cast<uint32_t>(random.Between(1, capacity));
+    AnchorHash anchor(nodes, capacity);
+    PlainAnchor plain(nodes, capacity);
+    for (int change = 0; change < 60; ++change) {
+      if (!plain.full() && (plain.working().size() == 1 || random.Chance(0.5))) {
+        ASSERT_EQ(anchor.Add(), plain.Add());
+      } else if (plain.working().size() > 1) {
+        const NodeIndex leaving(plain.working()[random.Below(plain.working().size())]);
+        anchor.Remove(leaving);
+        plain.Remove(leaving);
+      }
+      for (int i = 0; i < 100; ++i) {
+        const Token token(random.Next());
+        ASSERT_EQ(anchor.Primary(token), plain.Primary(token)) << "seed " << seed;
+      }
+    }
+  }
+}
+
 TEST(AnchorHash, MovesOnlyFromWhoLeavesAndOnlyToWhoJoins) {
   AnchorHash anchor(40, 50);
   Random random(kSeed);
