@@ -30,6 +30,7 @@ struct OneReader {
   uint64_t lookups = 0;
   double seconds = 0;
   double cpu_seconds = 0;
+  long waits = 0;
 };
 
 OneReader ReadUntil(const std::atomic<bool>& stop, uint64_t seed, uint64_t lookups_at_once,
@@ -37,10 +38,12 @@ OneReader ReadUntil(const std::atomic<bool>& stop, uint64_t seed, uint64_t looku
   OneReader reader;
   const Stopwatch stopwatch;
   const double cpu_before = ThreadCpuSeconds();
+  const long waits_before = ThreadWaits();
   while (!stop.load(std::memory_order_relaxed)) {
     Use(body(seed + reader.lookups, lookups_at_once));
     reader.lookups += lookups_at_once;
   }
+  reader.waits = ThreadWaits() - waits_before;
   reader.cpu_seconds = ThreadCpuSeconds() - cpu_before;
   reader.seconds = stopwatch.Seconds();
   return reader;
@@ -97,14 +100,16 @@ void RunReaders(unsigned threads, double seconds, uint64_t lookups_at_once, cons
   stop = true;
   running.clear();  // joins them
 
-  double per_second = 0, lookups = 0, cpu_seconds = 0;
+  double per_second = 0, lookups = 0, cpu_seconds = 0, waits = 0;
   for (const OneReader& reader : readers) {
     per_second += static_cast<double>(reader.lookups) / reader.seconds;
     lookups += static_cast<double>(reader.lookups);
     cpu_seconds += reader.cpu_seconds;
+    waits += static_cast<double>(reader.waits);
   }
   times.per_second.Add(per_second);
   times.per_cpu_second.Add(lookups / cpu_seconds);
+  times.waits.Add(waits);
 }
 
 std::vector<std::map<unsigned, ReaderTimes>> TimeReaders(std::span<const LookupLoops* const> all,

@@ -23,6 +23,9 @@ std::vector<LookupTimes> TimeInterleaved(std::span<const LookupLoops* const> all
 struct ReaderTimes {
   Samples per_second;      // of all threads together, by the clock
   Samples per_cpu_second;  // for each second of processor that a thread of theirs had
+  // How often a thread of theirs gave its processor away to wait for something. Without that, what
+  // they reach by the clock and what by processor time differ only by who else runs.
+  Samples waits;
 };
 
 // Called on the reader's own thread; what it returns is called over and over until time is up:

@@ -1,6 +1,7 @@
 #include "bench/ring/measuring.h"
 
 #include <malloc.h>
+#include <sys/resource.h>
 
 #include <ctime>
 
@@ -19,6 +20,12 @@ double SecondsOf(clockid_t clock) {
 }  // namespace
 
 double ThreadCpuSeconds() { return SecondsOf(CLOCK_THREAD_CPUTIME_ID); }
+
+long ThreadWaits() {
+  rusage usage{};
+  getrusage(RUSAGE_THREAD, &usage);
+  return usage.ru_nvcsw;
+}
 
 double CpuStopwatch::ProcessCpuSeconds() { return SecondsOf(CLOCK_PROCESS_CPUTIME_ID); }
 

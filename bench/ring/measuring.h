@@ -22,6 +22,9 @@ class Stopwatch {
 // Of the calling thread, so far.
 double ThreadCpuSeconds();
 
+// How often the calling thread has given its processor away to wait, so far.
+long ThreadWaits();
+
 // The processor time of the process since it was made: what the same work takes on a machine where
 // nobody else runs, as long as it neither waits nor runs on several threads. Asking for it costs
 // about a microsecond, so what is shorter than twenty is taken by the clock instead.

@@ -41,7 +41,9 @@ std::string NsText(const LookupTimes& times, Loop loop) {
 }
 
 // Millions of look-ups a second.
-std::string MillionsText(double per_second) { return NumberText(per_second / 1e6); }
+std::string MillionsText(double per_second) {
+  return per_second < 1e3 ? "<.001" : NumberText(per_second / 1e6);
+}
 
 double Scaling(const std::map<unsigned, ReaderTimes>& readers) {
   return readers.at(2).per_second.Median() / readers.at(1).per_second.Median();
@@ -91,7 +93,7 @@ std::string RowText(const Row& row) {
   for (unsigned threads : {1u, 2u}) {
     cells.push_back(MillionsText(row.readers.at(threads).per_second.Median()));
   }
-  cells.push_back(NumberText(Scaling(row.readers)));
+  cells.push_back(fmt::format("{:.2f}", Scaling(row.readers)));
   if (row.structure) {
     const Structure& structure = *row.structure;
     for (const std::string& text :

@@ -54,7 +54,8 @@ Json ReadersJson(const std::map<unsigned, ReaderTimes>& readers) {
   Json json = Json::object();
   for (const auto& [threads, times] : readers) {
     json[std::to_string(threads)] = {{"lookups_per_s", SamplesJson(times.per_second)},
-                                     {"lookups_per_cpu_s", SamplesJson(times.per_cpu_second)}};
+                                     {"lookups_per_cpu_s", SamplesJson(times.per_cpu_second)},
+                                     {"waits", SamplesJson(times.waits)}};
   }
   return json;
 }

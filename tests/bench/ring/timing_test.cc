@@ -126,6 +126,22 @@ TEST(RunReaders, CallsEachReaderOnItsOwnThread) {
   ASSERT_EQ(times.per_cpu_second.size(), 1u);
 }
 
+TEST(RunReaders, CountsHowOftenReadersWaited) {
+  ReaderTimes working, waiting;
+  RunReaders(
+      1, 0.02, 1, [] { return [](uint64_t seed, uint64_t) { return seed; }; }, working);
+  RunReaders(
+      1, 0.02, 1,
+      [] {
+        return [](uint64_t, uint64_t) {
+          std::this_thread::sleep_for(std::chrono::milliseconds(1));
+          return uint64_t{0};
+        };
+      },
+      waiting);
+  EXPECT_LT(working.waits.Median(), waiting.waits.Median());
+}
+
 TEST(Samples, KnowTheirMedianAndEnds) {
   Samples samples;
   EXPECT_TRUE(samples.empty());
