@@ -47,6 +47,7 @@ SlotTable::SlotTable(const SlotTable& other)
       page_log2_(other.page_log2_),
       pages_(other.pages_),
       flat_(other.flat_),
+      flat_pages_(other.flat_pages_),
       directory_(other.directory_) {
   other.own_directory_.store(false, std::memory_order_relaxed);
   other.own_page_.store(UINT32_MAX, std::memory_order_relaxed);
@@ -58,6 +59,7 @@ void SlotTable::Show(std::shared_ptr<Directory> directory) {
   directory_ = std::move(directory);
   pages_ = directory_->pages.data();
   flat_ = one_page() && words_per_row_ == 1 ? pages_[0] : nullptr;
+  flat_pages_ = !one_page() && words_per_row_ == 1;
 }
 
 void SlotTable::Swap(SlotTable& other) noexcept {
@@ -67,6 +69,7 @@ void SlotTable::Swap(SlotTable& other) noexcept {
   std::swap(page_log2_, other.page_log2_);
   std::swap(pages_, other.pages_);
   std::swap(flat_, other.flat_);
+  std::swap(flat_pages_, other.flat_pages_);
   directory_.swap(other.directory_);
   const bool own = own_directory_.load(std::memory_order_relaxed);
   own_directory_.store(other.own_directory_.load(std::memory_order_relaxed),

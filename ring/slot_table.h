@@ -158,8 +158,14 @@ class SlotTable {
 
  private:
   const uint64_t* WordsOf(SlotId slot) const {
-    if (flat_ != nullptr) [[likely]]
+    // The usual cases first, in as few instructions as may be: the fewer, the more look-ups the
+    // processor overlaps.
+    if (flat_ != nullptr) [[likely]] {
       return flat_ + slot.value();
+    }
+    if (flat_pages_) [[likely]] {
+      return pages_[slot.value() >> kRowsPerPageLog2] + (slot.value() & (kRowsPerPage - 1));
+    }
     const uint64_t* page = pages_[slot.value() >> page_log2_];
     return page + size_t{slot.value() & ((1u << page_log2_) - 1)} * words_per_row_;
   }
@@ -179,6 +185,7 @@ class SlotTable {
   uint32_t page_log2_ = kMostRowsOfOnePageLog2;  // of rows that a page has or could have
   uint64_t* const* pages_ = nullptr;             // of directory_
   const uint64_t* flat_ = nullptr;  // pages_[0] where that is all, and rows are of one word
+  bool flat_pages_ = false;         // there are several pages, of rows of one word
   std::shared_ptr<Directory> directory_;
   // What SetRow has made its own is still ours alone unless a copy was made since, which a copy
   // tells, also one of several made at a time: the directory, and the page changed last.
