@@ -1,4 +1,4 @@
-#include "tests/sim/linearizability.h"
+#include "tests/history/linearizability.h"
 
 #include <algorithm>
 #include <charconv>
