@@ -1,158 +1,84 @@
-#include "tests/integration/local_cluster.h"
-
-#include <arpa/inet.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <signal.h>
-#include <spawn.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include "tests/processes/cluster_processes.h"
 
 #include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <thread>
 
 #include "base/check.h"
+#include "tests/processes/free_ports.h"
 
 namespace ringkv {
-namespace {
 
-bool Bind(int port) {
-  int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  int on = 1;
-  ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<uint16_t>(port));
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  bool free = ::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
-  ::close(fd);
-  return free;
-}
-
-// Two neighbouring ports that nobody listens on, below the range that the kernel hands out itself.
-// Tests that run at the same time look in different places.
-int FreePortPair() {
-  static int next = 10'000 + static_cast<int>(::getpid()) % 1'000 * 20;
-  for (int tries = 0; tries < 10'000; ++tries) {
-    int port = next;
-    next = next + 2 < 32'000 ? next + 2 : 10'000;
-    if (Bind(port) && Bind(port + 1)) return port;
-  }
-  RINGKV_CHECK(false, "there are free ports");
-  std::abort();
-}
-
-}  // namespace
-
-LocalCluster::LocalCluster(const LocalClusterOptions& options) : options_(options) {
-  router_port_ = FreePortPair();
-  for (int node = 0; node <= options.nodes; ++node) ReservePorts(node);
-}
-
-LocalCluster::~LocalCluster() {
-  KillAll();
-  if (!testing::Test::HasFailure()) return;
-  for (size_t node = 0; node < node_ports_.size(); ++node) {
-    std::string id = node == 0 ? "r1" : "n" + std::to_string(node);
-    std::string log = Log(id);
-    if (log.size() > 4000) log = "..." + log.substr(log.size() - 4000);
-    std::cerr << "---- log of " << id << "\n" << log;
-  }
-}
-
-void LocalCluster::ReservePorts(int node) {
-  if (static_cast<int>(node_ports_.size()) > node) return;
-  node_ports_.resize(node + 1);
-  node_pids_.resize(node + 1);
-  if (node > 0) node_ports_[node] = FreePortPair();
-}
-
-pid_t LocalCluster::Spawn(const std::string& binary, const std::vector<std::string>& arguments,
-                          const std::string& id) {
-  std::string log = dir_.Sub(id + ".log");
-  posix_spawn_file_actions_t files;
-  posix_spawn_file_actions_init(&files);
-  posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_addopen(&files, 1, log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
-  posix_spawn_file_actions_adddup2(&files, 1, 2);
-  std::vector<std::string> words = arguments;
-  words.insert(words.begin(), binary);
-  std::vector<char*> argv;
-  for (std::string& word : words) argv.push_back(word.data());
-  argv.push_back(nullptr);
-  char* environment[] = {nullptr};
-  pid_t pid = 0;
-  int error = ::posix_spawn(&pid, binary.c_str(), &files, nullptr, argv.data(), environment);
-  posix_spawn_file_actions_destroy(&files);
-  RINGKV_CHECK(error == 0, "the binaries are built and can be started");
-  return pid;
-}
-
-void LocalCluster::StartRouter() {
+ClusterProcesses::ClusterProcesses(const ClusterProcessesOptions& options, std::string directory)
+    : options_(options), directory_(std::move(directory)), router_port_(FreePortPair()) {
+  std::filesystem::create_directories(directory_);
+  if (!options_.log_directory.empty()) std::filesystem::create_directories(options_.log_directory);
   std::string nodes;
   for (int node = 1; node <= options_.nodes; ++node) {
-    nodes += (node > 1 ? ",n" : "n") + std::to_string(node) +
-             "=127.0.0.1:" + std::to_string(node_ports_[node]);
+    nodes += (node > 1 ? ",n" : "n") + std::to_string(node) + "=" + node_address(node);
   }
-  router_pid_ =
-      Spawn(RINGKV_KVROUTER,
-            {"--id", "r1", "--listen", router_address(), "--http-listen", router_http(),
-             "--data-dir", dir_.Sub("r1"), "--nodes", nodes, "--replicas",
-             std::to_string(options_.replicas), "--slots", std::to_string(options_.slots)},
-            "r1");
+  router_ = std::make_unique<ServerProcess>(
+      RINGKV_KVROUTER,
+      std::vector<std::string>{"--id", "r1", "--listen", router_address(), "--http-listen",
+                               router_http(), "--data-dir", directory_ + "/r1", "--nodes", nodes,
+                               "--replicas", std::to_string(options_.replicas), "--slots",
+                               std::to_string(options_.slots)},
+      LogPath("r1"));
 }
 
-void LocalCluster::StartNode(int node) {
-  ReservePorts(node);
-  std::string host = "127.0.0.1:";
-  node_pids_[node] = Spawn(
+ClusterProcesses::~ClusterProcesses() { KillAll(); }
+
+ClusterProcesses::Node& ClusterProcesses::NodeOf(int node) {
+  std::lock_guard lock(mutex_);
+  Node& entry = nodes_[node];
+  if (entry.process != nullptr) return entry;
+  entry.port = FreePortPair();
+  const std::string host = "127.0.0.1:";
+  const std::string id = "n" + std::to_string(node);
+  entry.process = std::make_unique<ServerProcess>(
       RINGKV_KVNODE,
-      {"--id", "n" + std::to_string(node), "--listen", host + std::to_string(node_ports_[node]),
-       "--http-listen", host + std::to_string(node_ports_[node] + 1), "--data-dir", NodeDir(node),
-       "--routers", router_address(), "--durability", options_.durability},
-      "n" + std::to_string(node));
+      std::vector<std::string>{"--id", id, "--listen", host + std::to_string(entry.port),
+                               "--http-listen", host + std::to_string(entry.port + 1), "--data-dir",
+                               NodeDir(node), "--routers", router_address(), "--durability",
+                               options_.durability},
+      LogPath(id));
+  return entry;
 }
 
-bool LocalCluster::Start() {
-  StartRouter();
-  for (int node = 1; node <= options_.nodes; ++node) StartNode(node);
+ServerProcess& ClusterProcesses::node(int node) { return *NodeOf(node).process; }
+
+std::vector<int> ClusterProcesses::KnownNodes() {
+  std::lock_guard lock(mutex_);
+  std::vector<int> numbers;
+  for (const auto& [number, entry] : nodes_) numbers.push_back(number);
+  return numbers;
+}
+
+std::string ClusterProcesses::node_address(int node) {
+  return "127.0.0.1:" + std::to_string(NodeOf(node).port);
+}
+
+bool ClusterProcesses::Start() {
+  router_->Start();
+  for (int number = 1; number <= options_.nodes; ++number) node(number).Start();
   return WaitAllUp();
 }
 
-void LocalCluster::Kill(pid_t pid) {
-  if (pid == 0) return;
-  ::kill(pid, SIGKILL);
-  ::waitpid(pid, nullptr, 0);
-  for (pid_t& known : node_pids_) {
-    if (known == pid) known = 0;
-  }
-  if (router_pid_ == pid) router_pid_ = 0;
+void ClusterProcesses::KillAll() {
+  router_->Kill();
+  std::lock_guard lock(mutex_);
+  for (auto& [number, entry] : nodes_) entry.process->Kill();
 }
 
-int LocalCluster::Stop(pid_t pid) {
-  ::kill(pid, SIGTERM);
-  int status = 0;
-  ::waitpid(pid, &status, 0);
-  for (pid_t& known : node_pids_) {
-    if (known == pid) known = 0;
-  }
-  if (router_pid_ == pid) router_pid_ = 0;
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+void ClusterProcesses::WipeNode(int number) {
+  RINGKV_CHECK(node(number).pid() == 0, "only a dead node's disk is wiped");
+  std::filesystem::remove_all(NodeDir(number));
 }
 
-void LocalCluster::KillAll() {
-  Kill(router_pid_);
-  for (size_t node = 1; node < node_pids_.size(); ++node) Kill(node_pids_[node]);
-}
-
-void LocalCluster::WipeNode(int node) {
-  RINGKV_CHECK(node_pids_[node] == 0, "only a dead node's disk is wiped");
-  std::filesystem::remove_all(NodeDir(node));
-}
-
-bool LocalCluster::WaitFor(const std::function<bool(const v1::GetClusterResponse&)>& condition,
-                           int seconds) {
+bool ClusterProcesses::WaitFor(const std::function<bool(const v1::GetClusterResponse&)>& condition,
+                               int seconds) {
   auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
   auto admin = AdminClient::Create({router_address()}, std::chrono::seconds(2));
   RINGKV_CHECK(admin.ok(), admin.status().message());
@@ -164,7 +90,7 @@ bool LocalCluster::WaitFor(const std::function<bool(const v1::GetClusterResponse
   return false;
 }
 
-bool LocalCluster::WaitAllUp() {
+bool ClusterProcesses::WaitAllUp() {
   return WaitFor([this](const v1::GetClusterResponse& cluster) {
     int up = 0;
     for (const v1::NodeStatus& node : cluster.nodes()) up += node.reach() == v1::REACH_UP ? 1 : 0;
@@ -172,7 +98,7 @@ bool LocalCluster::WaitAllUp() {
   });
 }
 
-bool LocalCluster::WaitReach(int node, v1::Reach reach) {
+bool ClusterProcesses::WaitReach(int node, v1::Reach reach) {
   std::string id = "n" + std::to_string(node);
   return WaitFor([&](const v1::GetClusterResponse& cluster) {
     for (const v1::NodeStatus& status : cluster.nodes()) {
@@ -182,7 +108,7 @@ bool LocalCluster::WaitReach(int node, v1::Reach reach) {
   });
 }
 
-std::unique_ptr<Client> LocalCluster::NewClient() const {
+std::unique_ptr<Client> ClusterProcesses::NewClient() const {
   ClientOptions options;
   options.routers = {router_address()};
   options.timeout = std::chrono::seconds(20);
@@ -192,8 +118,13 @@ std::unique_ptr<Client> LocalCluster::NewClient() const {
   return std::move(*client);
 }
 
-std::string LocalCluster::Log(const std::string& id) const {
-  return ReadWholeFile(dir_.Sub(id + ".log"));
+std::string ClusterProcesses::LogPath(const std::string& id) const {
+  return (options_.log_directory.empty() ? directory_ : options_.log_directory) + "/" + id + ".log";
+}
+
+std::string ClusterProcesses::Log(const std::string& id) const {
+  std::ifstream in(LogPath(id), std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
 }
 
 }  // namespace ringkv

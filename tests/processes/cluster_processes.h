@@ -1,48 +1,49 @@
-// A whole cluster of real processes on free ports of 127.0.0.1, in a directory of its own: one
-// router and some nodes. Processes are started, killed and stopped by pid; whatever is left dies
-// with the object. Everything waits for a condition with a deadline. A failed test keeps the logs'
-// last lines.
+// A whole cluster of real processes on free ports of 127.0.0.1: one router and some nodes, with
+// their disks and logs under one directory. Everything waits for a condition with a deadline;
+// whatever still runs dies with the object. Thread-safe, as long as two threads do not do something
+// to one process at a time.
+//
+//   DIRECTORY/ID       a process' data: r1, n1, n2, ...
+//   DIRECTORY/ID.log   what it has said since it was first started
 #pragma once
 
-#include <sys/types.h>
-
 #include <functional>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
 #include "client/admin_client.h"
 #include "client/client.h"
-#include "tests/kvnode/temp_dir.h"
+#include "tests/processes/server_process.h"
 
 namespace ringkv {
 
-struct LocalClusterOptions {
+struct ClusterProcessesOptions {
   int nodes = 3;
   int replicas = 3;
   int slots = 256;
   std::string durability = "periodic";
+  std::string log_directory;  // empty: beside the data
 };
 
-class LocalCluster {
+class ClusterProcesses {
  public:
-  explicit LocalCluster(const LocalClusterOptions& options = {});
-  ~LocalCluster();
-  LocalCluster(const LocalCluster&) = delete;
-  LocalCluster& operator=(const LocalCluster&) = delete;
+  // `directory` is made if it is not there, and stays.
+  ClusterProcesses(const ClusterProcessesOptions& options, std::string directory);
+  ~ClusterProcesses();
+  ClusterProcesses(const ClusterProcesses&) = delete;
+  ClusterProcesses& operator=(const ClusterProcesses&) = delete;
 
-  // Starts everything and waits until every node is up. False, with the logs in the test's output,
-  // if that takes longer than a minute.
+  // Starts everything and waits until every node is up. False if that takes longer than a minute.
   bool Start();
 
-  void StartRouter();
-  void StartNode(int node);  // 1 to nodes, or a further one
-  void Kill(pid_t pid);      // -9, and waits for its end
-  int Stop(pid_t pid);       // SIGTERM; the exit code, 128 + signal if one ended it
-  pid_t router_pid() const { return router_pid_; }
-  pid_t node_pid(int node) const { return node_pids_[node]; }
+  ServerProcess& router() { return *router_; }
+  ServerProcess& node(int node);  // 1 to nodes, or a further one
+  std::vector<int> KnownNodes();  // that `node` was ever asked for
   void KillAll();
-  void WipeNode(int node);  // its disk; the node must be dead
+  void WipeNode(int node);  // its disk; the node must not run
 
   // Waits until the router's view of the cluster satisfies `condition`.
   bool WaitFor(const std::function<bool(const v1::GetClusterResponse&)>& condition,
@@ -53,20 +54,25 @@ class LocalCluster {
   std::unique_ptr<Client> NewClient() const;
   std::string router_address() const { return "127.0.0.1:" + std::to_string(router_port_); }
   std::string router_http() const { return "127.0.0.1:" + std::to_string(router_port_ + 1); }
-  std::string NodeDir(int node) const { return dir_.Sub("n" + std::to_string(node)); }
+  std::string node_address(int node);
+  std::string NodeDir(int node) const { return directory_ + "/n" + std::to_string(node); }
+  std::string LogPath(const std::string& id) const;
   std::string Log(const std::string& id) const;  // everything that the process has said
+  const ClusterProcessesOptions& options() const { return options_; }
 
  private:
-  pid_t Spawn(const std::string& binary, const std::vector<std::string>& arguments,
-              const std::string& id);
-  void ReservePorts(int node);
+  struct Node {
+    int port = 0;  // HTTP is one above
+    std::unique_ptr<ServerProcess> process;
+  };
+  Node& NodeOf(int node);
 
-  const LocalClusterOptions options_;
-  TempDir dir_;
-  int router_port_ = 0;  // HTTP is one above
-  pid_t router_pid_ = 0;
-  std::vector<int> node_ports_;  // by node, from 1
-  std::vector<pid_t> node_pids_;
+  const ClusterProcessesOptions options_;
+  const std::string directory_;
+  const int router_port_;  // HTTP is one above
+  std::mutex mutex_;
+  std::map<int, Node> nodes_;  // guarded by mutex_; entries stay where they are
+  std::unique_ptr<ServerProcess> router_;
 };
 
 }  // namespace ringkv
