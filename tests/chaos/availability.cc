@@ -1,7 +1,6 @@
 #include "tests/chaos/availability.h"
 
 #include <algorithm>
-#include <functional>
 #include <map>
 #include <utility>
 
@@ -49,20 +48,6 @@ std::vector<int64_t> EndsOfTrying(const std::vector<Try>& tries, int64_t patienc
   return ends;
 }
 
-const Gap* Longest(const std::vector<Gap>& gaps, Access access,
-                   const std::vector<Stretch>& stretches,
-                   const std::function<bool(const Gap&, const Stretch&)>& counts) {
-  const Gap* longest = nullptr;
-  for (const Gap& gap : gaps) {
-    if (gap.access != access) continue;
-    if (longest != nullptr && longest->length_ns() >= gap.length_ns()) continue;
-    const bool there = std::any_of(stretches.begin(), stretches.end(),
-                                   [&](const Stretch& stretch) { return counts(gap, stretch); });
-    if (there) longest = &gap;
-  }
-  return longest;
-}
-
 }  // namespace
 
 std::vector<Gap> FindGaps(const std::vector<ClientOperation>& operations, int64_t patience_ns) {
@@ -79,24 +64,21 @@ std::vector<Gap> FindGaps(const std::vector<ClientOperation>& operations, int64_
     for (size_t i = 0; i < tries.size(); ++i) {
       auto success = std::lower_bound(successes.begin(), successes.end(), tries[i].from_ns);
       const int64_t end = success == successes.end() ? ends[i] : std::min(*success, ends[i]);
-      gaps.push_back({key.first, key.second, tries[i].from_ns, end});
+      gaps.push_back({key.first, key.second, {tries[i].from_ns, end}});
     }
   }
   return gaps;
 }
 
-const Gap* LongestTouching(const std::vector<Gap>& gaps, Access access,
-                           const std::vector<Stretch>& stretches) {
-  return Longest(gaps, access, stretches, [](const Gap& gap, const Stretch& stretch) {
-    return gap.from_ns <= stretch.to_ns && gap.to_ns >= stretch.from_ns;
-  });
-}
-
-const Gap* LongestWithin(const std::vector<Gap>& gaps, Access access,
-                         const std::vector<Stretch>& stretches) {
-  return Longest(gaps, access, stretches, [](const Gap& gap, const Stretch& stretch) {
-    return gap.from_ns >= stretch.from_ns && gap.to_ns <= stretch.to_ns;
-  });
+const Gap* LongestGap(const std::vector<Gap>& gaps, Access access,
+                      const std::function<bool(const Stretch&)>& counts) {
+  const Gap* longest = nullptr;
+  for (const Gap& gap : gaps) {
+    if (gap.access != access) continue;
+    if (longest != nullptr && longest->length_ns() >= gap.length_ns()) continue;
+    if (counts(gap.time)) longest = &gap;
+  }
+  return longest;
 }
 
 }  // namespace ringkv

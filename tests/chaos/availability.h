@@ -2,12 +2,19 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "tests/history/history_file.h"
 
 namespace ringkv {
+
+// A stretch of time, both ends included.
+struct Stretch {
+  int64_t from_ns = 0;
+  int64_t to_ns = 0;
+};
 
 enum class Access { kRead, kWrite };
 
@@ -16,26 +23,23 @@ enum class Access { kRead, kWrite };
 struct Gap {
   std::string key;
   Access access = Access::kRead;
-  int64_t from_ns = 0;
-  int64_t to_ns = 0;
-  int64_t length_ns() const { return to_ns - from_ns; }
+  Stretch time;
+  int64_t length_ns() const { return time.to_ns - time.from_ns; }
 };
 
 // One gap for each try. Tries more than `patience_ns` apart do not make one gap: nobody tried in
 // between. A write whose condition did not hold says nothing of whether the key could be written.
 std::vector<Gap> FindGaps(const std::vector<ClientOperation>& operations, int64_t patience_ns);
 
-// A stretch of time, both ends included.
-struct Stretch {
-  int64_t from_ns = 0;
-  int64_t to_ns = 0;
-};
+inline bool Touch(const Stretch& a, const Stretch& b) {
+  return a.from_ns <= b.to_ns && a.to_ns >= b.from_ns;
+}
+inline bool IsWithin(const Stretch& inner, const Stretch& outer) {
+  return inner.from_ns >= outer.from_ns && inner.to_ns <= outer.to_ns;
+}
 
-// The longest of the gaps that touch one of the stretches, null if none does.
-const Gap* LongestTouching(const std::vector<Gap>& gaps, Access access,
-                           const std::vector<Stretch>& stretches);
-// Likewise of those that lie within one.
-const Gap* LongestWithin(const std::vector<Gap>& gaps, Access access,
-                         const std::vector<Stretch>& stretches);
+// The longest of the gaps that `counts`, null if there is none.
+const Gap* LongestGap(const std::vector<Gap>& gaps, Access access,
+                      const std::function<bool(const Stretch&)>& counts);
 
 }  // namespace ringkv

@@ -29,7 +29,7 @@ ClientOperation Put(int64_t from, int64_t to, Outcome outcome = Outcome::kDone) 
 
 int64_t Longest(const std::vector<ClientOperation>& operations, Access access) {
   const std::vector<Gap> gaps = FindGaps(operations, kPatience);
-  const Gap* gap = LongestTouching(gaps, access, {{INT64_MIN, INT64_MAX}});
+  const Gap* gap = LongestGap(gaps, access, [](const Stretch&) { return true; });
   return gap == nullptr ? -1 : gap->length_ns();
 }
 
@@ -75,12 +75,16 @@ TEST(Availability, ConditionThatDidNotHoldSaysNothingOfWriting) {
             310);
 }
 
-TEST(Availability, GapsAreFoundByTheStretchTheyTouchOrLieIn) {
+TEST(Availability, LongestIsOfThoseThatCount) {
   const std::vector<Gap> gaps = FindGaps({Get(0, 10), Get(90, 150), Get(300, 320)}, kPatience);
-  EXPECT_EQ(LongestTouching(gaps, Access::kRead, {{100, 200}})->length_ns(), 60);
-  EXPECT_EQ(LongestTouching(gaps, Access::kRead, {{200, 250}}), nullptr);
-  EXPECT_EQ(LongestWithin(gaps, Access::kRead, {{100, 200}}), nullptr);
-  EXPECT_EQ(LongestWithin(gaps, Access::kRead, {{0, 20}, {290, 400}})->length_ns(), 20);
+  auto longest = [&](const std::function<bool(const Stretch&)>& counts) {
+    const Gap* gap = LongestGap(gaps, Access::kRead, counts);
+    return gap == nullptr ? -1 : gap->length_ns();
+  };
+  EXPECT_EQ(longest([](const Stretch& gap) { return Touch(gap, {100, 200}); }), 60);
+  EXPECT_EQ(longest([](const Stretch& gap) { return Touch(gap, {200, 250}); }), -1);
+  EXPECT_EQ(longest([](const Stretch& gap) { return IsWithin(gap, {100, 200}); }), -1);
+  EXPECT_EQ(longest([](const Stretch& gap) { return IsWithin(gap, {290, 400}); }), 20);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "tests/chaos/figures.h"
 
 #include <algorithm>
+#include <functional>
 
 namespace ringkv {
 namespace {
@@ -53,12 +54,6 @@ AvailabilityFigures FiguresOf(const Gap* reads, const Gap* writes) {
     figures.no_writes_key = writes->key;
   }
   return figures;
-}
-
-bool TouchesAny(const ClientOperation& operation, const std::vector<Stretch>& stretches) {
-  return std::any_of(stretches.begin(), stretches.end(), [&](const Stretch& stretch) {
-    return operation.op.invoked <= stretch.to_ns && operation.ended_ns >= stretch.from_ns;
-  });
 }
 
 }  // namespace
@@ -118,22 +113,29 @@ std::map<std::string, AvailabilityFigures> AvailabilityByKind(const RunRecord& r
   const std::vector<ClientOperation> operations = OfTheLoad(record);
   const std::vector<Gap> gaps = FindGaps(operations, kPatienceNs);
   const Stretches stretches = StretchesOf(record);
-  std::map<std::string, std::vector<Stretch>> by_kind;
-  for (const auto& [kind, stretch] : stretches.alone) by_kind[kind].push_back(stretch);
-
   std::map<std::string, AvailabilityFigures> figures;
-  for (const auto& [kind, alone] : by_kind) {
-    figures[kind] = FiguresOf(LongestTouching(gaps, Access::kRead, alone),
-                              LongestTouching(gaps, Access::kWrite, alone));
-    figures[kind].faults = alone.size();
-  }
-  figures["none"] = FiguresOf(LongestWithin(gaps, Access::kRead, stretches.calm),
-                              LongestWithin(gaps, Access::kWrite, stretches.calm));
-  by_kind["none"] = stretches.calm;
-  for (auto& [kind, alone] : by_kind) {
+  auto add = [&](const std::string& kind, const std::function<bool(const Stretch&)>& counts) {
+    figures[kind] = FiguresOf(LongestGap(gaps, Access::kRead, counts),
+                              LongestGap(gaps, Access::kWrite, counts));
     for (const ClientOperation& operation : operations) {
-      if (TouchesAny(operation, alone)) figures[kind].outcomes.Add(operation.outcome);
+      if (counts({operation.op.invoked, operation.ended_ns})) {
+        figures[kind].outcomes.Add(operation.outcome);
+      }
     }
+  };
+  add("none", [&](const Stretch& time) {
+    return std::any_of(stretches.calm.begin(), stretches.calm.end(),
+                       [&](const Stretch& calm) { return IsWithin(time, calm); });
+  });
+  std::map<std::string, uint64_t> kinds;
+  for (const LoneFault& fault : stretches.alone) ++kinds[fault.kind];
+  for (const auto& [kind, count] : kinds) {
+    add(kind, [&, name = kind](const Stretch& time) {
+      return std::any_of(stretches.alone.begin(), stretches.alone.end(), [&](const auto& fault) {
+        return fault.kind == name && IsDueTo(time, fault, stretches.harms);
+      });
+    });
+    figures[kind].faults = count;
   }
   return figures;
 }

@@ -120,10 +120,11 @@ Load::Operation Load::ChooseForRegister(int index) {
   const double dice = random_.Unit();
   if (dice < 0.45) return {NewEvent(Function::kGet, slot.key), {}, index};
   if (dice < 0.55) return {NewEvent(Function::kDelete, slot.key)};
-  if (dice < 0.65 || (dice < 0.78 && slot.seen)) {
+  const bool if_absent = dice < 0.59;
+  if (if_absent || (dice < 0.78 && slot.seen)) {
     Operation operation{NewEvent(Function::kCas, slot.key)};
     operation.event.value = NewValue();
-    if (dice >= 0.65) {
+    if (!if_absent) {
       operation.event.expected = slot.seen->value;
       operation.version = slot.seen->version;
     }

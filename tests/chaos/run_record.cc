@@ -33,9 +33,10 @@ Stretches StretchesOf(const RunRecord& record) {
     calm_from = std::max(calm_from, end + kAftermathNs);
     last_end = std::max(last_end, end);
     if (fault.overlapped || fault.target == kRouterId) all.excused.push_back({fault.from_ns, end});
+    all.harms.push_back({fault.from_ns, end});
     if (!fault.overlapped) {
       const int64_t aftermath = std::max(fault.healed_ns, std::min(end + kAftermathNs, next));
-      all.alone.push_back({fault.kind, {fault.from_ns, aftermath}});
+      all.alone.push_back({fault.kind, {fault.from_ns, end}, {fault.from_ns, aftermath}});
     }
   }
   if (to > calm_from) all.calm.push_back({calm_from, to});
@@ -43,6 +44,13 @@ Stretches StretchesOf(const RunRecord& record) {
   all.during = {all.before.to_ns + 1, last_end};
   all.after = {last_end + 1, to};
   return all;
+}
+
+bool IsDueTo(const Stretch& time, const LoneFault& fault, const std::vector<Stretch>& harms) {
+  if (Touch(time, fault.harm)) return true;
+  return Touch(time, fault.aftermath) &&
+         std::none_of(harms.begin(), harms.end(),
+                      [&](const Stretch& harm) { return Touch(time, harm); });
 }
 
 }  // namespace ringkv

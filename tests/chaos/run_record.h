@@ -43,16 +43,28 @@ struct RunRecord {
   bool passed() const;
 };
 
+// A fault that did not overlap with another.
+struct LoneFault {
+  std::string kind;
+  Stretch harm;       // from its beginning until all is whole again
+  Stretch aftermath;  // from its beginning until some seconds later, or the next one begins
+};
+
 // Stretches of the run, from its faults.
 struct Stretches {
-  Stretch before;                                      // the first fault
-  Stretch during;                                      // from the first to the last, whole again
-  Stretch after;                                       // the rest of the load
-  std::vector<Stretch> calm;                           // without a fault, and not soon after one
-  std::vector<std::pair<std::string, Stretch>> alone;  // by kind: one that did not overlap
+  Stretch before;             // the first fault
+  Stretch during;             // from the first to the last, whole again
+  Stretch after;              // the rest of the load
+  std::vector<Stretch> calm;  // without a fault, and not soon after one
+  std::vector<LoneFault> alone;
+  std::vector<Stretch> harms;    // of every fault
   std::vector<Stretch> excused;  // a majority, or the router, may have been out
 };
 
 Stretches StretchesOf(const RunRecord& record);
+
+// Whether what took this time is to be laid to the fault's charge: it touches the harm, or the
+// aftermath and no other fault's harm.
+bool IsDueTo(const Stretch& time, const LoneFault& fault, const std::vector<Stretch>& harms);
 
 }  // namespace ringkv

@@ -28,9 +28,9 @@ RunRecord Record(std::vector<FaultRecord> faults) {
 TEST(RunRecord, FaultAloneHasItsStretchAndTheRestIsCalm) {
   const Stretches all = StretchesOf(Record({Fault("kill", "n1", 10, 12, 13)}));
   ASSERT_EQ(all.alone.size(), 1u);
-  EXPECT_EQ(all.alone[0].first, "kill");
-  EXPECT_EQ(all.alone[0].second.from_ns, 10 * kSecond);
-  EXPECT_EQ(all.alone[0].second.to_ns, 16 * kSecond);
+  EXPECT_EQ(all.alone[0].kind, "kill");
+  EXPECT_EQ(all.alone[0].aftermath.from_ns, 10 * kSecond);
+  EXPECT_EQ(all.alone[0].aftermath.to_ns, 16 * kSecond);
   ASSERT_EQ(all.calm.size(), 2u);
   EXPECT_EQ(all.calm[0].to_ns, 10 * kSecond - 1);
   EXPECT_EQ(all.calm[1].from_ns, 16 * kSecond);
@@ -42,8 +42,24 @@ TEST(RunRecord, FaultAloneHasItsStretchAndTheRestIsCalm) {
 TEST(RunRecord, StretchEndsWhereTheNextFaultBegins) {
   const Stretches all =
       StretchesOf(Record({Fault("kill", "n1", 10, 12, 13), Fault("pause", "n2", 14, 15, 15)}));
-  EXPECT_EQ(all.alone[0].second.to_ns, 14 * kSecond - 1);
+  EXPECT_EQ(all.alone[0].aftermath.to_ns, 14 * kSecond - 1);
   EXPECT_EQ(all.calm.size(), 2u);
+}
+
+TEST(RunRecord, WhatReachesIntoTheNextFaultIsDueToThatOne) {
+  const Stretches all =
+      StretchesOf(Record({Fault("kill", "n1", 10, 12, 13), Fault("router", "r1", 15, 16, 17)}));
+  auto due_to = [&](double from, double to, size_t fault) {
+    const auto second = static_cast<double>(kSecond);
+    return IsDueTo({static_cast<int64_t>(from * second), static_cast<int64_t>(to * second)},
+                   all.alone[fault], all.harms);
+  };
+  EXPECT_TRUE(due_to(10.5, 10.6, 0));
+  EXPECT_TRUE(due_to(13.5, 13.6, 0));
+  EXPECT_FALSE(due_to(14.9, 16.5, 0));
+  EXPECT_TRUE(due_to(14.9, 16.5, 1));
+  EXPECT_TRUE(due_to(12.5, 16.5, 0)) << "due to both";
+  EXPECT_FALSE(due_to(9.0, 9.5, 0));
 }
 
 TEST(RunRecord, RouterAndOverlappingFaultsExcuseAndCountForNoKind) {
@@ -52,7 +68,7 @@ TEST(RunRecord, RouterAndOverlappingFaultsExcuseAndCountForNoKind) {
   first.overlapped = second.overlapped = true;
   const Stretches all = StretchesOf(Record({first, second, Fault("router", "r1", 30, 31, 32)}));
   ASSERT_EQ(all.alone.size(), 1u);
-  EXPECT_EQ(all.alone[0].first, "router");
+  EXPECT_EQ(all.alone[0].kind, "router");
   EXPECT_EQ(all.excused.size(), 3u);
   EXPECT_EQ(all.excused[2].to_ns, 32 * kSecond);
 }

@@ -15,7 +15,7 @@ constexpr uint64_t kMaxStepsOfKey = 10'000'000;
 
 bool Touches(const ClientOperation& operation, const std::vector<Stretch>& stretches) {
   return std::any_of(stretches.begin(), stretches.end(), [&](const Stretch& stretch) {
-    return operation.op.invoked <= stretch.to_ns && operation.ended_ns >= stretch.from_ns;
+    return Touch({operation.op.invoked, operation.ended_ns}, stretch);
   });
 }
 
