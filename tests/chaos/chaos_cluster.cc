@@ -8,6 +8,7 @@ namespace {
 ClusterProcessesOptions OptionsWith(const std::string& logs) {
   ClusterProcessesOptions options;
   options.log_directory = logs;
+  options.group = ProcessGroup::kOwn;  // an interrupted run ends them itself
   return options;
 }
 

@@ -35,8 +35,7 @@ std::string Seconds(int64_t ns) {
 
 int ChaosRun::Run() {
   record_.seed = options_.seed;
-  record_.replay = options_.Replay();
-  Say("seed " + std::to_string(options_.seed) + "; the same faults again: " + record_.replay);
+  Say("seed " + std::to_string(options_.seed));
   std::string error;
   Say("finding out what can be tried");
   record_.capabilities = Probe(AskedFor(), Path("probe"), &error);
@@ -48,6 +47,7 @@ int ChaosRun::Run() {
     Say("none of the faults asked for can be tried yet");
     return kExitNotYet;
   }
+  Say("the same faults again: " + record_.replay);
   std::filesystem::remove_all(Path("probe"));
   cluster_ = std::make_unique<ChaosCluster>(Path("data"), Path("logs"));
   if (!cluster_->Start()) {
@@ -63,7 +63,7 @@ int ChaosRun::Run() {
   RunLoad();
   Converge();
   AskAdminCheck();
-  load_->ReadAll();
+  NoteStuck(load_->ReadAll());
   load_.reset();
   JudgeProcesses();
   cluster_->KillAll();
@@ -99,6 +99,11 @@ bool ChaosRun::ChooseFaults() {
   if (!record_.capabilities.admin_check) {
     LeaveOut("check admin-check", "kvctl has no `admin check` that works");
   }
+  // With the kinds by name: what can be tried may be more another time.
+  ChaosOptions same = options_;
+  same.faults.clear();
+  for (const FaultKind& kind : kinds_) same.faults.push_back(kind.name);
+  record_.replay = same.Replay();
   return !kinds_.empty();
 }
 
@@ -121,8 +126,14 @@ void ChaosRun::RunLoad() {
   Say("load without faults again");
   Hold(kAfter);
   record_.load_to_ns = clock_.Now().ns;
-  load_->Stop();
+  NoteStuck(load_->Stop());
   record_.not_begun = load_->not_begun();
+}
+
+void ChaosRun::NoteStuck(size_t operations) {
+  if (operations == 0) return;
+  processes_.Fail(std::to_string(operations) +
+                  " operations never ended, long after their deadline");
 }
 
 void ChaosRun::RunFaults(int64_t end_ns) {

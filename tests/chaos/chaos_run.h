@@ -30,6 +30,7 @@ class ChaosRun {
   bool ChooseFaults();
   void LeaveOut(std::string what, std::string why);
   void RunLoad();
+  void NoteStuck(size_t operations);
   void RunFaults(int64_t end_ns);
   bool RunEpisode(const Episode& episode);
   bool PrepareFor(const Episode& episode);

@@ -18,6 +18,9 @@ constexpr double kCounter = 0.25;  // of the others
 // A load that was held up begins what it missed, but not more than of one second.
 constexpr Duration kMaxBacklog = std::chrono::seconds(1);
 
+// A call that has not ended so long after its deadline never will.
+constexpr Duration kOverdue = std::chrono::seconds(30);
+
 // Whether a call that ended so may have had an effect.
 bool IsUnknown(const Status& status) {
   return status.code() == StatusCode::kUnknownOutcome || status.code() == StatusCode::kInternal ||
@@ -50,15 +53,17 @@ Load::Load(const LoadOptions& options, const std::vector<std::string>& routers,
   }
 }
 
+Load::~Load() { Stop(); }
+
 void Load::Start() {
   stop_ = false;
   thread_ = std::thread([this] { Run(); });
 }
 
-void Load::Stop() {
+size_t Load::Stop() {
   stop_ = true;
   if (thread_.joinable()) thread_.join();
-  WaitForLessThan(1);
+  return WaitForLessThan(1);
 }
 
 void Load::Run() {
@@ -228,19 +233,20 @@ void Load::End(const Operation& operation, const Status& status, HistoryEvent en
   ended_.notify_all();
 }
 
-void Load::WaitForLessThan(size_t in_flight) {
+size_t Load::WaitForLessThan(size_t in_flight) {
   std::unique_lock lock(mutex_);
-  ended_.wait(lock, [&] { return in_flight_ < in_flight; });
+  ended_.wait_for(lock, options_.timeout + kOverdue, [&] { return in_flight_ < in_flight; });
+  return in_flight_;
 }
 
-void Load::ReadAll() {
+size_t Load::ReadAll() {
   std::vector<std::string> keys = old_keys_;
   for (const Slot& slot : slots_) {
     if (slot.generation > 0) keys.push_back(slot.key);
   }
   keys.insert(keys.end(), ledger_.begin(), ledger_.end());
   for (const std::string& key : keys) {
-    WaitForLessThan(64);
+    if (const size_t stuck = WaitForLessThan(64); stuck >= 64) return stuck;
     Operation operation;
     {
       std::lock_guard lock(mutex_);
@@ -248,7 +254,7 @@ void Load::ReadAll() {
     }
     Begin(std::move(operation));
   }
-  WaitForLessThan(1);
+  return WaitForLessThan(1);
 }
 
 }  // namespace ringkv

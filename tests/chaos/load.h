@@ -33,13 +33,15 @@ struct LoadOptions {
 class Load {
  public:
   Load(const LoadOptions& options, const std::vector<std::string>& routers, HistoryWriter& history);
-  ~Load() { Stop(); }
+  ~Load();
   Load(const Load&) = delete;
   Load& operator=(const Load&) = delete;
 
   void Start();
-  void Stop();     // and waits for the end of everything in flight
-  void ReadAll();  // every key that was ever used, once; after Stop
+  // And waits for the end of everything in flight; the number of operations that have not ended
+  // long after their time was over.
+  size_t Stop();
+  size_t ReadAll();  // every key that was ever used, once; after Stop; likewise
 
   // Operations that were due while too many were in flight.
   uint64_t not_begun() const { return not_begun_; }
@@ -76,7 +78,8 @@ class Load {
   void Begin(Operation operation);
   void End(const Operation& operation, const Status& status, HistoryEvent end);
   void EndGet(const Operation& operation, GetResult result);
-  void WaitForLessThan(size_t in_flight);
+  // Gives up long after everything should have ended; how many are in flight.
+  size_t WaitForLessThan(size_t in_flight);
   Client& ClientOf(int64_t process) {
     return *clients_[static_cast<size_t>(process) % clients_.size()];
   }

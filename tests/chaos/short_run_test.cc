@@ -1,7 +1,9 @@
 // The chaos run as a program: what it writes, and how it ends.
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <chrono>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <thread>
@@ -57,6 +59,51 @@ TEST(ShortChaosRun, KillsAndPausesAndPassesWithAHistoryThatOthersCanRead) {
   for (const char* id : {"r1", "n1", "n2", "n3"}) {
     EXPECT_FALSE(ReadWholeFile(out + "/logs/" + id + ".log").empty()) << id;
   }
+}
+
+// A kvnode that `parent` started; 0: none yet.
+pid_t NodeOf(pid_t parent) {
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    const std::string name = entry.path().filename();
+    if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+    const std::string stat = ReadWholeFile(entry.path() / "stat");  // "pid (name) state parent ..."
+    const size_t end = stat.rfind(')');
+    if (end == std::string::npos || stat.find("(kvnode)") == std::string::npos) continue;
+    if (std::stol(stat.substr(end + 4)) == parent) return static_cast<pid_t>(std::stol(name));
+  }
+  return 0;
+}
+
+TEST(ShortChaosRun, FailsWhenAProcessCrashesThatItDidNotHarm) {
+  TempDir dir;
+  const std::string out = dir.Sub("out");
+  ServerProcess chaos(RINGKV_CHAOS,
+                      {"--minutes", "0.1", "--seed", "5", "--faults", "pause", "--out", out},
+                      dir.Sub("log"));
+  chaos.Start();
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(2);
+  bool crashed = false;
+  while (chaos.pid() != 0) {
+    ASSERT_LT(std::chrono::steady_clock::now(), deadline);
+    // Once the load is on: before that it is the probe's cluster.
+    if (!crashed && std::filesystem::exists(out + "/history.jsonl")) {
+      const pid_t node = NodeOf(chaos.pid());
+      crashed = node != 0 && ::kill(node, SIGSEGV) == 0;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));  // between two looks
+  }
+  ASSERT_TRUE(crashed);
+  EXPECT_EQ(chaos.TakeOwnEnd(), std::optional<ExitCode>(1)) << ReadWholeFile(dir.Sub("log"));
+  const Json report = Json::parse(ReadWholeFile(out + "/report.json"), nullptr, false);
+  EXPECT_EQ(report["passed"], false);
+  for (const Json& check : report["checks"]) {
+    if (check["name"] != "processes") continue;
+    EXPECT_EQ(check["verdict"], "failed");
+    EXPECT_NE(check["details"].dump().find("ended by itself with 139"), std::string::npos)
+        << check["details"];
+  }
+  const std::string log = ReadWholeFile(dir.Sub("log"));
+  EXPECT_NE(log.find("./dev chaos --minutes 0.1 --seed 5 --faults pause"), std::string::npos);
 }
 
 TEST(ShortChaosRun, WrongUsageEndsWithTwoAndTouchesNothing) {

@@ -25,7 +25,7 @@ ClusterProcesses::ClusterProcesses(const ClusterProcessesOptions& options, std::
                                router_http(), "--data-dir", directory_ + "/r1", "--nodes", nodes,
                                "--replicas", std::to_string(options_.replicas), "--slots",
                                std::to_string(options_.slots)},
-      LogPath("r1"));
+      LogPath("r1"), options_.group);
 }
 
 ClusterProcesses::~ClusterProcesses() { KillAll(); }
@@ -43,7 +43,7 @@ ClusterProcesses::Node& ClusterProcesses::NodeOf(int node) {
                                "--http-listen", host + std::to_string(entry.port + 1), "--data-dir",
                                NodeDir(node), "--routers", router_address(), "--durability",
                                options_.durability},
-      LogPath(id));
+      LogPath(id), options_.group);
   return entry;
 }
 

@@ -26,6 +26,7 @@ struct ClusterProcessesOptions {
   int slots = 256;
   std::string durability = "periodic";
   std::string log_directory;  // empty: beside the data
+  ProcessGroup group = ProcessGroup::kOurs;
 };
 
 class ClusterProcesses {

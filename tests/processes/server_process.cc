@@ -36,7 +36,11 @@ void ServerProcess::Start() {
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
   char* environment[] = {nullptr};
-  int error = ::posix_spawn(&pid_, binary_.c_str(), &files, nullptr, argv.data(), environment);
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  if (group_ == ProcessGroup::kOwn) posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+  int error = ::posix_spawn(&pid_, binary_.c_str(), &files, &attributes, argv.data(), environment);
+  posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&files);
   RINGKV_CHECK(error == 0, "the binaries are built and can be started");
 }

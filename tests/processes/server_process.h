@@ -16,10 +16,20 @@ namespace ringkv {
 // How a process ended: its exit code, or 128 + the signal that ended it, as a shell has it.
 using ExitCode = int;
 
+// Whom a signal to our process group reaches, such as Ctrl-C at a terminal.
+enum class ProcessGroup {
+  kOurs,  // the child too
+  kOwn,   // not the child: for a parent that ends its children itself
+};
+
 class ServerProcess {
  public:
-  ServerProcess(std::string binary, std::vector<std::string> arguments, std::string log)
-      : binary_(std::move(binary)), arguments_(std::move(arguments)), log_(std::move(log)) {}
+  ServerProcess(std::string binary, std::vector<std::string> arguments, std::string log,
+                ProcessGroup group = ProcessGroup::kOurs)
+      : binary_(std::move(binary)),
+        arguments_(std::move(arguments)),
+        log_(std::move(log)),
+        group_(group) {}
   ~ServerProcess() { Kill(); }
   ServerProcess(const ServerProcess&) = delete;
   ServerProcess& operator=(const ServerProcess&) = delete;
@@ -42,6 +52,7 @@ class ServerProcess {
   const std::string binary_;
   const std::vector<std::string> arguments_;
   const std::string log_;
+  const ProcessGroup group_;
   std::mutex mutex_;
   pid_t pid_ = 0;                    // guarded by mutex_
   std::optional<ExitCode> own_end_;  // guarded by mutex_

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <fstream>
@@ -25,9 +26,10 @@ class ServerProcessTest : public testing::Test {
     }
     return true;
   }
-  std::unique_ptr<ServerProcess> Shell(const std::string& script) {
+  std::unique_ptr<ServerProcess> Shell(const std::string& script,
+                                       ProcessGroup group = ProcessGroup::kOurs) {
     return std::make_unique<ServerProcess>("/bin/sh", std::vector<std::string>{"-c", script},
-                                           dir_.Sub("log"));
+                                           dir_.Sub("log"), group);
   }
 
   TempDir dir_;
@@ -67,6 +69,15 @@ TEST_F(ServerProcessTest, StopGivesTheExitCode) {
   ASSERT_TRUE(Eventually([&] { return Log() == "up\n"; }));
   EXPECT_EQ(process->Stop(), 3);
   EXPECT_EQ(process->TakeOwnEnd(), std::nullopt);
+}
+
+TEST_F(ServerProcessTest, ChildIsInOurProcessGroupOrInItsOwn) {
+  auto ours = Shell("exec sleep 100");
+  ours->Start();
+  EXPECT_EQ(::getpgid(ours->pid()), ::getpgrp());
+  auto own = Shell("exec sleep 100", ProcessGroup::kOwn);
+  own->Start();
+  EXPECT_EQ(::getpgid(own->pid()), own->pid());
 }
 
 TEST_F(ServerProcessTest, PausedOneDoesNothingUntilItIsResumed) {
