@@ -12,9 +12,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// How often the damage is to what holds data, where there is any.
+constexpr double kData = 0.7;
+
 bool IsRead(const fs::path& path) {
   const std::string name = path.filename().string();
   return !name.starts_with("LOCK") && !name.starts_with("LOG");
+}
+
+bool HoldsData(const fs::path& path) {
+  const std::string kind = path.extension().string();
+  return kind == ".sst" || kind == ".blob" || kind == ".log";
 }
 
 std::vector<fs::path> FilesUnder(const std::string& directory) {
@@ -33,9 +41,13 @@ std::vector<fs::path> FilesUnder(const std::string& directory) {
 }  // namespace
 
 Result<std::string> FlipBytes(const std::string& directory, uint64_t seed) {
-  const std::vector<fs::path> files = FilesUnder(directory);
+  std::vector<fs::path> files = FilesUnder(directory);
   if (files.empty()) return Status::NotFound("there is no file under " + directory);
   Random random(seed);
+  const bool among_data = std::any_of(files.begin(), files.end(), HoldsData);
+  if (among_data && random.Chance(kData)) {
+    std::erase_if(files, [](const fs::path& path) { return !HoldsData(path); });
+  }
   const fs::path& path = files[random.Below(files.size())];
   const uint64_t size = fs::file_size(path);
   std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);

@@ -8,9 +8,9 @@
 
 namespace ringkv {
 
-// Flips one to eight bytes in one file under `directory`, chosen by `seed`; every file counts alike
-// that holds anything and that the store reads (not its lock and not its own log for people). Says
-// which bytes of which file.
+// Flips one to eight bytes in one file under `directory`, chosen by `seed`: mostly one that holds
+// data, else any that holds anything and that the store reads (not its lock and not its own log for
+// people). Says which bytes of which file.
 Result<std::string> FlipBytes(const std::string& directory, uint64_t seed);
 
 }  // namespace ringkv

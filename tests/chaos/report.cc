@@ -1,5 +1,6 @@
 #include "tests/chaos/report.h"
 
+#include <cmath>
 #include <cstdarg>
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -23,9 +24,7 @@ const char* NameOf(Check::Verdict verdict) {
   return "?";
 }
 
-double Rounded(double value) {
-  return static_cast<double>(static_cast<int64_t>(value * 1000 + 0.5)) / 1000;
-}
+double Rounded(double value) { return std::round(value * 1000) / 1000; }
 
 Json Seconds(const RunRecord& record, int64_t at_ns) {
   if (at_ns == 0) return nullptr;
