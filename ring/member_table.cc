@@ -62,7 +62,7 @@ Result<MemberTable> MemberTable::Make(std::vector<Member> members) {
     if (i % kPerPage == 0) table.pages_.push_back(std::make_shared<Page>());
     (*table.pages_.back())[i % kPerPage] = std::move(members[i]);
   }
-  table.by_id_ = std::make_shared<const std::vector<NodeIndex>>(std::move(nodes));
+  table.by_id_ = IdOrder(nodes);
   return table;
 }
 
@@ -71,17 +71,14 @@ const Member& MemberTable::operator[](NodeIndex node) const {
   return (*pages_[node.value() >> kPerPageLog2])[node.value() % kPerPage];
 }
 
-size_t MemberTable::PositionOf(const NodeId& id) const {
-  const std::span<const NodeIndex> nodes = by_id();
-  auto it = std::lower_bound(nodes.begin(), nodes.end(), id,
-                             [this](NodeIndex n, const NodeId& i) { return (*this)[n].id < i; });
-  return static_cast<size_t>(it - nodes.begin());
+IdOrder::Place MemberTable::PlaceOf(const NodeId& id) const {
+  return by_id_.Search([&](NodeIndex node) { return (*this)[node].id < id; });
 }
 
 std::optional<NodeIndex> MemberTable::Find(const NodeId& id) const {
-  const size_t position = PositionOf(id);
-  if (position == by_id().size()) return std::nullopt;
-  const NodeIndex node = by_id()[position];
+  const IdOrder::Place place = PlaceOf(id);
+  if (!by_id_.Holds(place)) return std::nullopt;
+  const NodeIndex node = by_id_.At(place);
   if ((*this)[node].id != id) return std::nullopt;
   return node;
 }
@@ -105,26 +102,16 @@ Status MemberTable::Set(NodeIndex node, Member member) {
     return Status::InvalidArgument("node '" + member.id.value() + "' cannot have the index of '" +
                                    there.id.value() + "'");
   }
-  const size_t position = PositionOf(member.id);
-  if (position < by_id().size() && (*this)[by_id()[position]].id == member.id) {
-    return IsThereTwice(member.id);
-  }
+  if (Find(member.id)) return IsThereTwice(member.id);
+  by_id_.Insert(PlaceOf(member.id), node);
   while (node.value() >= pages_.size() * kPerPage) pages_.push_back(std::make_shared<Page>());
   limit_ = std::max(limit_, node.value() + 1);
   Writable(node) = std::move(member);
-  std::vector<NodeIndex> nodes;
-  nodes.reserve(by_id().size() + 1);
-  nodes.assign(by_id().begin(), by_id().begin() + static_cast<std::ptrdiff_t>(position));
-  nodes.push_back(node);
-  nodes.insert(nodes.end(), by_id().begin() + static_cast<std::ptrdiff_t>(position), by_id().end());
-  by_id_ = std::make_shared<const std::vector<NodeIndex>>(std::move(nodes));
   return Status::Ok();
 }
 
 void MemberTable::Remove(NodeIndex node) {
-  std::vector<NodeIndex> nodes(by_id().begin(), by_id().end());
-  nodes.erase(nodes.begin() + static_cast<std::ptrdiff_t>(PositionOf((*this)[node].id)));
-  by_id_ = std::make_shared<const std::vector<NodeIndex>>(std::move(nodes));
+  by_id_.Erase(PlaceOf((*this)[node].id));
   Writable(node) = Member();
   while (limit_ > 0 && !Has(NodeIndex(limit_ - 1))) --limit_;
   pages_.resize((limit_ + kPerPage - 1) / kPerPage);

@@ -1,6 +1,6 @@
 // The nodes of a ring: by index, and in the order of their ids. Pages of members are shared between
 // copies, and one is copied when it changes; so a copy of a million members costs some thousand
-// pointers. The list by id is one array, copied when a node joins or leaves (4 bytes a node).
+// pointers.
 //
 // Thread-safety: as of a standard container, copies being independent of each other.
 #pragma once
@@ -8,12 +8,12 @@
 #include <array>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
 #include "base/ids.h"
 #include "base/status.h"
+#include "ring/id_order.h"
 #include "ring/slot_table.h"
 
 namespace ringkv {
@@ -43,9 +43,7 @@ class MemberTable {
   // Every index in use is below; the last below is in use.
   uint32_t limit() const { return limit_; }
   // In use, by id.
-  std::span<const NodeIndex> by_id() const {
-    return by_id_ ? std::span<const NodeIndex>(*by_id_) : std::span<const NodeIndex>();
-  }
+  const IdOrder& by_id() const { return by_id_; }
   // A member without id where there is a gap, or beyond limit().
   const Member& operator[](NodeIndex node) const;
   bool Has(NodeIndex node) const { return !(*this)[node].id.empty(); }
@@ -66,11 +64,11 @@ class MemberTable {
   using Page = std::array<Member, kPerPage>;
 
   Member& Writable(NodeIndex node);
-  size_t PositionOf(const NodeId& id) const;  // in by_id(): of the first that is not before it
+  IdOrder::Place PlaceOf(const NodeId& id) const;  // of the first that is not before it
 
   uint32_t limit_ = 0;
   std::vector<std::shared_ptr<Page>> pages_;
-  std::shared_ptr<const std::vector<NodeIndex>> by_id_;
+  IdOrder by_id_;
 };
 
 }  // namespace ringkv

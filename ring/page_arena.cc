@@ -63,7 +63,7 @@ void PageArena::Grow(size_t pages) {
 PageArena::Page PageArena::Take() {
   std::lock_guard lock(mutex_);
   // An eighth more at a time: few blocks, little waste.
-  if (free_.empty()) Grow(std::max<size_t>(address_.size() / 8, 4));
+  if (free_.empty()) Grow(std::max<size_t>(address_.size() / 8, 1));
   const uint32_t number = free_.back();
   free_.pop_back();
   counts_[number] = 1;

@@ -18,11 +18,10 @@ constexpr uint32_t kSlotsPerSlice = uint32_t{1} << 20;
 
 Placement::Placement(SlotTable rows, uint32_t limit)
     : rows_(std::move(rows)),
-      before_(rows_),
       counts_(limit),
       primaries_(limit),
-      targets_(limit),
       held_(limit),
+      is_touched_(limit, false),
       held_before_(limit, kUnchanged),
       pairs_(limit) {
   for (uint32_t slot = 0; slot < slots(); ++slot) {
@@ -95,12 +94,13 @@ void Placement::CountPairs() {
   }
 }
 
-void Placement::BeginChange(const Aim& aim, std::vector<uint32_t>* targets) {
+void Placement::BeginChange(const Aim& aim) {
   aim_ = aim;
   if (aim.limit > counts_.size()) {
     counts_.resize(aim.limit);
     primaries_.resize(aim.limit);
     held_.resize(aim.limit);
+    is_touched_.resize(aim.limit, false);
     held_before_.resize(aim.limit, kUnchanged);
   }
   // Whether pairs are counted must not depend on what was here before.
@@ -108,11 +108,11 @@ void Placement::BeginChange(const Aim& aim, std::vector<uint32_t>* targets) {
     pairs_ = PairCounts(aim.limit);
     CountPairs();
   }
-  targets_.swap(*targets);
-  targets_.resize(std::max<size_t>(counts_.size(), pairs_.limit()), 0);
-  pairs_.SetExpected(targets_, *aim.groups, aim.per_zone);
+  aim.targets->Reserve(std::max<size_t>(counts_.size(), pairs_.limit()));
+  pairs_.SetExpected(aim.targets->all(), *aim.groups, aim.per_zone);
   before_ = rows_;
-  touched_.clear();
+  for (uint32_t node : aim.targets->changed()) Touch(node);
+  if (aim.about != kNoNode) Touch(aim.about);
 }
 
 Placement::Vacancy::Vacancy(const Placement& placement, const ReplicaRow& row, uint32_t leaving)
@@ -139,13 +139,6 @@ uint32_t Placement::InZone(const ReplicaRow& row, ZoneNumber zone, uint32_t besi
     found += groups().zone_of(node.value()) == zone ? 1 : 0;
   }
   return found;
-}
-
-Placement::Direction Placement::rounding(uint32_t node) const {
-  if (!groups().Has(node)) return Direction::kWhole;
-  const Share& share = aim_.shares[groups().group_of(node)];
-  if (share.remainder == 0) return Direction::kWhole;
-  return targets_[node] > share.floor ? Direction::kUp : Direction::kDown;
 }
 
 void Placement::Hop(uint32_t slot, uint32_t leaving, uint32_t entering) {
@@ -180,6 +173,7 @@ void Placement::Replace(uint32_t slot, uint32_t leaving, uint32_t entering) {
   if (leaving == kNoNode) {
     --empty_now_;
   } else {
+    Touch(leaving);
     --counts_[leaving];
     if (place == 0) --primaries_[leaving];
   }
@@ -188,6 +182,7 @@ void Placement::Replace(uint32_t slot, uint32_t leaving, uint32_t entering) {
     empty_.push_back(slot);
     return;
   }
+  Touch(entering);
   ++counts_[entering];
   if (place == 0) ++primaries_[entering];
   if (held_before_[entering] == kUnchanged) {
@@ -198,10 +193,14 @@ void Placement::Replace(uint32_t slot, uint32_t leaving, uint32_t entering) {
 }
 
 void Placement::Reround(uint32_t up, uint32_t down) {
-  RINGKV_CHECK(rounding(up) == Direction::kDown && rounding(down) == Direction::kUp,
-               "only what is rounded can be rounded the other way");
-  ++targets_[up];
-  --targets_[down];
+  aim_.targets->Reround(up, down);
+  Touch(up);
+  Touch(down);
+}
+
+std::span<const uint32_t> Placement::TouchedNodes() {
+  std::sort(touched_nodes_.begin(), touched_nodes_.end());
+  return touched_nodes_;
 }
 
 void Placement::PackRow(uint32_t slot) {
@@ -215,14 +214,17 @@ void Placement::PackRow(uint32_t slot) {
   if (packed == row) return;
   rows_.SetRow(SlotId(slot), packed);
   if (row[0] == packed[0]) return;
+  Touch(packed[0].value());
   ++primaries_[packed[0].value()];  // was empty
 }
 
 void Placement::MakeFirst(uint32_t slot, uint32_t place) {
   if (place == 0) return;
   ReplicaRow row = Row(slot);
+  Touch(row[0].value());
   --primaries_[row[0].value()];
   row.Swap(0, place);
+  Touch(row[0].value());
   ++primaries_[row[0].value()];
   rows_.SetRow(SlotId(slot), row);
 }
@@ -276,7 +278,9 @@ std::vector<Placement::Replacement> Placement::EndChange() {
   std::sort(empty_.begin(), empty_.end());
   empty_.erase(std::unique(empty_.begin(), empty_.end()), empty_.end());
   touched_.clear();
-  before_ = rows_;
+  for (uint32_t node : touched_nodes_) is_touched_[node] = false;
+  touched_nodes_.clear();
+  before_ = SlotTable();
   return replacements;
 }
 
@@ -313,9 +317,8 @@ void Placement::Settle(uint32_t node, std::span<const uint32_t> lost,
 }
 
 size_t Placement::bytes() const {
-  size_t bytes = pairs_.bytes() + held_.size() * sizeof(held_[0]) +
-                 (counts_.size() + primaries_.size() + targets_.size()) * sizeof(uint32_t) +
-                 rows_.directory_bytes() + before_.directory_bytes();
+  size_t bytes = pairs_.bytes() + held_.size() * sizeof(std::vector<uint32_t>) +
+                 (counts_.size() + primaries_.size()) * sizeof(uint32_t) + rows_.directory_bytes();
   for (const std::vector<uint32_t>& list : held_) bytes += list.capacity() * sizeof(uint32_t);
   return bytes;
 }

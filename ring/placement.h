@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "ring/node_groups.h"
+#include "ring/node_targets.h"
 #include "ring/pair_counts.h"
 #include "ring/shares.h"
 #include "ring/slot_table.h"
@@ -28,17 +29,16 @@ class Placement {
   // `rows` name nodes below `limit`, or nobody.
   Placement(SlotTable rows, uint32_t limit);
 
-  // What a change aims at. `groups` and `shares` must live until EndChange.
+  // What a change aims at. `groups` and `targets` must live until EndChange.
   struct Aim {
     const NodeGroups* groups = nullptr;
-    std::span<const Share> shares;  // by group
-    uint32_t replicas = 0;          // that a row is to have in the end; the rest is empty
-    uint32_t per_zone = 1;          // replicas of a slot that one zone may hold
-    uint32_t limit = 0;             // every node of before and after is below
+    NodeTargets* targets = nullptr;
+    uint32_t replicas = 0;     // that a row is to have in the end; the rest is empty
+    uint32_t per_zone = 1;     // replicas of a slot that one zone may hold
+    uint32_t limit = 0;        // every node of before and after is below
+    uint32_t about = kNoNode;  // the node that the change is about, if it is one
   };
-  // `targets`, by node: its share, rounded; their sum is slots × replicas. It is swapped with a
-  // buffer of no use.
-  void BeginChange(const Aim& aim, std::vector<uint32_t>* targets);
+  void BeginChange(const Aim& aim);
 
   // `left` was replaced by `entered` in the slot; either may be nobody.
   struct Replacement {
@@ -108,17 +108,19 @@ class Placement {
   int64_t surplus(uint32_t node) const {
     if (node == kNoNode)
       return static_cast<int64_t>(empty_now_ - uint64_t{slots()} * empty_places());
-    return int64_t{counts_[node]} - targets_[node];
+    return int64_t{counts_[node]} - (*aim_.targets)[node];
   }
   uint32_t count(uint32_t node) const { return counts_[node]; }
   std::span<const uint32_t> counts() const { return counts_; }
 
-  // Which way a node's share is rounded; kWhole: there is nothing to round.
-  enum class Direction : uint8_t { kWhole, kDown, kUp };
-  Direction rounding(uint32_t node) const;
-
-  // Rounds `up` up and `down` down, which were the other way round.
+  // As NodeTargets'.
+  using Direction = NodeTargets::Direction;
+  Direction rounding(uint32_t node) const { return aim_.targets->rounding(node); }
   void Reround(uint32_t up, uint32_t down);
+
+  // Nodes whose count, target or primaries this change has touched, and whom it is about, by
+  // number: whoever has a surplus is among them. Valid until the next hop or reordering.
+  std::span<const uint32_t> TouchedNodes();
 
   // Slots that the node holds or has held, those from before the change first, by number; who asks
   // checks with Holds. May name one twice. For nobody: slots that have had empty places.
@@ -166,6 +168,11 @@ class Placement {
  private:
   void CountPairs();
   void ListSlots();
+  void Touch(uint32_t node) {
+    if (is_touched_[node]) return;
+    is_touched_[node] = true;
+    touched_nodes_.push_back(node);
+  }
   void Replace(uint32_t slot, uint32_t leaving, uint32_t entering);
   // Brings the lists of what nodes hold up to date.
   void SettleLists(std::span<const Replacement> replacements);
@@ -178,10 +185,11 @@ class Placement {
   bool filling_ = false;
   std::vector<uint32_t> counts_;             // by node
   std::vector<uint32_t> primaries_;          // by node
-  std::vector<uint32_t> targets_;            // by node
   std::vector<std::vector<uint32_t>> held_;  // by node; sorted between changes
   std::vector<uint32_t> empty_;
-  std::vector<uint32_t> touched_;
+  std::vector<uint32_t> touched_;  // slots
+  std::vector<uint32_t> touched_nodes_;
+  std::vector<bool> is_touched_;  // by node
   // Length of a node's list before the change, where it has gained slots; else kUnchanged.
   std::vector<uint32_t> held_before_;
   std::vector<uint32_t> gainers_;  // of this change

@@ -1,11 +1,13 @@
 #include "ring/planner.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <string>
 #include <utility>
 
 #include "base/check.h"
 #include "ring/node_groups.h"
+#include "ring/node_targets.h"
 #include "ring/placement.h"
 #include "ring/primaries.h"
 #include "ring/rebalance.h"
@@ -14,8 +16,6 @@
 
 namespace ringkv {
 namespace {
-
-constexpr uint32_t kNone = UINT32_MAX;  // a change that is about no node in particular
 
 // What a planner works on; `groups` says who takes part.
 struct Worktable {
@@ -27,8 +27,8 @@ struct Worktable {
   NodeGroups groups;
   Placement placement;
   uint32_t most_in_one_zone = 1;  // no row has more replicas in any
+  NodeTargets targets;
   PrimarySearch search;
-  std::vector<uint32_t> targets;  // a buffer
 };
 
 struct Outcome {
@@ -36,14 +36,14 @@ struct Outcome {
   uint64_t least_moves = 0;
 };
 
-uint64_t LeastMoves(std::span<const uint32_t> current, std::span<const uint32_t> targets) {
-  uint64_t gained = 0, lost = 0;
-  for (size_t i = 0; i < targets.size(); ++i) {
-    const uint32_t held = i < current.size() ? current[i] : 0;
-    gained += targets[i] > held ? targets[i] - held : 0;
-    lost += held > targets[i] ? held - targets[i] : 0;
+// In a change that has begun and moved nothing yet.
+uint64_t LeastMoves(Placement& placement) {
+  int64_t gained = 0, lost = 0;
+  for (uint32_t node : placement.TouchedNodes()) {
+    const int64_t surplus = placement.surplus(node);
+    (surplus > 0 ? lost : gained) += std::abs(surplus);
   }
-  return std::max(gained, lost);
+  return static_cast<uint64_t>(std::max(gained, lost));
 }
 
 // Brings the worktable to where the groups want it, and returns the fewest moves that their counts
@@ -53,10 +53,10 @@ uint64_t Arrange(Worktable* work, uint32_t replicas, uint32_t limit, uint32_t ab
   const uint32_t slots = placement.slots();
   const uint32_t per_zone = ReplicasPerZone(work->groups, replicas);
   const std::vector<Share> shares = FairShares(work->groups, slots, replicas, per_zone);
-  RoundShares(work->groups, shares, placement.counts(), slots, replicas, per_zone, about,
-              &work->targets);
-  const uint64_t least_moves = LeastMoves(placement.counts(), work->targets);
-  placement.BeginChange({&work->groups, shares, replicas, per_zone, limit}, &work->targets);
+  work->targets.Update(work->groups, shares, {slots, replicas, per_zone}, placement.counts(),
+                       about);
+  placement.BeginChange({&work->groups, &work->targets, replicas, per_zone, limit, about});
+  const uint64_t least_moves = LeastMoves(placement);
   Rebalance(placement, work->most_in_one_zone > per_zone);
   EvenSpread(placement, replicas);
   if (placement.empty_places() > 0) {
@@ -146,7 +146,7 @@ Result<PlannedChange> FormRing(std::vector<Member> members, uint32_t replicas, u
   Worktable work(NodeGroups(*table), EmptyTable(slots, replicas), limit);
   const uint32_t per_zone = ReplicasPerZone(work.groups, replicas);
   work.most_in_one_zone = per_zone;
-  Arrange(&work, replicas, limit, kNone);
+  Arrange(&work, replicas, limit, kNoNode);
   return PlannedChange{Ring(Epoch(1), std::move(table).value(), work.placement.rows()), {}, 0};
 }
 
@@ -178,8 +178,7 @@ const Ring& Planner::ring() const { return state_->ring; }
 size_t Planner::state_bytes() const {
   const Worktable& work = state_->work;
   return work.placement.bytes() + size_t{work.groups.limit()} * 3 * sizeof(uint32_t) +
-         work.targets.capacity() * sizeof(uint32_t) +
-         work.search.seen.capacity() * sizeof(PrimarySearch::Seen);
+         work.targets.bytes() + work.search.seen.capacity() * sizeof(PrimarySearch::Seen);
 }
 
 Result<PlannedChange> Planner::AddNode(const Member& member) {
@@ -216,7 +215,7 @@ Result<PlannedChange> Planner::RemoveNode(const NodeId& id) {
   members.Remove(*node);
   state_->work.groups.Remove(node->value());
   state_->gaps_from = std::min(state_->gaps_from, node->value());
-  return state_->Advance(std::move(members), kNone);
+  return state_->Advance(std::move(members), node->value());
 }
 
 Result<PlannedChange> Planner::SetVnodes(const NodeId& id, uint32_t vnodes) {
@@ -245,7 +244,7 @@ Result<PlannedChange> Planner::SetReplicas(uint32_t replicas) {
   }
   Worktable work(state_->work.groups, WithWidth(ring.table(), std::max(ring.replicas(), replicas)),
                  ring.index_limit());
-  const Outcome outcome = Plan(&work, replicas, ring.index_limit(), kNone);
+  const Outcome outcome = Plan(&work, replicas, ring.index_limit(), kNoNode);
   Ring next(Epoch(ring.epoch().value() + 1), ring.members(),
             WithWidth(work.placement.rows(), replicas));
   state_ = std::make_unique<State>(std::move(next));

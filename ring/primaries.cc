@@ -12,21 +12,30 @@ class PrimaryBalance {
   PrimaryBalance(Placement& placement, std::span<const Share> shares, uint32_t replicas,
                  PrimarySearch* search)
       : placement_(placement), replicas_(replicas), search_(*search) {
-    for (const Share& share : shares) {
-      const bool whole = share.floor % replicas == 0 && share.remainder == 0;
-      bounds_.push_back({share.floor / replicas, share.floor / replicas + (whole ? 0 : 1)});
-    }
     search_.seen.resize(placement.limit());
+    search_.bounds.resize(shares.size());
+    for (size_t g = 0; g < shares.size(); ++g) {
+      if (placement.groups().groups()[g].nodes == 0) continue;
+      const bool whole = shares[g].floor % replicas == 0 && shares[g].remainder == 0;
+      const uint32_t low = shares[g].floor / replicas;
+      const PrimarySearch::Bounds bounds = {low, low + (whole ? 0 : 1)};
+      new_bounds_ |= bounds != search_.bounds[g];
+      search_.bounds[g] = bounds;
+    }
   }
 
   void Run() {
     Start();
     std::vector<uint32_t> above, below;
-    for (uint32_t node = 0; node < placement_.limit(); ++node) {
-      if (!placement_.groups().Has(node)) continue;
-      const Bounds& bounds = bounds_[placement_.groups().group_of(node)];
-      if (placement_.primaries(node) > bounds.high) above.push_back(node);
-      if (placement_.primaries(node) < bounds.low) below.push_back(node);
+    const auto judge = [&](uint32_t node) {
+      if (!placement_.groups().Has(node)) return;
+      if (placement_.primaries(node) > high(node)) above.push_back(node);
+      if (placement_.primaries(node) < low(node)) below.push_back(node);
+    };
+    if (new_bounds_) {
+      for (uint32_t node = 0; node < placement_.limit(); ++node) judge(node);
+    } else {
+      for (uint32_t node : placement_.TouchedNodes()) judge(node);
     }
     for (uint32_t node : above) {
       while (placement_.primaries(node) > high(node)) {
@@ -41,11 +50,11 @@ class PrimaryBalance {
   }
 
  private:
-  struct Bounds {
-    uint32_t low, high;
-  };
-  uint32_t low(uint32_t node) const { return bounds_[placement_.groups().group_of(node)].low; }
-  uint32_t high(uint32_t node) const { return bounds_[placement_.groups().group_of(node)].high; }
+  const PrimarySearch::Bounds& BoundsOf(uint32_t node) const {
+    return search_.bounds[placement_.groups().group_of(node)];
+  }
+  uint32_t low(uint32_t node) const { return BoundsOf(node).low; }
+  uint32_t high(uint32_t node) const { return BoundsOf(node).high; }
 
   // Primaries that stayed keep their role; the others' slots go to who lacks most.
   void Start() {
@@ -146,7 +155,7 @@ class PrimaryBalance {
   Placement& placement_;
   const uint32_t replicas_;
   PrimarySearch& search_;
-  std::vector<Bounds> bounds_;  // by group
+  bool new_bounds_ = false;
 };
 
 }  // namespace

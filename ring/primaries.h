@@ -3,7 +3,8 @@
 // Each node is primary of its fair share of slots / RF, rounded down or up. That is always
 // possible: giving each replica 1/RF of its slot is a fractional solution, and a flow with whole
 // bounds that has a fractional solution has a whole one. A primary that stays in its row keeps its
-// role unless the balance needs it. Costs what the change touched, and one look at every node.
+// role unless the balance needs it. Costs what the change touched, and a look at every node the
+// first time or where a group's share of primaries has passed a whole number.
 //
 // Pure but for the placement handed in; deterministic.
 #pragma once
@@ -16,13 +17,19 @@
 
 namespace ringkv {
 
-// What a search remembers of nodes; kept from change to change only to save its making.
+// What is remembered from change to change, so that one costs what it touches.
 struct PrimarySearch {
   struct Seen {
     uint32_t search = 0;  // in which it was seen; 0: none
     uint32_t other = 0;   // the node before it on the way
     uint32_t slot = 0;    // the slot between them
   };
+  struct Bounds {
+    uint32_t low = 0, high = 0;
+    bool operator==(const Bounds&) const = default;
+  };
+
+  std::vector<Bounds> bounds;  // of primaries, by group, that all nodes keep that no change touched
   uint32_t searches = 0;
   std::vector<Seen> seen;  // by node
   std::vector<uint32_t> queue;

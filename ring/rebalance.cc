@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/random.h"
 
 namespace ringkv {
 namespace {
@@ -27,7 +28,7 @@ struct Imbalance {
   size_t hops = 0;  // that are needed at least
 };
 
-Imbalance Find(const Placement& placement) {
+Imbalance Find(Placement& placement) {
   Imbalance found;
   const auto add = [&](uint32_t node) {
     const int64_t surplus = placement.surplus(node);
@@ -35,7 +36,7 @@ Imbalance Find(const Placement& placement) {
     (surplus > 0 ? found.givers : found.takers).push_back(node);
     if (surplus > 0) found.hops += static_cast<size_t>(surplus);
   };
-  for (uint32_t node = 0; node < placement.limit(); ++node) add(node);
+  for (uint32_t node : placement.TouchedNodes()) add(node);
   add(kNoNode);
   return found;
 }
@@ -149,6 +150,16 @@ class DirectHops {
     }
   }
 
+  // Where pairs are not counted, whom a node meets is left to chance, and the takers' turns come in
+  // another order each time round. (In one order, neighbours in it would meet in all their slots.)
+  void MixBeforeNextRound() {
+    if (placement_.pairs().counting() || next_taker_ + choices_ <= takers_.size()) return;
+    next_taker_ = 0;
+    for (size_t i = takers_.size(); i > 1; --i) {
+      std::swap(takers_[i - 1], takers_[random_.Below(i)]);
+    }
+  }
+
   void Hop(const Choice& choice, uint32_t from) {
     Taker& taker = takers_[choice.taker];
     placement_.Hop(choice.slot, from, taker.node);
@@ -169,6 +180,7 @@ class DirectHops {
   // Who takes the place of `from` in `slot`: one that must, or else the one that evens the spread
   // most; among these the one that lacks most for its size.
   Choice BestTaker(uint32_t slot, uint32_t from, int64_t open_slots) {
+    MixBeforeNextRound();
     const ReplicaRow row = placement_.Row(slot);
     const Placement::Vacancy vacancy(placement_, row, from);
     Choice best;
@@ -247,6 +259,7 @@ class DirectHops {
   size_t left_ = 0;
   size_t choices_ = 0;
   size_t next_taker_ = 0;  // goes on from hop to hop, so that samples differ
+  Random random_{1};       // the same plan on every machine
 };
 
 // ---- stage 3: rearranging what is copied anyway --------------------------------------------
@@ -350,7 +363,7 @@ class Rearrangement {
 // augmentation keeps it so.
 class PathSearch {
  public:
-  explicit PathSearch(const Placement& placement)
+  explicit PathSearch(Placement& placement)
       : placement_(placement), nodes_(placement.limit() + 1) {}
 
   // Distances from the givers, or from an empty place that must be filled in one slot. False: no
@@ -381,16 +394,16 @@ class PathSearch {
   // Augments along shortest paths, as many as there are, each by depth first search over edges that
   // lie on some; distances never shrink meanwhile, so that each is a shortest one when it is used
   // (Dinic's blocking flow). At least one is found.
-  void Augment(Placement* placement) {
+  void Augment() {
     for (uint32_t giver : givers_) {
-      while (placement->surplus(giver) > 0 && Descend(giver, placement)) {
+      while (placement_.surplus(giver) > 0 && Descend(giver)) {
       }
     }
   }
 
   // The same for the empty place; one path.
-  void Fill(uint32_t slot, Placement* placement) {
-    RINGKV_CHECK(DescendAt(kNoNode, slot, 0, placement), "a path that was found is there");
+  void Fill(uint32_t slot) {
+    RINGKV_CHECK(DescendAt(kNoNode, slot, 0), "a path that was found is there");
   }
 
  private:
@@ -463,59 +476,59 @@ class PathSearch {
   }
 
   // A shortest path from the node to a taker, applied from its end on. False: there is none.
-  bool Descend(uint32_t node, Placement* placement) {
+  bool Descend(uint32_t node) {
     const int64_t here = At(node).distance;
-    if (here == nearest_) return placement->surplus(node) < 0;
+    if (here == nearest_) return placement_.surplus(node) < 0;
     if (At(node).dead || here > nearest_) return false;
     At(node).dead = true;  // until proved otherwise; and no path meets a node twice
-    const bool found = DescendByRounding(node, placement) || DescendBySlot(node, placement);
+    const bool found = DescendByRounding(node) || DescendBySlot(node);
     At(node).dead = !found;
     return found;
   }
 
-  bool DescendByRounding(uint32_t node, Placement* placement) {
-    if (node == kNoNode || placement->rounding(node) != Placement::Direction::kDown) return false;
+  bool DescendByRounding(uint32_t node) {
+    if (node == kNoNode || placement_.rounding(node) != Placement::Direction::kDown) return false;
     for (uint32_t other : by_distance_[At(node).distance + 1]) {
-      if (placement->rounding(other) != Placement::Direction::kUp) continue;
-      if (!Descend(other, placement)) continue;
-      placement->Reround(node, other);
+      if (placement_.rounding(other) != Placement::Direction::kUp) continue;
+      if (!Descend(other)) continue;
+      placement_.Reround(node, other);
       return true;
     }
     return false;
   }
 
-  bool DescendBySlot(uint32_t node, Placement* placement) {
-    const std::vector<uint32_t> slots = placement->MaybeHeldBy(node);
+  bool DescendBySlot(uint32_t node) {
+    const std::vector<uint32_t> slots = placement_.MaybeHeldBy(node);
     for (uint32_t slot : slots) {
-      if (!placement->Holds(slot, node)) continue;
-      if (DescendAt(node, slot, At(node).distance, placement)) return true;
+      if (!placement_.Holds(slot, node)) continue;
+      if (DescendAt(node, slot, At(node).distance)) return true;
     }
     return false;
   }
 
-  bool DescendAt(uint32_t node, uint32_t slot, int64_t here, Placement* placement) {
-    const int64_t base = here - placement->CopiesFor(slot, node) * kCopy + 1;
+  bool DescendAt(uint32_t node, uint32_t slot, int64_t here) {
+    const int64_t base = here - placement_.CopiesFor(slot, node) * kCopy + 1;
     const auto leads = [&](uint32_t other, int64_t distance) {
-      return At(other).distance == distance && placement->CanReplace(slot, node, other) &&
-             Descend(other, placement);
+      return At(other).distance == distance && placement_.CanReplace(slot, node, other) &&
+             Descend(other);
     };
     const auto hop = [&](uint32_t other) {
-      placement->Hop(slot, node, other);
+      placement_.Hop(slot, node, other);
       return true;
     };
     if (leads(kNoNode, base)) return hop(kNoNode);
-    for (NodeIndex n : placement->RowBefore(slot)) {
+    for (NodeIndex n : placement_.RowBefore(slot)) {
       const uint32_t other = n.value();
-      if (other == kNoNode || !placement->groups().Has(other)) continue;
+      if (other == kNoNode || !placement_.groups().Has(other)) continue;
       if (leads(other, base)) return hop(other);
     }
     for (uint32_t other : by_distance_[base + kCopy]) {
-      if (!placement->HeldBefore(slot, other) && leads(other, base + kCopy)) return hop(other);
+      if (!placement_.HeldBefore(slot, other) && leads(other, base + kCopy)) return hop(other);
     }
     return false;
   }
 
-  const Placement& placement_;
+  Placement& placement_;
   std::vector<Node> nodes_;  // nobody last
   std::deque<uint32_t> queue_;
   std::vector<uint32_t> givers_;
@@ -531,7 +544,7 @@ void FillOvermuch(Placement& placement) {
     while (placement.EmptyPlaces(placement.Row(slot)) > placement.empty_places()) {
       PathSearch search(placement);
       RINGKV_CHECK(search.Run(slot), "somebody can always hold a slot");
-      search.Fill(slot, &placement);
+      search.Fill(slot);
     }
   }
 }
@@ -550,7 +563,7 @@ void Rebalance(Placement& placement, bool repair_zones) {
   while (!Find(placement).takers.empty()) {
     PathSearch search(placement);
     RINGKV_CHECK(search.Run(), "the targets cannot be reached");
-    search.Augment(&placement);
+    search.Augment();
   }
 }
 

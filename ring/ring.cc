@@ -79,7 +79,8 @@ Status RingEditor::RemoveMember(NodeIndex node) {
     return Status::NotFound("there is no node with index " + std::to_string(node.value()));
   }
   members_.Remove(node);
-  removed_ = true;
+  if (node.value() >= removed_.size()) removed_.resize(node.value() + 1, false);
+  removed_[node.value()] = true;
   return Status::Ok();
 }
 
@@ -97,12 +98,20 @@ Status RingEditor::SetRow(SlotId slot, const ReplicaRow& row) {
   return Status::Ok();
 }
 
-Result<Ring> RingEditor::Finish() {
-  if (removed_) {
-    for (uint32_t slot = 0; slot < table_.slots(); ++slot) {
-      RINGKV_RETURN_IF_ERROR(CheckRow(members_, SlotId(slot), table_.Row(SlotId(slot))));
+// No row names a member that was removed and is not there again.
+Status RingEditor::CheckRemoved() const {
+  for (uint32_t slot = 0; slot < table_.slots() && !removed_.empty(); ++slot) {
+    const ReplicaRow row = table_.Row(SlotId(slot));
+    for (NodeIndex node : row) {
+      if (node.value() >= removed_.size() || !removed_[node.value()]) continue;
+      RINGKV_RETURN_IF_ERROR(CheckRow(members_, SlotId(slot), row));
     }
   }
+  return Status::Ok();
+}
+
+Result<Ring> RingEditor::Finish() {
+  RINGKV_RETURN_IF_ERROR(CheckRemoved());
   for (SlotId slot : changed_) {
     RINGKV_RETURN_IF_ERROR(CheckRow(members_, slot, table_.Row(slot)));
   }

@@ -63,7 +63,7 @@ class Ring {
   }
 
   // The members, in the order of their ids.
-  std::span<const NodeIndex> nodes() const { return members_.by_id(); }
+  const IdOrder& nodes() const { return members_.by_id(); }
   bool Has(NodeIndex node) const { return members_.Has(node); }
   // Needs Has(node).
   const Member& member(NodeIndex node) const { return members_[node]; }
@@ -101,16 +101,18 @@ class RingEditor {
   // the end.
   Status SetRow(SlotId slot, const ReplicaRow& row);
 
-  // InvalidArgument where the result is no ring. O(changes); where members were removed,
-  // O(slots × replicas), for no row may name them any more. The editor is used up.
+  // InvalidArgument where the result is no ring. O(changes); where members were removed, one quick
+  // look at every row, for none may name them any more. The editor is used up.
   Result<Ring> Finish();
 
  private:
+  Status CheckRemoved() const;
+
   Epoch epoch_;
   MemberTable members_;
   SlotTable table_;
   std::vector<SlotId> changed_;
-  bool removed_ = false;
+  std::vector<bool> removed_;  // by node; as long as the highest that was removed
 };
 
 }  // namespace ringkv

@@ -1,5 +1,5 @@
-// Fair shares: how many slot replicas each node should hold, exactly, and which of them are rounded
-// up. Whole-number arithmetic only, so that every machine agrees. Pure functions; thread-safe.
+// Fair shares: how many slot replicas each node should hold, exactly (rounded in node_targets.h).
+// Whole-number arithmetic only, so that every machine agrees. Pure functions; thread-safe.
 //
 // What limits a node: it holds a slot once at most, and its zone holds at most `per_zone` replicas
 // of a slot (node_groups.h). A node or zone whose weight asks for more gets just that, and the rest
@@ -31,15 +31,5 @@ struct Share {
 // nodes and per_zone == ReplicasPerZone(groups, replicas).
 std::vector<Share> FairShares(const NodeGroups& groups, uint32_t slots, uint32_t replicas,
                               uint32_t per_zone);
-
-// Rounds each node's share down or up into `targets` (by node; 0 for who is not there) such that
-// they sum to slots × replicas, no zone gets more than slots × per_zone, and the fewest replicas
-// are gained over `current` (by node): what stays within its share stays. Among equals it rounds up
-// the node `preferred` first (the one that the change is about; UINT32_MAX: none), then where the
-// share's remainder exceeds the node's phase most. So of a million equal nodes some are rounded up
-// and some down, the same ones as long as the shares hardly change, and one by one as they do.
-void RoundShares(const NodeGroups& groups, std::span<const Share> shares,
-                 std::span<const uint32_t> current, uint32_t slots, uint32_t replicas,
-                 uint32_t per_zone, uint32_t preferred, std::vector<uint32_t>* targets);
 
 }  // namespace ringkv

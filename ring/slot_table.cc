@@ -7,72 +7,105 @@
 
 namespace ringkv {
 
-SlotTable::SlotTable(uint32_t slots, uint32_t replicas)
-    : slots_(slots), replicas_(replicas), words_per_row_(WordsPerRow(replicas)) {
-  const size_t pages = (size_t{slots} + kRowsPerPage - 1) / kRowsPerPage;
-  arena_ = std::make_shared<PageArena>(std::min(words_per_page(), size_t{slots} * words_per_row_),
-                                       pages);
-  for (size_t i = 0; i < pages; ++i) {
-    const PageArena::Page page = arena_->Take();
-    const size_t rows = std::min<size_t>(kRowsPerPage, slots - i * kRowsPerPage);
-    std::fill_n(page.words, rows * words_per_row_, 0);
-    pages_.push_back(page.words);
-    page_numbers_.push_back(page.number);
+// A list of pages of one arena, each counted once for it there.
+struct SlotTable::Directory {
+  explicit Directory(std::shared_ptr<PageArena> source) : arena(std::move(source)) {}
+  Directory(const Directory& other)
+      : arena(other.arena), pages(other.pages), numbers(other.numbers) {
+    arena->Share(numbers);
   }
+  Directory& operator=(const Directory&) = delete;
+  ~Directory() { arena->Drop(numbers); }
+
+  std::shared_ptr<PageArena> arena;
+  std::vector<uint64_t*> pages;
+  std::vector<uint32_t> numbers;  // of pages, as the arena counts them
+};
+
+SlotTable::SlotTable(uint32_t slots, uint32_t replicas)
+    : slots_(slots),
+      replicas_(replicas),
+      words_per_row_(WordsPerRow(replicas)),
+      page_log2_(one_page() ? kMostRowsOfOnePageLog2 : kRowsPerPageLog2) {
+  RINGKV_CHECK(slots % rows_per_page() == 0, "slots are a power of two");
+  auto directory =
+      std::make_shared<Directory>(std::make_shared<PageArena>(words_per_page(), page_count()));
+  for (size_t i = 0; i < page_count(); ++i) {
+    const PageArena::Page page = directory->arena->Take();
+    std::fill_n(page.words, words_per_page(), 0);
+    directory->pages.push_back(page.words);
+    directory->numbers.push_back(page.number);
+  }
+  Show(std::move(directory));
+  own_directory_.store(true, std::memory_order_relaxed);
 }
 
 SlotTable::SlotTable(const SlotTable& other)
     : slots_(other.slots_),
       replicas_(other.replicas_),
       words_per_row_(other.words_per_row_),
+      page_log2_(other.page_log2_),
       pages_(other.pages_),
-      page_numbers_(other.page_numbers_),
-      arena_(other.arena_) {
-  if (arena_ != nullptr) arena_->Share(page_numbers_);
+      flat_(other.flat_),
+      directory_(other.directory_) {
+  other.own_directory_.store(false, std::memory_order_relaxed);
   other.own_page_.store(UINT32_MAX, std::memory_order_relaxed);
 }
 
-SlotTable::~SlotTable() {
-  if (arena_ != nullptr) arena_->Drop(page_numbers_);
+SlotTable::~SlotTable() = default;
+
+void SlotTable::Show(std::shared_ptr<Directory> directory) {
+  directory_ = std::move(directory);
+  pages_ = directory_->pages.data();
+  flat_ = one_page() && words_per_row_ == 1 ? pages_[0] : nullptr;
 }
 
 void SlotTable::Swap(SlotTable& other) noexcept {
   std::swap(slots_, other.slots_);
   std::swap(replicas_, other.replicas_);
   std::swap(words_per_row_, other.words_per_row_);
-  pages_.swap(other.pages_);
-  page_numbers_.swap(other.page_numbers_);
-  arena_.swap(other.arena_);
+  std::swap(page_log2_, other.page_log2_);
+  std::swap(pages_, other.pages_);
+  std::swap(flat_, other.flat_);
+  directory_.swap(other.directory_);
+  const bool own = own_directory_.load(std::memory_order_relaxed);
+  own_directory_.store(other.own_directory_.load(std::memory_order_relaxed),
+                       std::memory_order_relaxed);
+  other.own_directory_.store(own, std::memory_order_relaxed);
   own_page_.store(UINT32_MAX, std::memory_order_relaxed);
   other.own_page_.store(UINT32_MAX, std::memory_order_relaxed);
 }
 
 void SlotTable::SetRow(SlotId slot, const ReplicaRow& row) {
   RINGKV_CHECK(slot.value() < slots_ && row.size() == replicas_, "no row of this table");
-  const uint32_t index = slot.value() >> kRowsPerPageLog2;
+  const uint32_t index = slot.value() >> page_log2_;
   if (own_page_.load(std::memory_order_relaxed) != index) MakeOwn(index);
-  uint64_t* words = pages_[index] + size_t{slot.value() & (kRowsPerPage - 1)} * words_per_row_;
+  uint64_t* words = pages_[index] + size_t{slot.value() - index * rows_per_page()} * words_per_row_;
   for (uint32_t i = 0; i < words_per_row_; ++i) words[i] = row.word(i);
 }
 
 void SlotTable::MakeOwn(uint32_t index) {
-  if (!arena_->IsOwn(page_numbers_[index])) {
-    const PageArena::Page copy = arena_->Take();
-    const size_t rows = std::min<size_t>(kRowsPerPage, slots_ - size_t{index} * kRowsPerPage);
-    std::copy_n(pages_[index], rows * words_per_row_, copy.words);
-    arena_->Drop({&page_numbers_[index], 1});
-    pages_[index] = copy.words;
-    page_numbers_[index] = copy.number;
+  if (!own_directory_.load(std::memory_order_relaxed)) {
+    Show(std::make_shared<Directory>(*directory_));
+    own_directory_.store(true, std::memory_order_relaxed);
+  }
+  uint32_t& number = directory_->numbers[index];
+  if (!directory_->arena->IsOwn(number)) {
+    const PageArena::Page copy = directory_->arena->Take();
+    std::copy_n(pages_[index], words_per_page(), copy.words);
+    directory_->arena->Drop({&number, 1});
+    directory_->pages[index] = copy.words;
+    number = copy.number;
+    if (flat_ != nullptr) flat_ = copy.words;
   }
   own_page_.store(index, std::memory_order_relaxed);
 }
 
 bool SlotTable::operator==(const SlotTable& other) const {
   if (slots_ != other.slots_ || replicas_ != other.replicas_) return false;
-  for (size_t i = 0; i < pages_.size(); ++i) {
-    const size_t rows = std::min<size_t>(kRowsPerPage, slots_ - i * kRowsPerPage);
+  for (size_t i = 0; i < page_count(); ++i) {
     if (pages_[i] != other.pages_[i] &&
-        !std::equal(pages_[i], pages_[i] + rows * words_per_row_, other.pages_[i])) {
+        !std::equal(pages_[i], pages_[i] + words_per_page(), other.pages_[i])) {
       return false;
     }
   }

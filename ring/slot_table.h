@@ -3,9 +3,11 @@
 //
 // A row is one 64-bit word for up to three replicas (21 bits each, the primary lowest), two words
 // up to six, three for seven: 8 bytes a slot up to RF 3, and one memory read for all of its
-// replicas. Rows lie in pages of kRowsPerPage; a copy of a table shares all its pages, and SetRow
-// copies the page that it changes where somebody else still reads it. So one change of a huge table
-// costs what it touches and a copy of the page directory (8 + 4 bytes a page).
+// replicas. Rows lie in pages, which a directory lists; a copy of a table shares both, and SetRow
+// copies what it changes where somebody else still reads it. So a copy costs nothing, and changes
+// of a huge table cost the pages that they touch and a copy of the directory (8 + 4 bytes a page).
+// A table of up to kMostRowsOfOnePage is one page, which look-ups up to RF 3 find without the
+// directory: there a change touches nearly every small page anyway.
 //
 // Memory comes in 2 MiB-aligned blocks from an arena that all copies share, and huge pages are
 // asked for: a random read of a big table is dominated by the TLB otherwise.
@@ -118,6 +120,8 @@ class SlotTable {
  public:
   static constexpr unsigned kRowsPerPageLog2 = 11;
   static constexpr uint32_t kRowsPerPage = uint32_t{1} << kRowsPerPageLog2;
+  static constexpr unsigned kMostRowsOfOnePageLog2 = 17;
+  static constexpr uint32_t kMostRowsOfOnePage = uint32_t{1} << kMostRowsOfOnePageLog2;
 
   SlotTable() = default;
   // All rows name index 0 throughout.
@@ -147,40 +151,47 @@ class SlotTable {
   // Of the rows themselves, as if nothing were shared.
   size_t bytes() const { return size_t{slots_} * words_per_row_ * sizeof(uint64_t); }
   // Of the page directory, which every copy has for itself.
-  size_t directory_bytes() const {
-    return pages_.size() * (sizeof(pages_[0]) + sizeof(page_numbers_[0]));
-  }
+  size_t directory_bytes() const { return page_count() * (sizeof(uint64_t*) + sizeof(uint32_t)); }
 
   // The same rows.
   bool operator==(const SlotTable& other) const;
 
  private:
   const uint64_t* WordsOf(SlotId slot) const {
-    const uint64_t* page = pages_[slot.value() >> kRowsPerPageLog2];
-    return page + size_t{slot.value() & (kRowsPerPage - 1)} * words_per_row_;
+    if (flat_ != nullptr) [[likely]]
+      return flat_ + slot.value();
+    const uint64_t* page = pages_[slot.value() >> page_log2_];
+    return page + size_t{slot.value() & ((1u << page_log2_) - 1)} * words_per_row_;
   }
-  size_t words_per_page() const { return size_t{kRowsPerPage} * words_per_row_; }
+  bool one_page() const { return slots_ <= kMostRowsOfOnePage; }
+  uint32_t rows_per_page() const { return one_page() ? slots_ : kRowsPerPage; }
+  size_t words_per_page() const { return size_t{rows_per_page()} * words_per_row_; }
+  size_t page_count() const { return slots_ == 0 ? 0 : slots_ / rows_per_page(); }
+  struct Directory;
+  void Show(std::shared_ptr<Directory> directory);
   void Swap(SlotTable& other) noexcept;
-  // Copies the page where somebody else still reads it.
+  // Copies directory and page where somebody else still reads them.
   void MakeOwn(uint32_t index);
 
   uint32_t slots_ = 0;
   uint32_t replicas_ = 0;
   uint32_t words_per_row_ = 1;
-  std::vector<uint64_t*> pages_;
-  std::vector<uint32_t> page_numbers_;  // of pages_, as the arena counts them
-  std::shared_ptr<PageArena> arena_;
-  // The page that SetRow changed last: still ours alone unless a copy was made since, which a copy
-  // tells, also one of several made at a time.
+  uint32_t page_log2_ = kMostRowsOfOnePageLog2;  // of rows that a page has or could have
+  uint64_t* const* pages_ = nullptr;             // of directory_
+  const uint64_t* flat_ = nullptr;  // pages_[0] where that is all, and rows are of one word
+  std::shared_ptr<Directory> directory_;
+  // What SetRow has made its own is still ours alone unless a copy was made since, which a copy
+  // tells, also one of several made at a time: the directory, and the page changed last.
+  mutable std::atomic<bool> own_directory_ = false;
   mutable std::atomic<uint32_t> own_page_ = UINT32_MAX;
 };
 
 template <class Visit>
 void SlotTable::ForEachDifference(const SlotTable& a, const SlotTable& b, Visit visit) {
-  for (size_t page = 0; page < a.pages_.size(); ++page) {
+  for (size_t page = 0; page < a.page_count(); ++page) {
     if (a.pages_[page] == b.pages_[page]) continue;
-    const uint32_t first = static_cast<uint32_t>(page) << kRowsPerPageLog2;
-    const uint32_t end = std::min(a.slots_, first + kRowsPerPage);
+    const uint32_t first = static_cast<uint32_t>(page) * a.rows_per_page();
+    const uint32_t end = first + a.rows_per_page();
     for (uint32_t slot = first; slot < end; ++slot) {
       if (a.Row(SlotId(slot)) != b.Row(SlotId(slot))) visit(SlotId(slot));
     }

@@ -4,6 +4,8 @@
 #include <chrono>
 #include <memory>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "bench/ring/measuring.h"
 #include "ring/ring_publisher.h"
@@ -12,44 +14,79 @@ namespace ringkv::bench {
 namespace {
 
 constexpr uint64_t kLookupsBetweenQuiescentStates = 4096;
+constexpr double kMoreChanges = 1.2;
 
-// A thread that changes the ring and publishes it, from its making to Finish.
+// What makes the next ring of the one before.
+struct PreparedChange {
+  Epoch epoch;
+  MemberTable members;
+  std::vector<std::pair<SlotId, ReplicaRow>> rows;
+
+  Ring Apply(const Ring& before) const {
+    SlotTable table = before.table();
+    for (const auto& [slot, row] : rows) table.SetRow(slot, row);
+    return {epoch, members, std::move(table)};
+  }
+};
+
+// An even number of changes, so that as many nodes are left as there were; at least two.
+std::vector<PreparedChange> PlanChanges(ChangingRing& changing, size_t count, WriterTimes& times) {
+  std::vector<PreparedChange> changes;
+  double seconds = 0;
+  while (changes.size() < std::max<size_t>(count, 2) || changes.size() % 2 == 1) {
+    const Ring before = changing.ring();
+    const CpuStopwatch planning;
+    const PlannedChange plan = changes.size() % 2 == 0 ? changing.Add() : changing.RemoveAny();
+    seconds += planning.Seconds();
+    PreparedChange change{plan.next.epoch(), plan.next.members(), {}};
+    SlotTable::ForEachDifference(before.table(), plan.next.table(), [&](SlotId slot) {
+      change.rows.emplace_back(slot, plan.next.Replicas(slot));
+    });
+    changes.push_back(std::move(change));
+  }
+  times.planning_cpu_s.Add(seconds / static_cast<double>(changes.size()));
+  return changes;
+}
+
+// A thread that applies changes to `ring` and publishes what comes of them, from its making to
+// Finish.
 class Writer {
  public:
-  Writer(ChangingRing& changing, RingPublisher& rings, double changes_per_second)
-      : thread_([this, &changing, &rings, changes_per_second] {
-          Run(changing, rings, changes_per_second);
+  Writer(std::shared_ptr<const Ring> ring, std::vector<PreparedChange> changes,
+         RingPublisher& rings, double changes_per_second)
+      : changes_(std::move(changes)),
+        thread_([this, ring = std::move(ring), &rings, changes_per_second] {
+          Run(ring, rings, changes_per_second);
         }) {}
 
   void Finish(WriterTimes& times) {
     stop_ = true;
     thread_.join();
-    times.changes_per_second.Add(changes_ / seconds_);
-    times.cpu_s_per_change.Add(cpu_seconds_ / changes_);
+    times.changes_per_second.Add(published_ / seconds_);
+    times.cpu_s_per_change.Add(cpu_seconds_ / published_);
   }
 
  private:
   // A change that is late is made at once, and does not put off those after it.
-  void Run(ChangingRing& changing, RingPublisher& rings, double changes_per_second) {
+  void Run(std::shared_ptr<const Ring> ring, RingPublisher& rings, double changes_per_second) {
     const Stopwatch stopwatch;
     const auto start = std::chrono::steady_clock::now();
     const double cpu_before = ThreadCpuSeconds();
-    do {
-      const bool add = static_cast<uint64_t>(changes_) % 2 == 0;
-      PlannedChange change = add ? changing.Add() : changing.RemoveAny();
-      rings.Publish(std::make_shared<const Ring>(std::move(change.next)));
-      ++changes_;
+    for (const PreparedChange& change : changes_) {
+      ring = std::make_shared<const Ring>(change.Apply(*ring));
+      rings.Publish(ring);
+      ++published_;
+      cpu_seconds_ = ThreadCpuSeconds() - cpu_before;
       std::this_thread::sleep_until(start +
-                                    std::chrono::duration<double>(changes_ / changes_per_second));
-    } while (!stop_);
-    cpu_seconds_ = ThreadCpuSeconds() - cpu_before;
-    seconds_ = stopwatch.Seconds();
-    // As many nodes as before.
-    if (static_cast<uint64_t>(changes_) % 2 == 1) changing.RemoveAny();
+                                    std::chrono::duration<double>(published_ / changes_per_second));
+      seconds_ = stopwatch.Seconds();
+      if (stop_) return;
+    }
   }
 
+  const std::vector<PreparedChange> changes_;
   std::atomic<bool> stop_{false};
-  double changes_ = 0;  // these three: the thread's until it is joined
+  double published_ = 0;  // these three: the thread's until it is joined
   double seconds_ = 0;
   double cpu_seconds_ = 0;
   std::thread thread_;  // the last: it uses the others
@@ -79,9 +116,15 @@ PublishedChanges TimePublishedChanges(ChangingRing& changing, double changes_per
   for (int run = 0; run < runs; ++run) {
     for (unsigned readers = 1; readers <= max_readers; ++readers) {
       RunReaders(readers, seconds, kLookupsBetweenQuiescentStates, make, times.quiet[readers]);
-      Writer writer(changing, rings, changes_per_second);
+      WriterTimes& writer_times = times.writer[readers];
+      // More than the readers have time for: they end before the writer does.
+      const auto count = static_cast<size_t>(kMoreChanges * seconds * changes_per_second);
+      const auto before = std::make_shared<const Ring>(changing.ring());
+      std::vector<PreparedChange> changes = PlanChanges(changing, count, writer_times);
+      rings.Publish(before);
+      Writer writer(before, std::move(changes), rings, changes_per_second);
       RunReaders(readers, seconds, kLookupsBetweenQuiescentStates, make, times.busy[readers]);
-      writer.Finish(times.writer[readers]);
+      writer.Finish(writer_times);
     }
   }
   return times;

@@ -1,5 +1,7 @@
 // Readers of a ring that changes under them: look-ups through a RingPublisher, as a router does
-// them, while a thread plans changes and publishes each at a wanted rate.
+// them, while a thread applies changes (it sets the rows that differ, in copies of their pages) and
+// publishes the rings at a wanted rate. The changes are planned beforehand, and what that costs is
+// told apart: one process plans for all others, once.
 //
 // The writer needs a processor too. Where there are no more cores than readers it takes part of
 // theirs, so what readers reach is told twice: by the clock, and for each second of processor that
@@ -16,7 +18,8 @@ namespace ringkv::bench {
 
 struct WriterTimes {
   Samples changes_per_second;  // really reached
-  Samples cpu_s_per_change;    // planning, publishing, freeing what was replaced
+  Samples cpu_s_per_change;    // applying, publishing, freeing what was replaced
+  Samples planning_cpu_s;      // a change, before
 };
 
 struct PublishedChanges {

@@ -129,10 +129,14 @@ std::string PublishedText(const PublishedChanges& published) {
   for (const auto& [threads, writer] : published.writer) {
     text += fmt::format("{:>12}", NumberText(writer.changes_per_second.Median()));
   }
-  text += fmt::format("\n  {:<53}", "processor time a change");
-  for (const auto& [threads, writer] : published.writer) {
-    text += fmt::format("{:>12}", SecondsText(writer.cpu_s_per_change.Median()));
-  }
+  const auto seconds = [&](std::string_view title, Samples WriterTimes::*time) {
+    text += fmt::format("\n  {:<53}", title);
+    for (const auto& [threads, writer] : published.writer) {
+      text += fmt::format("{:>12}", SecondsText((writer.*time).Median()));
+    }
+  };
+  seconds("processor time to apply and publish a change", &WriterTimes::cpu_s_per_change);
+  seconds("processor time to plan it, beforehand", &WriterTimes::planning_cpu_s);
   return text + '\n';
 }
 

@@ -76,7 +76,8 @@ Json PublishedJson(const std::optional<PublishedChanges>& published) {
   Json writer = Json::object();
   for (const auto& [readers, times] : published->writer) {
     writer[std::to_string(readers)] = {{"changes_per_s", SamplesJson(times.changes_per_second)},
-                                       {"cpu_s_per_change", SamplesJson(times.cpu_s_per_change)}};
+                                       {"cpu_s_per_change", SamplesJson(times.cpu_s_per_change)},
+                                       {"planning_cpu_s", SamplesJson(times.planning_cpu_s)}};
   }
   return {{"wanted_changes_per_s", published->wanted_per_second},
           {"readers_quiet", ReadersJson(published->quiet)},

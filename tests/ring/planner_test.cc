@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <set>
+#include <string>
 
 #include "ring/balance.h"
 #include "ring/codec.h"
@@ -136,6 +138,53 @@ TEST(Spread, IsWithinAQuarterAtSixtyFourSlotsANode) {
   for (uint32_t nodes : {5u, 8u, 16u, 32u, 64u}) {
     const Ring ring = Formed(nodes, 3, std::max(64 * nodes, 512u));
     EXPECT_LE(MeasureSpread(ring).max_over_mean, 1.25) << nodes << " nodes";
+  }
+}
+
+// With so many that pairs of nodes are not counted.
+TEST(Spread, IsLeftToChanceAmongManyNodes) {
+  Planner planner(Formed(2500, 3, 262'144));
+  EXPECT_LE(MeasureSpread(planner.ring()).max_pair, 7u);  // 0.25 on average
+  for (uint32_t i = 0; i < 20; ++i) {
+    (void)planner.AddNode(Node(3000 + i)).value();
+    (void)planner.RemoveNode(Id("n" + std::to_string(100 * i + 1))).value();
+  }
+  EXPECT_LE(MeasureSpread(planner.ring()).max_pair, 7u);
+}
+
+void ExpectBalanceAndZones(const Ring& ring) {
+  for (const NodeLoad& load : MeasureBalance(ring).nodes) {
+    ASSERT_LT(std::abs(load.replicas - load.fair_replicas), 1) << load.node.value();
+    ASSERT_LT(std::abs(load.primaries - load.fair_replicas / ring.replicas()), 1);
+  }
+  for (uint32_t slot = 0; slot < ring.slots(); ++slot) {
+    std::set<std::string> zones;
+    for (NodeIndex node : ring.Replicas(SlotId(slot))) zones.insert(ring.member(node).zone);
+    ASSERT_EQ(zones.size(), ring.replicas()) << "slot " << slot;
+  }
+}
+
+// What the property tests show of few nodes, by a sample of many.
+TEST(Planner, KeepsItsPromisesWithThousandsOfNodesInZones) {
+  const auto member = [](uint32_t i) {
+    Member node = Node(i, i % 5 == 0 ? 300 : 128);
+    node.zone = "z" + std::to_string(i * i % 23 % 7);  // of unequal sizes
+    return node;
+  };
+  std::vector<Member> members;
+  for (uint32_t i = 1; i <= 2500; ++i) members.push_back(member(i));
+  Planner planner(FormRing(members, 3, 262'144).value().next);
+  ExpectBalanceAndZones(planner.ring());
+  for (uint32_t i = 0; i < 6; ++i) {
+    const Ring before = planner.ring();
+    const PlannedChange plan = i % 2 == 0 ? planner.AddNode(member(3000 + i)).value()
+                                          : planner.RemoveNode(Id("n" + std::to_string(i))).value();
+    const PlannedChange anew = i % 2 == 0 ? AddNode(before, member(3000 + i)).value()
+                                          : RemoveNode(before, Id("n" + std::to_string(i))).value();
+    EXPECT_EQ(plan.next, anew.next);
+    EXPECT_EQ(plan.moves, anew.moves);
+    EXPECT_EQ(plan.moves.size(), plan.least_moves);
+    ExpectBalanceAndZones(plan.next);
   }
 }
 

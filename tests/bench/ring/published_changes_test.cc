@@ -21,6 +21,7 @@ TEST(PublishedChanges, AreMadeWhileReadersReadAndLeaveAsManyNodes) {
     EXPECT_EQ(writer.changes_per_second.size(), size_t{kRuns});
     EXPECT_GT(writer.changes_per_second.Min(), 0);
     EXPECT_GT(writer.cpu_s_per_change.Min(), 0);
+    EXPECT_GT(writer.planning_cpu_s.Min(), 0);
   }
   for (const auto* readers : {&times.quiet, &times.busy}) {
     ASSERT_EQ(readers->size(), kReaders);
