@@ -5,10 +5,10 @@
 namespace ringkv {
 namespace {
 
-ClusterProcessesOptions OptionsWith(const std::string& logs) {
+ClusterProcessesOptions OptionsWith(const std::string& logs, ProcessGroup group) {
   ClusterProcessesOptions options;
   options.log_directory = logs;
-  options.group = ProcessGroup::kOwn;  // an interrupted run ends them itself
+  options.group = group;
   return options;
 }
 
@@ -57,8 +57,8 @@ std::string WhyBehind(const v1::GetClusterResponse& cluster) {
 
 }  // namespace
 
-ChaosCluster::ChaosCluster(const std::string& data, const std::string& logs)
-    : processes_(OptionsWith(logs), data) {}
+ChaosCluster::ChaosCluster(const std::string& data, const std::string& logs, ProcessGroup group)
+    : processes_(OptionsWith(logs, group), data) {}
 
 ChaosCluster::~ChaosCluster() { KillAll(); }
 

@@ -35,7 +35,9 @@ class ChaosCluster {
     kClean,    // and every copy is complete
   };
 
-  ChaosCluster(const std::string& data, const std::string& logs);
+  // `kOwn` for a program that ends the processes itself when it is interrupted.
+  ChaosCluster(const std::string& data, const std::string& logs,
+               ProcessGroup group = ProcessGroup::kOurs);
   ~ChaosCluster();
 
   bool Start();  // false: it did not come up

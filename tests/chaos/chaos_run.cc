@@ -49,7 +49,7 @@ int ChaosRun::Run() {
   }
   Say("the same faults again: " + record_.replay);
   std::filesystem::remove_all(Path("probe"));
-  cluster_ = std::make_unique<ChaosCluster>(Path("data"), Path("logs"));
+  cluster_ = std::make_unique<ChaosCluster>(Path("data"), Path("logs"), ProcessGroup::kOwn);
   if (!cluster_->Start()) {
     Say("the cluster did not come up within a minute; see " + Path("logs"));
     return kExitFailed;

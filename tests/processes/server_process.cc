@@ -30,6 +30,8 @@ void ServerProcess::Start() {
   posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_addopen(&files, 1, log_.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
   posix_spawn_file_actions_adddup2(&files, 1, 2);
+  // Nothing else of ours, such as a lock that would be held for as long as the child lives.
+  posix_spawn_file_actions_addclosefrom_np(&files, 3);
   std::vector<std::string> words = arguments_;
   words.insert(words.begin(), binary_);
   std::vector<char*> argv;

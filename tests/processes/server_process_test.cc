@@ -1,5 +1,6 @@
 #include "tests/processes/server_process.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <unistd.h>
@@ -69,6 +70,16 @@ TEST_F(ServerProcessTest, StopGivesTheExitCode) {
   ASSERT_TRUE(Eventually([&] { return Log() == "up\n"; }));
   EXPECT_EQ(process->Stop(), 3);
   EXPECT_EQ(process->TakeOwnEnd(), std::nullopt);
+}
+
+TEST_F(ServerProcessTest, ChildInheritsNoOpenFiles) {
+  const int file = ::open("/dev/null", O_RDONLY);  // without O_CLOEXEC
+  ASSERT_GE(file, 3);
+  auto process = Shell("ls /proc/self/fd | wc -l");
+  process->Start();
+  ASSERT_TRUE(Eventually([&] { return process->pid() == 0; }));
+  ::close(file);
+  EXPECT_LE(std::stoi(Log()), 4) << "stdin, stdout, stderr, and that of the listing itself";
 }
 
 TEST_F(ServerProcessTest, ChildIsInOurProcessGroupOrInItsOwn) {
