@@ -72,7 +72,7 @@ Capabilities Probe(const std::vector<const Fault*>& faults, const std::string& d
   const bool router =
       any([](const Fault& f) { return f.kind().target == FaultKind::Target::kRouter; });
   Capabilities capabilities;
-  ChaosCluster cluster(directory, directory);
+  ChaosCluster cluster(directory, directory, ProcessGroup::kOwn);
   if (!cluster.Start()) {
     *error = "the cluster did not come up within a minute; see " + directory;
     return capabilities;
