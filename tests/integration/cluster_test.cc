@@ -142,10 +142,10 @@ TEST(Cluster, GoesOnWhileANodeIsDeadAndTakesItBack) {
   ASSERT_TRUE(cluster.Start());
   Writer writer(cluster, "k");
   ASSERT_TRUE(writer.WaitForMore(50));
-  cluster.Kill(cluster.node_pid(2));
+  cluster.node(2).Kill();
   ASSERT_TRUE(writer.WaitForMore(200)) << "writes stopped when a node died";
   ASSERT_TRUE(cluster.WaitReach(2, v1::REACH_DOWN));
-  cluster.StartNode(2);
+  cluster.node(2).Start();
   ASSERT_TRUE(cluster.WaitAllUp());
   ASSERT_TRUE(writer.WaitForMore(50));
   writer.Stop();
@@ -153,7 +153,7 @@ TEST(Cluster, GoesOnWhileANodeIsDeadAndTakesItBack) {
       << writer.failures().size() << " failed, first " << writer.failures()[0];
   // What it missed was sent to it again: any two nodes are enough.
   ASSERT_TRUE(cluster.WaitFor(FullyReplicated)) << "the node that came back never caught up";
-  cluster.Kill(cluster.node_pid(1));
+  cluster.node(1).Kill();
   ExpectAllThere(cluster, writer.acknowledged());
 }
 
@@ -168,8 +168,8 @@ TEST(Cluster, KeepsEveryAcknowledgedKeyWhenAllIsKilledAlsoWhileStarting) {
     cluster.KillAll();
     // Start, and kill again while starting: after a random while, wherever that finds them.
     for (int again = 0; again < 3; ++again) {
-      cluster.StartRouter();
-      for (int node = 1; node <= 3; ++node) cluster.StartNode(node);
+      cluster.router().Start();
+      for (int node = 1; node <= 3; ++node) cluster.node(node).Start();
       std::this_thread::sleep_for(
           std::chrono::milliseconds(random.Between(5, 700)));  // the fault's time
       cluster.KillAll();
@@ -186,9 +186,9 @@ TEST(Cluster, WipedNodeComesBackEmptyWithoutAVoteAndNothingIsLost) {
   ASSERT_TRUE(cluster.Start());
   Writer writer(cluster, "k");
   ASSERT_TRUE(writer.WaitForMore(100));
-  cluster.Kill(cluster.node_pid(3));
+  cluster.node(3).Kill();
   cluster.WipeNode(3);
-  cluster.StartNode(3);
+  cluster.node(3).Start();
   ASSERT_TRUE(cluster.WaitAllUp());
   ASSERT_TRUE(writer.WaitForMore(100));
   writer.Stop();
@@ -208,8 +208,8 @@ TEST(Cluster, StopsGracefullyAndStartsAgainWithAllItsData) {
   Writer writer(cluster, "k");
   ASSERT_TRUE(writer.WaitForMore(100));
   writer.Stop();
-  EXPECT_EQ(cluster.Stop(cluster.router_pid()), 0);
-  for (int node = 1; node <= 3; ++node) EXPECT_EQ(cluster.Stop(cluster.node_pid(node)), 0);
+  EXPECT_EQ(cluster.router().Stop(), 0);
+  for (int node = 1; node <= 3; ++node) EXPECT_EQ(cluster.node(node).Stop(), 0);
   ASSERT_TRUE(cluster.Start());
   ExpectAllThere(cluster, writer.acknowledged());
 }
@@ -217,7 +217,7 @@ TEST(Cluster, StopsGracefullyAndStartsAgainWithAllItsData) {
 TEST(Cluster, FurtherNodeRegistersAndWaits) {
   LocalCluster cluster;
   ASSERT_TRUE(cluster.Start());
-  cluster.StartNode(4);
+  cluster.node(4).Start();
   EXPECT_TRUE(cluster.WaitFor([](const v1::GetClusterResponse& status) {
     for (const v1::NodeStatus& node : status.nodes()) {
       if (node.node().id() == "n4")
@@ -242,8 +242,8 @@ TEST(Cluster, OneNodeIsAClusterToo) {
 TEST(Cluster, RefusesAtOnceWithoutAQuorum) {
   LocalCluster cluster;
   ASSERT_TRUE(cluster.Start());
-  cluster.Kill(cluster.node_pid(1));
-  cluster.Kill(cluster.node_pid(2));
+  cluster.node(1).Kill();
+  cluster.node(2).Kill();
   ASSERT_TRUE(cluster.WaitReach(1, v1::REACH_DOWN));
   ASSERT_TRUE(cluster.WaitReach(2, v1::REACH_DOWN));
   KvctlResult put = RunKvctl(cluster.router_address(), {"--timeout", "1s", "put", "a", "b"});
@@ -311,9 +311,9 @@ TEST(Kvctl, ImportEndsWithoutAnErrorWhileANodeDiesAndASecondChangesNothing) {
   KvctlResult import;
   std::thread importer([&] { import = RunKvctl(cluster.router_address(), {"import", file}); });
   ASSERT_TRUE(writer.WaitForMore(50));
-  cluster.Kill(cluster.node_pid(1));
+  cluster.node(1).Kill();
   ASSERT_TRUE(writer.WaitForMore(50));
-  cluster.StartNode(1);
+  cluster.node(1).Start();
   importer.join();
   writer.Stop();
   EXPECT_EQ(import.code, 0) << import.err;

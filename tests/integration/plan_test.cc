@@ -86,7 +86,7 @@ TEST_F(PlanTest, SaysWhatANodeThatJoinsWouldGetAndChangesNothing) {
   ScratchDirectory scratch;
   const auto bytes = static_cast<double>(WriteRecords(scratch.Path("in.jsonl")));
   ASSERT_EQ(RunKvctl(cluster_.router_address(), {"import", scratch.Path("in.jsonl")}).code, 0);
-  cluster_.StartNode(4);
+  cluster_.node(4).Start();
   ASSERT_TRUE(WaitUntilN4Waits());
   const Json ring = RunJson({"admin", "ring"});
 
@@ -97,14 +97,14 @@ TEST_F(PlanTest, SaysWhatANodeThatJoinsWouldGetAndChangesNothing) {
 
   // Once the nodes have written everything to table files, they tell the same.
   for (int node = 1; node <= 3; ++node) {
-    EXPECT_EQ(cluster_.Stop(cluster_.node_pid(node)), 0);
-    cluster_.StartNode(node);
+    EXPECT_EQ(cluster_.node(node).Stop(), 0);
+    cluster_.node(node).Start();
   }
   ASSERT_TRUE(cluster_.WaitAllUp());
   ExpectShareOfN4(RunJson({"admin", "plan", "add-node", "n4"}), bytes);
 
   // A dead node keeps its sizes to itself; the others hold the same slots.
-  cluster_.Kill(cluster_.node_pid(2));
+  cluster_.node(2).Kill();
   plan = RunJson({"admin", "plan", "add-node", "n4"});
   ExpectShareOfN4(plan, bytes);
   ASSERT_EQ(plan["silent_nodes"].size(), 1u);

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/sim/linearizability.h"
+#include "tests/history/linearizability.h"
 #include "tests/sim/sim_cluster.h"
 
 namespace ringkv {

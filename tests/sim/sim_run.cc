@@ -1,6 +1,6 @@
 #include "tests/sim/sim_run.h"
 
-#include "tests/sim/linearizability.h"
+#include "tests/history/linearizability.h"
 #include "tests/sim/sim_clients.h"
 
 namespace ringkv {

@@ -1,4 +1,4 @@
-#include "tests/sim/linearizability.h"
+#include "tests/history/linearizability.h"
 
 #include <gtest/gtest.h>
 
@@ -150,6 +150,99 @@ TEST(Linearizability, GeneratedHistoriesPassAndTheirMutantsDoNot) {
     mutated.result = "never-written";
     EXPECT_EQ(Check(ops), Code::kViolation) << "seed " << seed;
   }
+}
+
+// Tries every subset of the unknown operations in every order.
+bool FitsByTryingAll(const std::vector<HistoryOp>& ops) {
+  std::vector<size_t> order(ops.size());
+  for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+  do {
+    // In this order, the unknown ones after `taken` did not happen.
+    for (size_t taken = 0; taken <= order.size(); ++taken) {
+      std::optional<std::string> state;
+      bool fits = true;
+      for (size_t at = 0; at < order.size() && fits; ++at) {
+        const HistoryOp& op = ops[order[at]];
+        if (at >= taken) {
+          fits = op.unknown;
+          continue;
+        }
+        for (size_t later = at + 1; later < order.size() && fits; ++later) {
+          const HistoryOp& other = ops[order[later]];
+          fits = other.unknown || other.answered >= op.invoked;
+        }
+        if (op.kind == Kind::kGet) fits = fits && op.result == state;
+        if (op.kind == Kind::kCas && (op.applied || op.unknown))
+          fits = fits && state == op.expected;
+        if (op.kind == Kind::kCas && !op.applied && !op.unknown)
+          fits = fits && state != op.expected;
+        const bool writes = op.kind == Kind::kPut || (op.kind == Kind::kCas && op.applied);
+        if (writes) state = op.argument;
+      }
+      if (fits) return true;
+    }
+  } while (std::next_permutation(order.begin(), order.end()));
+  return false;
+}
+
+TEST(Linearizability, AgreesWithTryingAllOrdersOnSmallHistories) {
+  Random random(20261125);
+  int fitting = 0;
+  constexpr int kHistories = 3000;
+  for (int history = 0; history < kHistories; ++history) {
+    std::vector<HistoryOp> ops;
+    for (int i = 0; i < 6; ++i) {
+      const auto from = static_cast<int64_t>(random.Below(20));
+      const int64_t to = from + 1 + static_cast<int64_t>(random.Below(8));
+      const std::string value = "v" + std::to_string(random.Below(3));
+      const double dice = random.Unit();
+      if (dice < 0.4) {
+        ops.push_back(Get(random.Chance(0.2) ? std::nullopt : std::optional(value), from, to));
+      } else if (dice < 0.75) {
+        ops.push_back(Write(Kind::kPut, value, from, to));
+      } else {
+        ops.push_back(
+            Cas(value, "v" + std::to_string(random.Below(3)), from, to, random.Chance(0.7)));
+      }
+      if (ops.back().kind != Kind::kGet && random.Chance(0.3)) {
+        ops.back().unknown = true;
+        ops.back().applied = true;
+      }
+    }
+    const bool fits = FitsByTryingAll(ops);
+    fitting += fits ? 1 : 0;
+    ASSERT_EQ(Check(ops) == Code::kOk, fits) << "history " << history;
+  }
+  EXPECT_GT(fitting, kHistories / 20);
+  EXPECT_LT(fitting, kHistories * 19 / 20);
+}
+
+TEST(Linearizability, LongHistoryWithUnknownWritesIsCheckedInOneGo) {
+  Random random(3);
+  std::vector<HistoryOp> ops;
+  std::optional<std::string> state;
+  for (int64_t i = 0; i < 100'000; ++i) {
+    const int64_t time = 10 * (i + 10);
+    const auto from = time - static_cast<int64_t>(random.Below(40));
+    const auto to = time + static_cast<int64_t>(random.Below(40));
+    if (random.Chance(0.5)) {
+      ops.push_back(Get(state, from, to));
+    } else {
+      const std::string value = "v" + std::to_string(i);
+      if (i % 1000 == 0) {
+        ops.push_back(Unknown(Write(Kind::kPut, value, from, 0)));
+        if (random.Chance(0.5)) continue;  // it is never seen
+      } else {
+        ops.push_back(Write(Kind::kPut, value, from, to));
+      }
+      state = value;
+    }
+  }
+  const LinearizabilityVerdict verdict = CheckLinearizable(ops);
+  EXPECT_EQ(verdict.code, Code::kOk) << verdict.explanation;
+  ops[ops.size() / 2] =
+      Write(Kind::kPutAbsent, "never", ops[ops.size() / 2].invoked, ops[ops.size() / 2].answered);
+  EXPECT_NE(CheckLinearizable(ops, 200'000).code, Code::kOk);
 }
 
 }  // namespace

@@ -45,7 +45,8 @@ struct LinearizabilityVerdict {
 };
 
 // Operations that certainly had no effect and no answer are not part of a history. `max_steps`
-// bounds the search; kGaveUp is not a pass.
+// bounds the search, its time and
+// its memory (about 60 bytes a step); kGaveUp is not a pass.
 LinearizabilityVerdict CheckLinearizable(std::vector<HistoryOp> ops,
                                          uint64_t max_steps = 5'000'000);
 
