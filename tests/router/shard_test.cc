@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "router/version_proto.h"
+#include "migration/version_proto.h"
 
 namespace ringkv {
 namespace {
@@ -19,7 +19,7 @@ class ShardTest : public testing::Test, public NodeTransport {
     for (uint32_t i = 0; i < kNodes; ++i) {
       const std::string id = "n" + std::to_string(i + 1);
       EXPECT_TRUE(balancer_.RegisterServer(id, id + ":7500").ok());
-      shard_.AddPeer(Peer(i), NodeId::Parse(id).value());
+      shard_.AddPeer(Peer(i), NodeId::Parse(id).value(), id + ":7500");
     }
   }
 
