@@ -22,7 +22,7 @@ enum class Rule {
   kGapStartsSyncAnew,        // a sync with a gap in its tracking begins again
   kRestartEndsSync,          // a sync is bound to the target's boot
   kSmallerStable,            // only what lies above the smaller W of both ends is compared
-  kStableAfterAllPersisted,  // W advances when all have synced under the boots known, and all holds
+  kStableIsBoundToItsBoot,   // W is given only to an instance that answered, under that boot
 };
 
 #ifdef RINGKV_ABLATION

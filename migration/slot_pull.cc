@@ -141,7 +141,8 @@ void SlotPull::AskDiff(const PullTarget& copy, v1::ReplicaOp* op) {
 
 Status SlotPull::OnAnswer(Boot boot, const v1::ReplicaOpReply& answer, PullTarget& copy) {
   if (asked_ == Asked::kNothing || answer.attempt() != attempt_) return Status::Ok();
-  if (boot.value() != 0 && boot != Boot(source_.boot())) return Status::Ok();
+  const bool other_boot = boot.value() != 0 && boot != Boot(source_.boot());
+  if (other_boot && RINGKV_RULE(kSourceVotesUnderItsBoot)) return Status::Ok();
   const Asked asked = std::exchange(asked_, Asked::kNothing);
   orders_since_ = 0;
   const bool fits = asked == Asked::kRanges ? answer.has_sync_ranges() : answer.has_sync_diff();

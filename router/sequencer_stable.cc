@@ -2,7 +2,6 @@
 // synced. What lies above it is all that replicas have to compare after a takeover.
 #include <algorithm>
 
-#include "base/rule.h"
 #include "migration/version_proto.h"
 #include "router/sequencer.h"
 
@@ -51,7 +50,6 @@ void Sequencer::AdvanceStable() {
     expected.call = stable_round_.id;
     host_.Send(seats_[i].peer, std::move(op), std::move(expected));
   }
-  if (!RINGKV_RULE(kStableAfterAllPersisted)) GiveStable();
 }
 
 void Sequencer::OnPersistReply(int seat, const Expected& expected,

@@ -49,7 +49,7 @@ struct ShardOptions {
   size_t max_syncs = 32;                                 // slots in sync at a time
   Duration sync_poll = std::chrono::milliseconds(20);    // how often a pull is asked how it is
   Duration sync_stall = std::chrono::seconds(3);         // without a step: another source
-  Duration stable_interval = std::chrono::seconds(5);    // how often W is advanced
+  Duration stable_interval = std::chrono::seconds(10);   // how often W is advanced
   double read_bound = 1.25;   // a node takes reads up to this × its fair share in flight...
   uint64_t read_always = 16;  // ...or so many
 };

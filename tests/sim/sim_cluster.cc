@@ -237,6 +237,11 @@ void SimCluster::Flush() {
     std::shared_ptr<v1::ReplicaBatch> batch = transport_->Take(i);
     if (batch == nullptr) continue;
     int node = static_cast<int>(i);
+    if (lose_) {
+      for (int k = batch->ops_size() - 1; k >= 0; --k) {
+        if (lose_(node, batch->ops(k))) batch->mutable_ops()->DeleteSubrange(k, 1);
+      }
+    }
     // Answers go to the router process that asked.
     Deliver(node,
             [this, node, batch, router = router_generation_] { OnBatch(node, *batch, router); });
@@ -531,6 +536,12 @@ void SimCluster::NewDisk(int i) {
 void SimCluster::CopyDisk(int i) {
   nodes_[i]->copy = nodes_[i]->store.Snapshot();
   nodes_[i]->copy_boot = nodes_[i]->boot;
+}
+
+void SimCluster::DeliverLate(int i, const v1::ReplicaOp& op) {
+  v1::ReplicaBatch batch;
+  *batch.add_ops() = op;
+  OnBatch(i, batch, /*router=*/0);
 }
 
 void SimCluster::RestartRouter() {

@@ -98,6 +98,14 @@ class SimCluster {
   void Start(int node) { StartNode(node); }
   void CutOff(int node, bool cut_off) { nodes_[node]->cut_off = cut_off; }
   void RestartRouter();
+  // The router's operations for which this says so are lost on their way.
+  using Lose = std::function<bool(int node, const v1::ReplicaOp& op)>;
+  void LoseOps(Lose lose) { lose_ = std::move(lose); }
+  // A copy of an operation that the network has kept until now.
+  void DeliverLate(int node, const v1::ReplicaOp& op);
+  // What a node's disk has of a key; (0, 0): nothing.
+  Version OnDisk(int node, const std::string& key) { return StoredVersion(*nodes_[node], key); }
+  bool Serving(int node) const { return nodes_[node]->replica != nullptr; }
 
   // After healing and some quiet time: nothing is left undone (I12). Empty: all is well.
   std::string CheckQuiet();
@@ -185,6 +193,7 @@ class SimCluster {
   std::function<void(const std::string&)> trace_;
   std::string violation_;
 
+  Lose lose_;
   std::vector<std::unique_ptr<Node>> nodes_;
   std::shared_ptr<SimulatedMetadata::Contents> metadata_;
   std::optional<ClusterState> state_;  // the router's
