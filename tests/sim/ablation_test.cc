@@ -20,19 +20,6 @@ struct Ablation {
   std::optional<FaultMix> mix = std::nullopt;
 };
 
-// Owners come and go while disks are lost: a source is gone while others still ask it.
-FaultMix LostSources() {
-  FaultMix mix;
-  mix.synced_writes = true;
-  mix.loss = 0.2;
-  mix.long_delay = 0.4;
-  mix.partition = true;
-  mix.router_crash = true;
-  mix.wipe = true;
-  mix.between_faults = std::chrono::milliseconds(300);
-  return mix;
-}
-
 // Messages outlive the process that they were meant for.
 FaultMix LateMessages() {
   FaultMix mix;
@@ -78,28 +65,27 @@ TEST_P(Ablations, AreNoticed) {
 
 INSTANTIATE_TEST_SUITE_P(
     Rules, Ablations,
-    testing::Values(
-        Ablation{Rule::kBehindAtSingleReads, "BehindAtSingleReads"},
-        Ablation{Rule::kRegressedDoesNotVote, "RegressedDoesNotVote"},
-        Ablation{Rule::kSettleBeforeCondition, "SettleBeforeCondition"},
-        Ablation{Rule::kQuorumCommits, "QuorumCommits"},
-        Ablation{Rule::kPendingIsNotReleased, "PendingIsNotReleased"},
-        Ablation{Rule::kCompareVersions, "CompareVersions"},
-        Ablation{Rule::kBehindOfSourceTakenOver, "BehindOfSourceTakenOver"},
-        Ablation{Rule::kExcessIsResolved, "ExcessIsResolved"},
-        Ablation{Rule::kCandidateIsAwaited, "CandidateIsAwaited"},
-        Ablation{Rule::kResultGoesToAll, "ResultGoesToAll"},
-        Ablation{Rule::kReinstateAfterCatchUp, "ReinstateAfterCatchUp"},
-        Ablation{Rule::kSourceVotesUnderItsBoot, "SourceVotesUnderItsBoot", LostSources()},
-        Ablation{Rule::kGapStartsSyncAnew, "GapStartsSyncAnew"},
-        Ablation{Rule::kRestartEndsSync, "RestartEndsSync"},
-        Ablation{Rule::kSmallerStable, "SmallerStable"},
-        Ablation{Rule::kStableIsBoundToItsBoot, "StableIsBoundToItsBoot", LateMessages()}),
+    testing::Values(Ablation{Rule::kBehindAtSingleReads, "BehindAtSingleReads"},
+                    Ablation{Rule::kRegressedDoesNotVote, "RegressedDoesNotVote"},
+                    Ablation{Rule::kSettleBeforeCondition, "SettleBeforeCondition"},
+                    Ablation{Rule::kQuorumCommits, "QuorumCommits"},
+                    Ablation{Rule::kPendingIsNotReleased, "PendingIsNotReleased"},
+                    Ablation{Rule::kCompareVersions, "CompareVersions"},
+                    Ablation{Rule::kBehindOfSourceTakenOver, "BehindOfSourceTakenOver"},
+                    Ablation{Rule::kExcessIsResolved, "ExcessIsResolved"},
+                    Ablation{Rule::kCandidateIsAwaited, "CandidateIsAwaited"},
+                    Ablation{Rule::kResultGoesToAll, "ResultGoesToAll"},
+                    Ablation{Rule::kReinstateAfterCatchUp, "ReinstateAfterCatchUp"},
+                    Ablation{Rule::kGapStartsSyncAnew, "GapStartsSyncAnew"},
+                    Ablation{Rule::kRestartEndsSync, "RestartEndsSync"},
+                    Ablation{Rule::kSmallerStable, "SmallerStable"},
+                    Ablation{Rule::kStableIsBoundToItsBoot, "StableIsBoundToItsBoot",
+                             LateMessages()}),
     [](const auto& info) { return std::string(info.param.name); });
 
 TEST(Ablation, NothingSwitchedOffFindsNothing) {
   for (const std::optional<FaultMix>& mix :
-       {std::optional<FaultMix>(), std::optional(LostSources()), std::optional(LateMessages())}) {
+       {std::optional<FaultMix>(), std::optional<FaultMix>(LateMessages())}) {
     for (uint64_t seed = 1; seed <= 50; ++seed) {
       RunOptions options;
       options.seed = seed;
