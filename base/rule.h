@@ -12,6 +12,17 @@ enum class Rule {
   kQuorumCommits,          // R2: a quorum of acknowledgements, not one, commits
   kPendingIsNotReleased,   // R3: a single-replica read does not give out a pending version
   kCompareVersions,        // Node: a lower version never replaces a higher one
+  // R5:
+  kBehindOfSourceTakenOver,  // what the source lacks, and what is pending, the target lacks too
+  kExcessIsResolved,         // what is newer at the target, from an older term, is resolved
+  kCandidateIsAwaited,       // the answer of the replica that held more is awaited
+  kResultGoesToAll,          // the result is tracked to every replica not known to hold it
+  kReinstateAfterCatchUp,    // the vote comes back when all that was behind is acknowledged
+  kSourceVotesUnderItsBoot,  // a source answers only while it votes, under the boot it was named by
+  kGapStartsSyncAnew,        // a sync with a gap in its tracking begins again
+  kRestartEndsSync,          // a sync is bound to the target's boot
+  kSmallerStable,            // only what lies above the smaller W of both ends is compared
+  kStableIsBoundToItsBoot,   // W is given only to an instance that answered, under that boot
 };
 
 #ifdef RINGKV_ABLATION

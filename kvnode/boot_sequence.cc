@@ -123,8 +123,11 @@ Status BootSequence::JudgeLastRun() {
   if (!on_disk.ok()) return on_disk.status();
   StoreBatch batch;
   for (InstanceFact& instance : *on_disk) {
-    if (instance.fact.retired() || !instance.fact.voting()) continue;
+    // A damaged log may have taken what was synced, too: nothing is known to be everywhere.
+    const bool unstable = options_.store_lost_tail && instance.fact.has_stable();
+    if (instance.fact.retired() || (!instance.fact.voting() && !unstable)) continue;
     instance.fact.set_voting(false);
+    if (unstable) instance.fact.clear_stable();
     PutFact(InstanceMetaName(instance.name.slot, instance.name.inc), instance.fact, &batch);
   }
   if (batch.empty()) return Status::Ok();

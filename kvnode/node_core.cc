@@ -43,8 +43,8 @@ Status NodeCore::Serve(Store& store, const Registered& registered) {
     options.sync_writes = options_.sync_writes;
     auto replica = Replica::Open(store, options, std::move(mine));
     if (!replica.ok()) return replica.status();
-    NodeWorker::Environment environment{clock_, metrics_, failed_,
-                                        [this](Status why) { Fail(std::move(why)); }};
+    NodeWorker::Environment environment{
+        clock_, metrics_, failed_, [this](Status why) { Fail(std::move(why)); }, options_.sync};
     serving->workers.push_back(std::make_unique<NodeWorker>("worker-" + std::to_string(i),
                                                             std::move(environment), options_.limits,
                                                             registered.boot, std::move(*replica)));
@@ -184,6 +184,14 @@ NodeCore::Totals NodeCore::totals() const {
     totals.replica.scans += one.stats.scans;
     totals.replica.fenced += one.stats.fenced;
     totals.replica.corrupt += one.stats.corrupt;
+    totals.replica.pulls += one.stats.pulls;
+    totals.replica.pull_answers += one.stats.pull_answers;
+    totals.replica.pulled_records += one.stats.pulled_records;
+    totals.replica.pulled_bytes += one.stats.pulled_bytes;
+    totals.replica.leftovers += one.stats.leftovers;
+    totals.replica.source_answers += one.stats.source_answers;
+    totals.replica.source_refusals += one.stats.source_refusals;
+    totals.replica.reinstated += one.stats.reinstated;
     totals.instances += one.instances;
     totals.voting_instances += one.voting_instances;
     totals.queued_ops += worker->queued_ops();
@@ -226,6 +234,14 @@ void NodeCore::ExportTotals(MetricSink& sink) const {
   sink.Counter("node_reads_total", "Records read.", d(r.reads));
   sink.Counter("node_scans_total", "Pages scanned.", d(r.scans));
   sink.Counter("node_fenced_total", "Operations refused for their term.", d(r.fenced));
+  sink.Counter("node_pulls_total", "Comparisons of an instance with another node's.", d(r.pulls));
+  sink.Counter("node_pulled_records_total", "Records copied from other nodes.",
+               d(r.pulled_records));
+  sink.Counter("node_pulled_bytes_total", "Keys and values copied from other nodes.",
+               d(r.pulled_bytes));
+  sink.Counter("node_source_answers_total", "Answers to nodes that compare or copy.",
+               d(r.source_answers));
+  sink.Counter("node_reinstated_total", "Instances that got their vote back.", d(r.reinstated));
   sink.Counter("node_corrupt_total", "Records that could not be read.", d(r.corrupt));
 }
 

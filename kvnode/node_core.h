@@ -33,8 +33,9 @@ namespace ringkv {
 struct NodeCoreOptions {
   NodeId node;
   size_t workers = 1;
-  bool sync_writes = false;  // durability `sync`
-  WorkerLimits limits;       // of each worker
+  bool sync_writes = false;       // durability `sync`
+  WorkerLimits limits;            // of each worker
+  SyncTransport* sync = nullptr;  // to other nodes; stopped between Drain and destruction
 };
 
 class NodeCore {

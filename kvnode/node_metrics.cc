@@ -10,7 +10,7 @@ namespace {
 
 using Op = v1::ReplicaOp;
 
-constexpr std::array<std::pair<Op::BodyCase, std::string_view>, 13> kKindNames{{
+constexpr std::array<std::pair<Op::BodyCase, std::string_view>, 17> kKindNames{{
     {Op::BODY_NOT_SET, "unknown"},
     {Op::kHello, "hello"},
     {Op::kPromise, "promise"},
@@ -24,6 +24,10 @@ constexpr std::array<std::pair<Op::BodyCase, std::string_view>, 13> kKindNames{{
     {Op::kSetFloor, "set_floor"},
     {Op::kReinstate, "reinstate"},
     {Op::kStats, "stats"},
+    {Op::kPull, "pull"},
+    {Op::kSyncRanges, "sync_ranges"},
+    {Op::kSyncDiff, "sync_diff"},
+    {Op::kPersist, "persist"},
 }};
 
 // By the number of the field in ReplicaOp: this runs for every operation.

@@ -29,8 +29,8 @@ class NodeMetrics {
   Gauge& open_streams;
 
  private:
-  static constexpr size_t kKinds = 13;  // of operations; 0 is an unknown one
-  static constexpr size_t kCodes = 12;
+  static constexpr size_t kKinds = 17;  // of operations; 0 is an unknown one
+  static constexpr size_t kCodes = 13;
 
   std::array<std::array<Counter*, kCodes>, kKinds> ops_{};
   std::array<Histogram*, 4> turn_seconds_{};

@@ -7,6 +7,7 @@
 #include "base/logging.h"
 #include "kvnode/inspect_service_grpc.h"
 #include "kvnode/replica_service_grpc.h"
+#include "kvnode/sync_client_grpc.h"
 
 namespace ringkv {
 namespace {
@@ -58,6 +59,8 @@ Status NodeServer::StartAll() {
   core.node = id_;
   core.workers = WorkersOf(options_);
   core.sync_writes = RocksOptionsOf(options_).durability == Durability::kSync;
+  sync_ = std::make_unique<SyncClientGrpc>(clock_, id_);
+  core.sync = sync_.get();
   core_ = std::make_unique<NodeCore>(clock_, metrics_, core,
                                      [this](const Status&) { OnDiskFailure(); });
   RINGKV_RETURN_IF_ERROR(OpenServers());
@@ -116,6 +119,7 @@ void NodeServer::Serve(const Registered& registered) {
                "with writes that were not synced; the routers make them whole again",
                registered.non_voting, registered.instances);
   }
+  sync_->SetCluster(registered.cluster_uuid);
   Status serving = core_->Serve(disk_->store(), registered);
   if (!serving.ok()) return core_->Fail(serving);
   inspect_->Serve(disk_->store(), registered.cluster_uuid);
@@ -167,6 +171,7 @@ void NodeServer::Stop() {
   if (stopping_.exchange(true)) return;
   if (start_ != nullptr) start_->Stop();
   if (core_ != nullptr) core_->Drain();
+  if (sync_ != nullptr) sync_->Stop();
   if (service_ != nullptr) service_->CloseStreams();
   if (inspect_ != nullptr) inspect_->Stop();
   if (upkeep_ != nullptr) upkeep_->Stop();

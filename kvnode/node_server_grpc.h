@@ -29,6 +29,7 @@ namespace ringkv {
 
 class InspectServiceGrpc;
 class ReplicaServiceGrpc;
+class SyncClientGrpc;
 
 class NodeServer final : public Daemon {
  public:
@@ -64,6 +65,7 @@ class NodeServer final : public Daemon {
 
   std::unique_ptr<DiskDirectory> disk_;
   std::unique_ptr<NodeCore> core_;
+  std::unique_ptr<SyncClientGrpc> sync_;  // calls into the core until it is stopped
   std::unique_ptr<ReplicaServiceGrpc> service_;
   std::unique_ptr<InspectServiceGrpc> inspect_;
   std::unique_ptr<RegistrationGrpc> registration_;

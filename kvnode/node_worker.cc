@@ -8,13 +8,18 @@ namespace {
 // What the messages of an operation take beside its bytes.
 constexpr size_t kOpOverheadBytes = 256;
 
-bool IsRead(const v1::ReplicaOp& op) { return op.has_read() || op.has_scan(); }
+bool ReadsAPage(const v1::ReplicaOp& op) {
+  return op.has_scan() || op.has_sync_ranges() || op.has_sync_diff() || op.has_pull();
+}
 
-// A page of a scan weighs as much as many reads.
-size_t ReadWeight(const v1::ReplicaOp& op) { return op.has_scan() ? 32 : op.has_read() ? 1 : 0; }
+bool IsRead(const v1::ReplicaOp& op) { return op.has_read() || ReadsAPage(op); }
+
+// A page weighs as much as many reads.
+size_t ReadWeight(const v1::ReplicaOp& op) { return ReadsAPage(op) ? 32 : op.has_read() ? 1 : 0; }
 
 size_t ValueBytes(const v1::ReplicaOpReply& reply) {
   if (reply.has_read()) return reply.read().record().value().size();
+  if (reply.has_sync_diff()) return reply.sync_diff().ByteSizeLong();
   return reply.has_scan() ? reply.scan().ByteSizeLong() : 0;
 }
 
@@ -46,6 +51,7 @@ size_t OpBytes(const v1::ReplicaOp& op) {
   if (op.has_apply()) bytes += op.apply().key().size() + op.apply().record().value().size();
   if (op.has_read()) bytes += op.read().key().size();
   if (op.has_scan()) bytes += op.scan().after().size() + op.scan().prefix().size();
+  if (op.has_sync_diff()) bytes += op.sync_diff().ByteSizeLong();
   return bytes;
 }
 
@@ -168,6 +174,25 @@ void NodeWorker::RunTurn(Turn turn) {
   queued_ops_.fetch_sub(turn.ops, std::memory_order_relaxed);
   queued_bytes_.fetch_sub(turn.bytes, std::memory_order_relaxed);
   Deliver(&turn, std::move(replies));
+  AskSources();
+}
+
+void NodeWorker::AskSources() {
+  for (SyncQuestion& question : replica_->TakeQuestions()) {
+    if (environment_.sync == nullptr) continue;
+    environment_.sync->Ask(std::move(question), [this](Boot boot, v1::ReplicaOpReply answer) {
+      auto kept = std::make_shared<v1::ReplicaOpReply>(std::move(answer));
+      (void)loop_.Post([this, boot, kept] { OnSyncAnswer(boot, *kept); });
+    });
+  }
+}
+
+void NodeWorker::OnSyncAnswer(Boot boot, const v1::ReplicaOpReply& answer) {
+  if (environment_.failed.load(std::memory_order_acquire)) return;
+  Status status = replica_->OnSyncAnswer(boot, answer);
+  if (!status.ok()) return environment_.report_failure(status);
+  Publish(/*recount=*/false);
+  AskSources();
 }
 
 // `replies`: those of the parts that were executed, in order.

@@ -8,6 +8,9 @@
 //  2. The queue is bounded in operations and bytes; what is over is refused at once.
 //  3. After the first error of the store nothing is executed: replies are IO_ERROR.
 //
+// What the replica asks of other nodes leaves after each turn; answers are turns of their own. The
+// transport must not call any more when the worker is destroyed.
+//
 // Thread-safety: Push, Queued and Published from any thread; Start and Stop from one.
 #pragma once
 
@@ -24,6 +27,7 @@
 #include "base/event_loop.h"
 #include "kvnode/node_metrics.h"
 #include "kvnode/replica.h"
+#include "kvnode/sync_transport.h"
 #include "ringkv/v1/replica.pb.h"
 
 namespace ringkv {
@@ -70,6 +74,7 @@ class NodeWorker {
     NodeMetrics& metrics;
     const std::atomic<bool>& failed;  // the node's store has failed
     std::function<void(Status)> report_failure;
+    SyncTransport* sync = nullptr;  // null: this node asks no other one
   };
   // What others may know of the replica; as of the last turn.
   struct Snapshot {
@@ -122,6 +127,8 @@ class NodeWorker {
   void Execute(Turn* turn, std::vector<v1::ReplicaOpReply>* replies);
   void AdaptReads(const Turn& turn, const std::vector<v1::ReplicaOpReply>& replies);
   void Publish(bool recount);
+  void AskSources();
+  void OnSyncAnswer(Boot boot, const v1::ReplicaOpReply& answer);
   void Deliver(Turn* turn, std::vector<v1::ReplicaOpReply> replies);
 
   const Environment environment_;

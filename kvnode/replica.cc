@@ -6,19 +6,13 @@
 #include "base/limits.h"
 #include "base/rule.h"
 #include "kvnode/instance_facts.h"
+#include "migration/version_proto.h"
 #include "ringkv/v1/disk.pb.h"
 
 namespace ringkv {
 namespace {
 
 constexpr std::string_view kPromisePrefix = "promise/";
-
-Version FromProto(const v1::Version& version) { return {Term(version.term()), version.seq()}; }
-
-void ToProto(const Version& version, v1::Version* out) {
-  out->set_term(version.term.value());
-  out->set_seq(version.seq);
-}
 
 v1::ReplicaCode CodeOf(const Status& status) {
   switch (status.code()) {
@@ -37,6 +31,10 @@ void Refuse(v1::ReplicaOpReply* reply, v1::ReplicaCode code, std::string message
 }
 
 bool IsData(const v1::ReplicaOp& op) { return op.has_apply() || op.has_read(); }
+
+bool IsDurable(const v1::ReplicaOp& op) {
+  return op.has_persist() || op.has_set_stable() || op.has_reinstate();
+}
 
 // Ok, or why an Apply makes no sense.
 Status CheckApply(const v1::ReplicaOp& op) {
@@ -232,6 +230,7 @@ Status Replica::Load(std::vector<GroupId> mine) {
     instance.voting = disk.voting();
     instance.retired = disk.retired();
     instance.floor = FromProto(disk.floor());
+    instance.stable = FromProto(disk.stable());
   }
   return Status::Ok();
 }
@@ -240,6 +239,11 @@ uint64_t Replica::voting_instances() const {
   return static_cast<uint64_t>(std::count_if(
       instances_.begin(), instances_.end(),
       [](const auto& entry) { return entry.second.voting && !entry.second.retired; }));
+}
+
+bool Replica::Votes(SlotId slot) const {
+  auto found = instances_.find(slot);
+  return found != instances_.end() && found->second.voting && !found->second.retired;
 }
 
 Status Replica::Execute(std::span<const v1::ReplicaOp* const> ops,
@@ -255,10 +259,16 @@ Status Replica::Execute(std::span<const v1::ReplicaOp* const> ops,
   for (size_t i = 0; i < ops.size(); ++i) {
     const v1::ReplicaOp& op = *ops[i];
     if (!IsData(op) && !run.empty()) RINGKV_RETURN_IF_ERROR(run.Execute());
-    if (op.has_promise()) {
+    if (op.has_promise() || IsDurable(op)) {
+      auto same = [&op](const v1::ReplicaOp& other) {
+        return op.has_promise() ? other.has_promise() : IsDurable(other);
+      };
       size_t end = i + 1;
-      while (end < ops.size() && ops[end]->has_promise()) ++end;
-      RINGKV_RETURN_IF_ERROR(DoPromises(ops.subspan(i, end - i), out.subspan(i, end - i)));
+      while (end < ops.size() && same(*ops[end])) ++end;
+      auto run_ops = ops.subspan(i, end - i);
+      auto run_out = out.subspan(i, end - i);
+      RINGKV_RETURN_IF_ERROR(op.has_promise() ? DoPromises(run_ops, run_out)
+                                              : DoDurable(run_ops, run_out));
       i = end - 1;
       continue;
     }
@@ -269,6 +279,10 @@ Status Replica::Execute(std::span<const v1::ReplicaOp* const> ops,
       DoContact(op, &out[i]);
     } else if (op.has_scan()) {
       status = DoScan(op, &out[i]);
+    } else if (op.has_pull()) {
+      status = DoPull(op, &out[i]);
+    } else if (op.has_sync_ranges() || op.has_sync_diff()) {
+      status = DoSourceQuestion(op, &out[i]);
     } else if (IsData(op)) {
       Status valid = op.has_apply() ? CheckApply(op) : CheckKey(op.read().key());
       if (!valid.ok()) {
@@ -350,6 +364,11 @@ Status Replica::DoPromises(std::span<const v1::ReplicaOp* const> ops,
     instance.bound_known = true;
   }
   promised_ = std::move(next);
+  // A pull ends with the ownership that ordered it.
+  std::erase_if(pulls_, [this](const auto& entry) {
+    const Promised& promised = promised_[GroupOfSlot(entry.first).value()];
+    return entry.second.by.term != promised.term || entry.second.by.owner != promised.owner;
+  });
   return Status::Ok();
 }
 
@@ -398,7 +417,7 @@ void Replica::DoContact(const v1::ReplicaOp& op, v1::ReplicaOpReply* reply) {
       std::max(instance->bound, Version{Term(op.term()), op.contact().handed_out_seq()});
   instance->bound_known = true;
   ToProto(instance->floor, reply->mutable_contact()->mutable_floor());
-  reply->mutable_contact()->mutable_stable();
+  ToProto(instance->stable, reply->mutable_contact()->mutable_stable());
 }
 
 Status Replica::DoScan(const v1::ReplicaOp& op, v1::ReplicaOpReply* reply) {

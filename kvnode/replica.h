@@ -11,6 +11,10 @@
 //     is at least the one sent, as durable as the store's mode makes it.
 //  4. A record that cannot be read is CORRUPTION, never absent, and is overwritten only by a
 //  repair.
+//  5. A pull (docs/protocol.md, "Sync") works only for the promised (term, owner).
+//
+// Whoever drives it sends, after each call, the questions that TakeQuestions gives, and hands each
+// answer, or the news that there is none, to OnSyncAnswer.
 //
 // Thread-compatible: one thread owns a Replica and its slots. The node runs several, each with its
 // own groups, over one Store.
@@ -21,11 +25,14 @@
 #include <span>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/ids.h"
 #include "base/status.h"
 #include "kvnode/store.h"
+#include "migration/slot_pull.h"
+#include "ringkv/v1/disk.pb.h"
 #include "ringkv/v1/replica.pb.h"
 
 namespace ringkv {
@@ -41,6 +48,21 @@ struct ReplicaStats {
   uint64_t scans = 0;
   uint64_t fenced = 0;  // STALE and NEED_PROMISE
   uint64_t corrupt = 0;
+  uint64_t pulls = 0;            // begun
+  uint64_t pull_answers = 0;     // of sources
+  uint64_t pulled_records = 0;   // taken from a source
+  uint64_t pulled_bytes = 0;     // of their keys and values
+  uint64_t leftovers = 0;        // replaced by what the source has: never committed
+  uint64_t source_answers = 0;   // given as a source
+  uint64_t source_refusals = 0;  // not given: no vote, or another boot
+  uint64_t reinstated = 0;       // instances that got their vote back
+};
+
+// A question for another node, as the source of a sync.
+struct SyncQuestion {
+  std::string node;
+  std::string address;  // host:port
+  v1::ReplicaOp op;
 };
 
 class Replica {
@@ -56,15 +78,22 @@ class Replica {
   static Result<std::unique_ptr<Replica>> Open(Store& store, const Options& options,
                                                std::vector<GroupId> mine);
 
-  // Executes operations (Promise, Contact, Apply, Read, ScanSlot, CreateInstance; any other gets
-  // INVALID) and appends one reply for each, in order. An error (kIoError) means that the node must
-  // stop serving; the replies are then worthless.
+  // Executes operations (Promise, Contact, Apply, Read, ScanSlot, CreateInstance, those of a sync,
+  // Persist, SetStable, Reinstate; any other gets INVALID) and appends one reply for each, in
+  // order. An error (kIoError) means that the node must stop serving; the replies are then
+  // worthless.
   Status Execute(std::span<const v1::ReplicaOp* const> ops,
                  std::vector<v1::ReplicaOpReply>* replies);
+
+  // At most one for each slot is outstanding.
+  std::vector<SyncQuestion> TakeQuestions() { return std::exchange(questions_, {}); }
+  // `boot`: of the process that answered; 0: the question was lost. Errors: as Execute.
+  Status OnSyncAnswer(Boot boot, const v1::ReplicaOpReply& answer);
 
   const ReplicaStats& stats() const { return stats_; }
   uint64_t instances() const { return instances_.size(); }
   uint64_t voting_instances() const;
+  bool Votes(SlotId slot) const;
 
  private:
   struct Promised {
@@ -77,12 +106,21 @@ class Replica {
     bool voting = false;
     bool retired = false;
     Version floor;
+    Version stable;  // W
     // No record of this instance has a version above `bound`, if it is known: unknown after a start
     // until a promise or a contact says so, and then every Apply reads first. `bound` covers what
     // this process applied in either case.
     bool bound_known = false;
     Version bound;
   };
+  // What a replica does to become clean. At most one for each slot.
+  struct Pulling {
+    Promised by;
+    uint64_t highest_id = 0;
+    std::unique_ptr<SlotPull> pull;
+    uint64_t question = 0;  // the last one's op
+  };
+  class InstanceCopy;
   class DataRun;  // consecutive Apply and Read operations, which go to the store together
 
   Replica(Store& store, const Options& options) : store_(store), options_(options) {}
@@ -97,10 +135,23 @@ class Replica {
   void DoContact(const v1::ReplicaOp& op, v1::ReplicaOpReply* reply);
   Status DoScan(const v1::ReplicaOp& op, v1::ReplicaOpReply* reply);
 
+  // ---- sync (replica_sync.cc) ----
+  Status DoSourceQuestion(const v1::ReplicaOp& op, v1::ReplicaOpReply* reply);
+  Status DoPull(const v1::ReplicaOp& op, v1::ReplicaOpReply* reply);
+  Status Advance(SlotId slot, Pulling& pulling);
+  // Persist, SetStable and Reinstate that came one after the other: one sync for all.
+  Status DoDurable(std::span<const v1::ReplicaOp* const> ops,
+                   std::span<v1::ReplicaOpReply> replies);
+  static v1::DiskInstance FactOf(const Instance& instance);
+
   Store& store_;
   const Options options_;
   std::vector<Promised> promised_;                  // by group
   std::unordered_map<SlotId, Instance> instances_;  // the newest instance of each slot
+  std::unordered_map<SlotId, Pulling> pulls_;
+  std::unordered_map<uint64_t, SlotId> asked_;  // by question
+  uint64_t last_question_ = 0;
+  std::vector<SyncQuestion> questions_;  // not sent yet
   ReplicaStats stats_;
 };
 

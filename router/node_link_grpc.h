@@ -20,7 +20,7 @@
 #include "base/event_loop.h"
 #include "base/logging.h"
 #include "base/random.h"
-#include "router/exchange_stream_grpc.h"
+#include "net/exchange_stream_grpc.h"
 #include "router/node_links.h"
 
 namespace ringkv {

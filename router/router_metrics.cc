@@ -27,6 +27,14 @@ void CollectShards(const std::vector<LoopReport>& loops, MetricSink& sink) {
       {"repairs_total", "Keys sent again to a replica that was behind.", &ShardStats::repairs},
       {"replica_overflows_total", "Replicas that stopped being complete: too much behind.",
        &ShardStats::overflows},
+      {"syncs_total", "Replicas told to compare themselves with a complete one.",
+       &ShardStats::syncs},
+      {"sync_comparisons_total", "Slots without a complete replica whose replicas were compared.",
+       &ShardStats::comparisons},
+      {"syncs_done_total", "Replicas that became complete.", &ShardStats::syncs_done},
+      {"syncs_aborted_total", "Syncs that have to begin again.", &ShardStats::syncs_aborted},
+      {"sync_resolved_keys_total", "Keys on which replicas differed, each time one was resolved.",
+       &ShardStats::resolved},
       {"shard_overloaded_total", "Calls refused for too many in flight.", &ShardStats::overloaded},
   };
   for (const Row& row : kRows) {

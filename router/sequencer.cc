@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/rule.h"
+#include "migration/version_proto.h"
 #include "router/client_request.h"
-#include "router/version_proto.h"
 
 namespace ringkv {
 namespace {
@@ -30,7 +31,8 @@ Sequencer::Sequencer(SequencerHost& host, const GroupGrant& group, const SlotGra
     Seat seat;
     seat.peer = replica.peer;
     seat.inc = replica.inc;
-    seat.clean = group.first_term;  // before the first term nothing was written: all hold all of it
+    // Before the first term nothing was written: all hold all of it.
+    seat.tracked = seat.clean = group.first_term;
     seats_.push_back(seat);
   }
 }
@@ -89,6 +91,12 @@ void Sequencer::Contact(Peer peer, Boot boot) {
   if (seat.boot != boot) {
     seat.boot = boot;
     seat.usable = false;
+    seat.voting = false;
+    if (RINGKV_RULE(kRestartEndsSync)) {
+      if (seat.sync.stage != SeatSync::Stage::kNone) AbortSync(i);
+    } else {
+      seat.sync.boot = boot;
+    }
     DropAcks(i);
   }
   v1::ReplicaOp op = MakeOp(i);
@@ -105,16 +113,15 @@ void Sequencer::OnContactReply(int i, const v1::ReplicaOpReply& reply) {
   if (reply.code() != v1::REPLICA_CODE_OK) return;
   seat.usable = true;
   seat.promised = true;
-  seat.voting = reply.voting();
-  if (!seat.voting && seat.clean) {
-    // It may have lost what it had acknowledged.
-    seat.clean = false;
-    ClearBehind(i);
-  }
+  // Within a boot a vote is given back and never taken: an answer that says no may be a late one.
+  seat.voting = seat.voting || reply.voting();
+  // Without a vote it may have lost what it had acknowledged.
+  if (!seat.voting && seat.clean) Untrack(i);
   for (size_t k = 0; k < pending_keys_.size(); ++k) {
     SendPending(pending_keys_[k], pending_keys_[k]->pending.back());
   }
   next_repair_ = host_.Now();
+  if (WantsSync()) host_.QueueSync(this);
 }
 
 void Sequencer::OnPeerDown(Peer peer) {
@@ -161,6 +168,14 @@ void Sequencer::OnReply(Peer peer, const Expected& expected, const v1::ReplicaOp
       return OnReadReply(i, expected, reply);
     case Expected::Kind::kScan:
       return OnScanReply(i, expected, reply);
+    case Expected::Kind::kPull:
+      return OnPullReply(i, expected, reply);
+    case Expected::Kind::kReinstate:
+      return OnReinstateReply(i, expected, reply);
+    case Expected::Kind::kPersist:
+      return OnPersistReply(i, expected, reply);
+    case Expected::Kind::kSetStable:
+      return;  // a W that did not arrive is made up for by the next one
     default:
       RINGKV_CHECK(false, "promises and statistics are the shard's");
   }
@@ -179,9 +194,22 @@ SlotReport Sequencer::Report() const {
     replica.reachable = Reachable(static_cast<int>(i));
     replica.clean = seat.clean;
     replica.voting = seat.voting;
+    replica.syncing = seat.sync.stage != SeatSync::Stage::kNone;
     replica.serves = replica.reachable && seat.clean && seat.voting && lease;
     replica.behind_keys = seat.behind_keys;
     report.replicas.push_back(replica);
+  }
+  return report;
+}
+
+KeyReport Sequencer::Report(const std::string& name) const {
+  KeyReport report;
+  auto found = keys_.find(name);
+  if (found == keys_.end()) return report;
+  const Key& key = found->second;
+  for (const Pending& pending : key.pending) report.pending.push_back(pending.version);
+  for (size_t i = 0; i < seats_.size(); ++i) {
+    if (key.behind_mask & (1u << i)) report.behind.push_back(seats_[i].peer);
   }
   return report;
 }
@@ -212,20 +240,36 @@ void Sequencer::ReleaseKey(Key* key) {
 
 void Sequencer::MarkBehind(Key* key, int i, Version version) {
   Seat& seat = seats_[i];
-  if (!seat.clean) return;
+  if (!seat.tracked) return;
   Mask bit = static_cast<Mask>(1u << i);
   if (!(key->behind_mask & bit)) {
     if (!host_.TrackBehind(seat.peer)) {
       ++host_.stats().overflows;
-      seat.clean = false;
-      ClearBehind(i);
+      if (RINGKV_RULE(kGapStartsSyncAnew)) return Untrack(i);
+      if (seat.clean) return Untrack(i);
       return;
     }
     key->behind_mask |= bit;
     key->behind[i] = Version{};
+    key->missing[i] = version;
     ++seat.behind_keys;
   }
   key->behind[i] = std::max(key->behind[i], version);
+  key->missing[i] = std::min(key->missing[i], version);
+}
+
+// The replica holds at least this version of the key.
+void Sequencer::Acknowledged(Key* key, int i, Version stored) {
+  if (!(key->behind_mask & (1u << i))) return;
+  if (key->behind[i] <= stored) return UnmarkBehind(key, i);
+  key->missing[i] = std::max(key->missing[i], Version{stored.term, stored.seq + 1});
+}
+
+// What it lacks is not known any more. A sync of it notices and begins again.
+void Sequencer::Untrack(int i) {
+  seats_[i].clean = false;
+  seats_[i].tracked = false;
+  ClearBehind(i);
 }
 
 void Sequencer::UnmarkBehind(Key* key, int i) {
@@ -374,6 +418,7 @@ void Sequencer::Tick() {
   TickPending();
   TickScans();
   TickRepairs();
+  TickSync();
 }
 
 void Sequencer::TickCalls() {
@@ -429,7 +474,9 @@ void Sequencer::Depose() {
     host_.UntrackBehind(seats_[i].peer, seats_[i].behind_keys);
     seats_[i].behind_keys = 0;
     seats_[i].usable = false;
+    seats_[i].sync = SeatSync{};
   }
+  compared_ = 0;
   pending_keys_.clear();
   keys_.clear();
 }

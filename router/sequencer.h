@@ -1,11 +1,11 @@
 // Sequencer: the owner's rules for one slot (docs/protocol.md, R2 write, R3 read, R4 conditional
-// writes, R8 TTL, R9 outcomes, R12 scan). A key is a register: the sequencer hands out its
+// writes, R5 sync, R8 TTL, R9 outcomes, R12 scan). A key is a register: the sequencer hands out its
 // versions, sends each to every replica, and calls it committed when a quorum of voting replicas
 // holds it.
 //
 // Invariants
-//  1. A version is sent nowhere before it stands in `pending` and in `behind` of every clean
-//  replica.
+//  1. A version is sent nowhere before it stands in `pending` and in `behind` of every tracked
+//  replica; a clean one is tracked.
 //  2. At most one call holds a key's lock; what was committed or released under the lock was read
 //  or
 //     written by that call.
@@ -30,17 +30,29 @@
 #include <unordered_map>
 #include <vector>
 
+#include "router/seat_sync.h"
 #include "router/shard.h"
 
 namespace ringkv {
 
 // What an answer from a replica is an answer to.
 struct Expected {
-  enum class Kind { kPromise, kContact, kApply, kRead, kScan, kStats };
+  enum class Kind {
+    kPromise,
+    kContact,
+    kApply,
+    kRead,
+    kScan,
+    kStats,
+    kPull,
+    kReinstate,
+    kPersist,
+    kSetStable,
+  };
   Kind kind = Kind::kStats;
   SlotId slot;
   GroupId group;         // kPromise
-  uint64_t call = 0;     // kRead, kScan: who asked
+  uint64_t call = 0;     // kRead, kScan: who asked; kPull, kReinstate, kPersist: id of the sync
   uint32_t attempt = 0;  // of that call
   std::string key;       // kApply
   Version version;       // kApply
@@ -55,6 +67,8 @@ class SequencerHost {
   virtual uint64_t WallMillis() = 0;    // never goes back
   virtual bool LeaseValid() const = 0;  // single-replica reads are allowed (R10)
   virtual bool Responsive(Peer peer) const = 0;
+  // Where other nodes reach it.
+  virtual v1::SyncSource Locate(Peer peer) const = 0;
   // False: not sent; otherwise the answer, if one comes, goes to the sequencer's OnReply.
   virtual bool Send(Peer peer, v1::ReplicaOp op, Expected expected) = 0;
   // Of a slot's replicas, which are to be asked in this order and of which some will do (bit i: the
@@ -70,6 +84,8 @@ class SequencerHost {
   // A place among the repairs in flight; false: none is free. Given back by EndRepair.
   virtual bool BeginRepair() = 0;
   virtual void EndRepair() = 0;
+  // Asks for StartSyncs when there is room for one more slot in sync.
+  virtual void QueueSync(Sequencer* sequencer) = 0;
   // Asks to be ticked until idle().
   virtual void Activate(Sequencer* sequencer) = 0;
   virtual uint64_t NextCallId() = 0;
@@ -95,9 +111,17 @@ class Sequencer {
   void OnPeerSlow(Peer peer);
   void OnReply(Peer peer, const Expected& expected, const v1::ReplicaOpReply& reply);
 
-  // Deadlines, hedges, retransmissions, repairs.
+  // Deadlines, hedges, retransmissions, repairs, syncs.
   void Tick();
-  bool idle() const { return calls_.empty() && scans_.empty() && keys_.empty(); }
+  bool idle() const { return calls_.empty() && scans_.empty() && keys_.empty() && !syncing(); }
+
+  // R5: begins to make replicas clean that are not, if that can be done now.
+  void StartSyncs();
+  bool syncing() const;
+  bool WantsSync() const;
+  // W: begins a round if there is something to gain.
+  void AdvanceStable();
+  Version stable() const { return stable_; }
 
   // Another owner has taken over: everything ends here.
   void Depose();
@@ -106,9 +130,11 @@ class Sequencer {
   bool IsUsable(Peer peer) const;
   bool QuorumReachable() const;
   SlotReport Report() const;
+  KeyReport Report(const std::string& key) const;
   uint64_t pending_keys() const { return pending_keys_.size(); }
 
-  bool active = false;  // the shard's own mark: it is among those to be ticked
+  bool active = false;  // the shard's own marks: it is among those to be ticked,
+  bool queued = false;  // it waits for StartSyncs
 
  private:
   static constexpr int kMaxSeats = 8;
@@ -121,9 +147,11 @@ class Sequencer {
     bool usable = false;    // promised and contacted in the present session
     bool promised = false;  // has promised this term at some time
     bool voting = false;
-    bool clean = false;
+    bool tracked = false;  // everything sent and not acknowledged since some moment is in behind
+    bool clean = false;    // tracked, and lacks nothing committed but what is in behind
     Boot boot;
     uint64_t behind_keys = 0;
+    SeatSync sync;
   };
 
   // A version sent and not yet committed.
@@ -136,8 +164,9 @@ class Sequencer {
 
   struct Key {
     std::string name;
-    std::vector<Pending> pending;             // ascending versions
-    std::array<Version, kMaxSeats> behind{};  // highest version sent and not acknowledged
+    std::vector<Pending> pending;              // ascending versions
+    std::array<Version, kMaxSeats> behind{};   // highest version sent and not acknowledged
+    std::array<Version, kMaxSeats> missing{};  // everything below it is acknowledged
     Mask behind_mask = 0;
     Mask corrupt_mask = 0;       // the record there is unreadable
     uint64_t locked_by = 0;      // call id; 0: free
@@ -164,6 +193,8 @@ class Sequencer {
     uint32_t attempt = 0;
     Mask asked = 0;
     Mask answered = 0;
+    Mask voted = 0;       // answers that count for the quorum
+    Mask candidates = 0;  // R5: seats whose answers are awaited, vote or not
     std::array<Version, kMaxSeats> versions{};
     v1::Record best;  // highest answer of the attempt
     Version best_version;
@@ -204,6 +235,8 @@ class Sequencer {
   void ClearBehind(int seat);
   void MarkBehind(Key* key, int seat, Version version);
   void UnmarkBehind(Key* key, int seat);
+  void Acknowledged(Key* key, int seat, Version stored);
+  void Untrack(int seat);
 
   // ---- calls: start, lock, end (sequencer.cc) ----
   Call* FindCall(uint64_t id);
@@ -257,6 +290,36 @@ class Sequencer {
   void FinishScan(Scan* scan);
   void TickScans();
 
+  // ---- sync (sequencer_sync.cc) ----
+  int PickSource(int target, int unlike) const;
+  bool MaySourceFor(int target, int source) const;
+  void BeginPull(int target, int source);
+  void BeginComparison();
+  void JoinComparison(int seat, int reference);
+  bool Track(int seat, int source);
+  void TakeBehindOver(int seat, int source);
+  void EndSync(int seat);
+  void AbortSync(int seat);
+  void AbortComparison();
+  void FinishComparison();
+  void TickSync();
+  void TickPull(int target);
+  void ChangeSource(int target);
+  void SendPull(int target);
+  void OnPullReply(int target, const Expected& expected, const v1::ReplicaOpReply& reply);
+  void TakeReports(int target, const v1::PullReply& reply);
+  void Resolve(int target, const std::string& name);
+  void MarkLacking(const Call& call);
+  bool CaughtUp(int target) const;
+  void SendReinstate(int target);
+  void OnReinstateReply(int target, const Expected& expected, const v1::ReplicaOpReply& reply);
+
+  // ---- W (sequencer_stable.cc) ----
+  bool AllCleanAndQuiet() const;
+  Version LowestMissing() const;
+  void OnPersistReply(int seat, const Expected& expected, const v1::ReplicaOpReply& reply);
+  void GiveStable();
+
   SequencerHost& host_;
   const SlotId slot_;
   const Term term_;
@@ -270,6 +333,10 @@ class Sequencer {
   std::map<uint64_t, std::unique_ptr<Call>> calls_;
   std::map<uint64_t, std::unique_ptr<Scan>> scans_;
   MonoTime next_repair_;
+  Mask compared_ = 0;         // R5 without a clean source: who takes part
+  uint32_t comparisons_ = 0;  // begun
+  Version stable_;            // W, as given out
+  StableRound stable_round_;
 };
 
 }  // namespace ringkv

@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "base/rule.h"
+#include "migration/version_proto.h"
 #include "router/sequencer.h"
-#include "router/version_proto.h"
 
 namespace ringkv {
 
@@ -83,13 +83,15 @@ void Sequencer::AskQuorum(Call* call) {
   call->stage = Call::Stage::kQuorumRead;
   call->asked = 0;
   call->answered = 0;
+  call->voted = 0;
   call->best.Clear();
   call->best_version = Version{};
   ++host_.stats().quorum_reads;
   for (size_t i = 0; i < seats_.size(); ++i) {
     int seat = static_cast<int>(i);
     bool unreadable = (call->key->corrupt_mask & (1u << i)) != 0;
-    if (!seats_[i].voting || !Reachable(seat) || unreadable) continue;
+    bool wanted = seats_[i].voting || (call->candidates & (1u << i));
+    if (!wanted || !Reachable(seat) || unreadable) continue;
     AskOne(call, seat, host_.Count(seats_[i].peer));
   }
   call->ask_again = host_.Now() + host_.options().retransmit;
@@ -118,7 +120,8 @@ void Sequencer::OnSingleAnswer(Call* call, int seat, const v1::ReplicaOpReply& r
 
 void Sequencer::OnQuorumAnswer(Call* call, int seat, const v1::ReplicaOpReply& reply) {
   Mask bit = static_cast<Mask>(1u << seat);
-  if (reply.code() != v1::REPLICA_CODE_OK || !reply.voting() || !seats_[seat].voting) {
+  bool votes = reply.voting() && seats_[seat].voting;
+  if (reply.code() != v1::REPLICA_CODE_OK || (!votes && !(call->candidates & bit))) {
     if (reply.code() == v1::REPLICA_CODE_CORRUPTION) {
       int intact = std::popcount(static_cast<Mask>(VotingMask() & ~call->key->corrupt_mask));
       if (intact < Quorum()) {
@@ -129,6 +132,7 @@ void Sequencer::OnQuorumAnswer(Call* call, int seat, const v1::ReplicaOpReply& r
   }
   if (call->answered & bit) return;
   call->answered |= bit;
+  if (votes) call->voted |= bit;
   const v1::Record& record = reply.read().record();
   Version version = FromProto(record.version());
   call->versions[seat] = version;
@@ -136,12 +140,16 @@ void Sequencer::OnQuorumAnswer(Call* call, int seat, const v1::ReplicaOpReply& r
     call->best = record;
     call->best_version = version;
   }
-  if (std::popcount(call->answered) < Quorum()) return;
+  if (std::popcount(call->voted) < Quorum()) return;
+  // An unreadable record is no candidate.
+  Mask awaited = call->candidates & static_cast<Mask>(~call->answered & ~call->key->corrupt_mask);
+  if (awaited != 0 && RINGKV_RULE(kCandidateIsAwaited)) return;
   int holders = 0;
   for (size_t i = 0; i < seats_.size(); ++i) {
-    if ((call->answered & (1u << i)) && call->versions[i] == call->best_version) ++holders;
+    if ((call->voted & (1u << i)) && call->versions[i] == call->best_version) ++holders;
   }
   if (holders >= Quorum()) {
+    if (call->candidates != 0) MarkLacking(*call);
     v1::Record best = std::move(call->best);
     return ReadDone(call, best);
   }

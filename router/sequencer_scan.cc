@@ -4,8 +4,8 @@
 #include <bit>
 #include <utility>
 
+#include "migration/version_proto.h"
 #include "router/sequencer.h"
-#include "router/version_proto.h"
 
 namespace ringkv {
 

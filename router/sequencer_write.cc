@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "base/rule.h"
+#include "migration/version_proto.h"
 #include "router/sequencer.h"
-#include "router/version_proto.h"
 
 namespace ringkv {
 
@@ -71,7 +71,7 @@ void Sequencer::OnApplyReply(int i, const Expected& expected, const v1::ReplicaO
   } else if (reply.code() == v1::REPLICA_CODE_OK) {
     Version stored = FromProto(reply.apply().stored());
     key->corrupt_mask &= static_cast<Mask>(~bit);
-    if ((key->behind_mask & bit) && key->behind[i] <= stored) UnmarkBehind(key, i);
+    Acknowledged(key, i, stored);
     if (reply.voting() && seats_[i].voting) {
       for (Pending& pending : key->pending) {
         if (pending.version <= stored) pending.acks |= bit;

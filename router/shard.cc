@@ -48,6 +48,13 @@ class Shard::Host final : public SequencerHost {
     const Session& session = shard_.sessions_[peer.value()];
     return session.connected && !session.suspected;
   }
+  v1::SyncSource Locate(Peer peer) const override {
+    const Session& session = shard_.sessions_[peer.value()];
+    v1::SyncSource source;
+    source.set_node(session.node.value());
+    source.set_address(session.address);
+    return source;
+  }
   bool Send(Peer peer, v1::ReplicaOp op, Expected expected) override {
     return shard_.SendOp(peer, std::move(op), std::move(expected));
   }
@@ -81,6 +88,11 @@ class Shard::Host final : public SequencerHost {
     return true;
   }
   void EndRepair() override { --shard_.repairs_; }
+  void QueueSync(Sequencer* sequencer) override {
+    if (sequencer->queued) return;
+    sequencer->queued = true;
+    shard_.waiting_syncs_.push_back(sequencer);
+  }
   void Activate(Sequencer* sequencer) override {
     if (sequencer->active) return;
     sequencer->active = true;
@@ -112,6 +124,7 @@ Shard::Shard(const ShardOptions& options, const Clock& clock, NodeTransport& tra
       lease_until_(kNever),
       host_(std::make_unique<Host>(*this)) {
   next_tick_ = next_watch_ = next_introduce_ = clock.Now();
+  next_stable_ = clock.Now() + options.stable_interval;
   picker_.Offline();  // the rows are the grants'; nothing is looked up by key
 }
 
@@ -119,12 +132,13 @@ Shard::~Shard() = default;
 
 // ---- placement ------------------------------------------------------------------------------
 
-void Shard::AddPeer(Peer peer, NodeId node) {
+void Shard::AddPeer(Peer peer, NodeId node, std::string address) {
   if (sessions_.size() <= peer.value()) sessions_.resize(peer.value() + 1);
   Result<ServerRef> server = nodes_.Find(node.value());
   RINGKV_CHECK(server.ok(), "nodes are registered with the balancer before they are peers");
   sessions_[peer.value()].server = *server;
   sessions_[peer.value()].node = std::move(node);
+  sessions_[peer.value()].address = std::move(address);
 }
 
 void Shard::TakeGroup(const GroupGrant& grant) {
@@ -312,8 +326,8 @@ void Shard::SubmitScan(ScanCall call) {
 // ---- time -----------------------------------------------------------------------------------
 
 MonoTime Shard::NextDue() const {
-  MonoTime due = std::min(next_watch_, next_introduce_);
-  return active_.empty() ? due : std::min(due, next_tick_);
+  MonoTime due = std::min({next_watch_, next_introduce_, next_stable_});
+  return active_.empty() && waiting_syncs_.empty() ? due : std::min(due, next_tick_);
 }
 
 void Shard::RunDue() {
@@ -326,14 +340,34 @@ void Shard::RunDue() {
     next_introduce_ = now + options_.retransmit;
     Introduce();
   }
+  if (next_stable_ <= now) {
+    next_stable_ = now + options_.stable_interval;
+    for (auto& [slot, sequencer] : sequencers_) sequencer->AdvanceStable();
+  }
   if (next_tick_ > now) return;
   next_tick_ = now + options_.tick;
+  RunSyncs();
   for (size_t i = 0; i < active_.size(); ++i) active_[i]->Tick();
   std::erase_if(active_, [](Sequencer* sequencer) {
     if (!sequencer->idle()) return false;
     sequencer->active = false;
     return true;
   });
+}
+
+void Shard::RunSyncs() {
+  if (waiting_syncs_.empty()) return;
+  auto running = static_cast<size_t>(
+      std::count_if(active_.begin(), active_.end(),
+                    [](const Sequencer* sequencer) { return sequencer->syncing(); }));
+  while (!waiting_syncs_.empty() && running < options_.max_syncs) {
+    Sequencer* next = waiting_syncs_.front();
+    waiting_syncs_.pop_front();
+    next->queued = false;
+    if (next->syncing()) --running;
+    next->StartSyncs();
+    if (next->syncing()) ++running;
+  }
 }
 
 void Shard::Watch() {
@@ -378,6 +412,9 @@ void Shard::Introduce() {
       }
     }
   }
+  for (auto& [slot, sequencer] : sequencers_) {
+    if (sequencer->WantsSync()) host_->QueueSync(sequencer.get());
+  }
 }
 
 // ---- for people -----------------------------------------------------------------------------
@@ -388,6 +425,11 @@ SlotReport Shard::Describe(SlotId slot) const {
   SlotReport none;
   none.slot = slot;
   return none;
+}
+
+KeyReport Shard::Describe(SlotId slot, const std::string& key) const {
+  auto found = sequencers_.find(slot);
+  return found == sequencers_.end() ? KeyReport() : found->second->Report(key);
 }
 
 ShardReport Shard::Report() const {

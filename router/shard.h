@@ -17,6 +17,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -45,6 +46,10 @@ struct ShardOptions {
   size_t max_bytes = 256u << 20;                         // of keys and values in flight
   size_t max_behind_keys = 200'000;                      // for each node; past it: not clean
   size_t max_repairs = 512;                              // in flight at a time
+  size_t max_syncs = 32;                                 // slots in sync at a time
+  Duration sync_poll = std::chrono::milliseconds(20);    // how often a pull is asked how it is
+  Duration sync_stall = std::chrono::seconds(3);         // without a step: another source
+  Duration stable_interval = std::chrono::seconds(10);   // how often W is advanced
   double read_bound = 1.25;   // a node takes reads up to this × its fair share in flight...
   uint64_t read_always = 16;  // ...or so many
 };
@@ -117,6 +122,7 @@ struct ReplicaReport {
   bool reachable = false;
   bool clean = false;
   bool voting = false;
+  bool syncing = false;
   bool serves = false;  // single-replica reads go there
   uint64_t behind_keys = 0;
 };
@@ -125,6 +131,12 @@ struct SlotReport {
   SlotId slot;
   Term term;
   std::vector<ReplicaReport> replicas;
+};
+
+// What is going on with one key.
+struct KeyReport {
+  std::vector<Version> pending;
+  std::vector<Peer> behind;
 };
 
 struct PeerReport {
@@ -162,6 +174,14 @@ struct ShardStats {
   uint64_t repairs = 0;    // keys sent again to a replica that was behind
   uint64_t overflows = 0;  // replicas that stopped being clean because too much was behind
   uint64_t overloaded = 0;
+  uint64_t syncs = 0;           // pulls ordered
+  uint64_t comparisons = 0;     // without a clean source
+  uint64_t syncs_done = 0;      // replicas that became clean
+  uint64_t syncs_aborted = 0;   // to be begun again
+  uint64_t source_changes = 0;  // pulls that went on from another source
+  uint64_t resolved = 0;        // keys that replicas disagreed about, each time one was tried
+  uint64_t stable_rounds = 0;   // times that W advanced
+  uint64_t stable_dropped = 0;  // times that something came between
 };
 
 class Sequencer;
@@ -176,9 +196,9 @@ class Shard {
   Shard& operator=(const Shard&) = delete;
 
   // ---- placement ----
-  // A node that is registered with the balancer; again after it was registered with another
-  // address.
-  void AddPeer(Peer peer, NodeId node);
+  // A node that is registered with the balancer, and where other nodes reach it; again when the
+  // address changes.
+  void AddPeer(Peer peer, NodeId node, std::string address);
   void TakeGroup(const GroupGrant& grant);
   // Single-replica reads are allowed until then (R10). kNever with an embedded metadata store.
   void SetLeaseUntil(MonoTime until) { lease_until_ = until; }
@@ -201,6 +221,7 @@ class Shard {
   ShardReport Report() const;
   // A slot that this shard does not own: no replicas.
   SlotReport Describe(SlotId slot) const;
+  KeyReport Describe(SlotId slot, const std::string& key) const;
   const ShardStats& stats() const { return stats_; }
 
  private:
@@ -217,6 +238,7 @@ class Shard {
   // One node, as long as the shard lives; reset with each connection.
   struct Session {
     NodeId node;
+    std::string address;
     ServerRef server;  // as the balancer knows it
     bool connected = false;
     bool suspected = false;
@@ -238,6 +260,7 @@ class Shard {
   void DropOutstanding(Peer peer);
   void Watch();      // pings and suspicion
   void Introduce();  // promises and contacts that are due
+  void RunSyncs();
   bool Admit(const ClientCall& call, size_t bytes);
   const Group* GroupOf(SlotId slot) const;
 
@@ -253,7 +276,8 @@ class Shard {
   std::vector<Session> sessions_;  // by peer
   std::unordered_map<GroupId, Group> groups_;
   std::unordered_map<SlotId, std::unique_ptr<Sequencer>> sequencers_;
-  std::vector<Sequencer*> active_;                         // to be ticked
+  std::vector<Sequencer*> active_;  // to be ticked
+  std::deque<Sequencer*> waiting_syncs_;
   std::unordered_map<uint64_t, Outstanding> outstanding_;  // by op
   uint64_t last_op_ = 0;
   uint64_t last_call_ = 0;
@@ -264,6 +288,7 @@ class Shard {
   MonoTime next_tick_;
   MonoTime next_watch_;
   MonoTime next_introduce_;
+  MonoTime next_stable_;
 };
 
 }  // namespace ringkv

@@ -69,7 +69,7 @@ void ShardLoops::SetPeer(const PeerAddress& peer) {
   RINGKV_CHECK(status.ok(), status.message());  // the metadata was checked when it was read
   for (auto& loop : loops_) {
     loop->Post([loop = loop.get(), peer] {
-      loop->shard().AddPeer(peer.peer, peer.node);
+      loop->shard().AddPeer(peer.peer, peer.node, peer.address);
       loop->links().SetPeer(peer);
     });
   }

@@ -62,7 +62,7 @@ std::string_view NameOf(std::string_view path) {
 
 bool IsPureCore(std::string_view path) {
   constexpr std::string_view kPure[] = {"router/sequencer", "router/shard.", "kvnode/replica.",
-                                        "migration/"};
+                                        "kvnode/replica_sync", "migration/"};
   return StartsWithAny(path, kPure);
 }
 

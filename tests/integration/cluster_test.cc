@@ -181,25 +181,55 @@ TEST(Cluster, KeepsEveryAcknowledgedKeyWhenAllIsKilledAlsoWhileStarting) {
   }
 }
 
-TEST(Cluster, WipedNodeComesBackEmptyWithoutAVoteAndNothingIsLost) {
+TEST(Cluster, WipedNodeIsFilledAgainAndVotesAndServes) {
   LocalCluster cluster;
   ASSERT_TRUE(cluster.Start());
   Writer writer(cluster, "k");
-  ASSERT_TRUE(writer.WaitForMore(100));
+  ASSERT_TRUE(writer.WaitForMore(300));
+  auto client = cluster.NewClient();
+  const std::string large(2 << 20, 'x');
+  ASSERT_TRUE(client->Put("large", large).status.ok());
   cluster.node(3).Kill();
   cluster.WipeNode(3);
   cluster.node(3).Start();
-  ASSERT_TRUE(cluster.WaitAllUp());
+  ASSERT_TRUE(cluster.WaitFor(FullyReplicated));
   ASSERT_TRUE(writer.WaitForMore(100));
   writer.Stop();
   EXPECT_TRUE(writer.failures().empty()) << writer.failures()[0];
-  ExpectAllThere(cluster, writer.acknowledged());
   EXPECT_TRUE(cluster.WaitFor([](const v1::GetClusterResponse& status) {
     for (const v1::NodeStatus& node : status.nodes()) {
-      if (node.node().id() == "n3") return node.voting_slots() == 0 && node.clean_slots() == 0;
+      if (node.node().id() == "n3")
+        return node.voting_slots() == status.slots() && node.clean_slots() == status.slots();
     }
     return false;
   }));
+  // It is a full member of every quorum: with it and one other all is there.
+  cluster.node(1).Kill();
+  ASSERT_TRUE(cluster.WaitReach(1, v1::REACH_DOWN));
+  ExpectAllThere(cluster, writer.acknowledged());
+  EXPECT_EQ(client->Get("large").value, large);
+}
+
+TEST(Cluster, BecomesHealthyByItselfAfterTheRouterWasKilledUnderLoad) {
+  LocalCluster cluster;
+  ASSERT_TRUE(cluster.Start());
+  std::set<std::string> acknowledged;
+  {
+    Writer writer(cluster, "k");
+    ASSERT_TRUE(writer.WaitForMore(300));
+    cluster.router().Kill();
+    writer.Stop();
+    acknowledged = writer.acknowledged();
+  }
+  cluster.router().Start();
+  ASSERT_TRUE(cluster.WaitAllUp());
+  Writer writer(cluster, "after");
+  ASSERT_TRUE(cluster.WaitFor(FullyReplicated, /*seconds=*/15));
+  ASSERT_TRUE(writer.WaitForMore(50));
+  writer.Stop();
+  EXPECT_TRUE(writer.failures().empty()) << writer.failures()[0];
+  acknowledged.insert(writer.acknowledged().begin(), writer.acknowledged().end());
+  ExpectAllThere(cluster, acknowledged);
 }
 
 TEST(Cluster, StopsGracefullyAndStartsAgainWithAllItsData) {

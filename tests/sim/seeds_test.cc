@@ -41,6 +41,18 @@ TEST(RareBranches, AreReachedByTheFixedSeeds) {
     sum.replica.version_reads += report.replica.version_reads;
     sum.replica.applies_old += report.replica.applies_old;
     sum.replica.fenced += report.replica.fenced;
+    sum.faults.wipes += report.faults.wipes;
+    sum.faults.old_copies += report.faults.old_copies;
+    sum.shard.overflows += report.shard.overflows;
+    sum.shard.comparisons += report.shard.comparisons;
+    sum.shard.syncs_aborted += report.shard.syncs_aborted;
+    sum.shard.source_changes += report.shard.source_changes;
+    sum.shard.resolved += report.shard.resolved;
+    sum.shard.stable_rounds += report.shard.stable_rounds;
+    sum.shard.stable_dropped += report.shard.stable_dropped;
+    sum.replica.pulled_records += report.replica.pulled_records;
+    sum.replica.source_refusals += report.replica.source_refusals;
+    sum.replica.reinstated += report.replica.reinstated;
   }
   EXPECT_GT(sum.unknown, 0u);
   EXPECT_GT(sum.faults.power_losses, 0u);
@@ -53,6 +65,18 @@ TEST(RareBranches, AreReachedByTheFixedSeeds) {
   EXPECT_GT(sum.replica.version_reads, 0u);
   EXPECT_GT(sum.replica.applies_old, 0u);
   EXPECT_GT(sum.replica.fenced, 0u);
+  EXPECT_GT(sum.faults.wipes, 0u);
+  EXPECT_GT(sum.faults.old_copies, 0u);
+  EXPECT_GT(sum.shard.overflows, 0u);
+  EXPECT_GT(sum.shard.comparisons, 0u);
+  EXPECT_GT(sum.shard.syncs_aborted, 0u);
+  EXPECT_GT(sum.shard.source_changes, 0u);
+  EXPECT_GT(sum.shard.resolved, 0u);
+  EXPECT_GT(sum.shard.stable_rounds, 0u);
+  EXPECT_GT(sum.shard.stable_dropped, 0u);
+  EXPECT_GT(sum.replica.pulled_records, 0u);
+  EXPECT_GT(sum.replica.source_refusals, 0u);
+  EXPECT_GT(sum.replica.reinstated, 0u);
 }
 
 TEST(Determinism, SameSeedGivesTheSameTrace) {

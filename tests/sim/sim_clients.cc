@@ -1,6 +1,6 @@
 #include "tests/sim/sim_clients.h"
 
-#include "router/version_proto.h"
+#include "migration/version_proto.h"
 
 namespace ringkv {
 namespace {

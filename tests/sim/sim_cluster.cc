@@ -4,10 +4,10 @@
 #include <array>
 
 #include "base/rule.h"
+#include "migration/version_proto.h"
 #include "ring/hash.h"
 #include "router/cluster_txns.h"
 #include "router/node_registration.h"
-#include "router/version_proto.h"
 
 namespace ringkv {
 namespace {
@@ -28,6 +28,14 @@ void Add(const ShardStats& from, ShardStats* to) {
   to->repairs += from.repairs;
   to->overflows += from.overflows;
   to->overloaded += from.overloaded;
+  to->syncs += from.syncs;
+  to->comparisons += from.comparisons;
+  to->syncs_done += from.syncs_done;
+  to->syncs_aborted += from.syncs_aborted;
+  to->source_changes += from.source_changes;
+  to->resolved += from.resolved;
+  to->stable_rounds += from.stable_rounds;
+  to->stable_dropped += from.stable_dropped;
 }
 
 void Add(const ReplicaStats& from, ReplicaStats* to) {
@@ -38,11 +46,23 @@ void Add(const ReplicaStats& from, ReplicaStats* to) {
   to->scans += from.scans;
   to->fenced += from.fenced;
   to->corrupt += from.corrupt;
+  to->pulls += from.pulls;
+  to->pull_answers += from.pull_answers;
+  to->pulled_records += from.pulled_records;
+  to->pulled_bytes += from.pulled_bytes;
+  to->leftovers += from.leftovers;
+  to->source_answers += from.source_answers;
+  to->source_refusals += from.source_refusals;
+  to->reinstated += from.reinstated;
 }
 
-ShardOptions SimOptions() {
+ShardOptions SimOptions(const FaultMix& mix) {
   ShardOptions options;
   options.tick = milliseconds(10);
+  options.max_behind_keys = mix.max_behind;
+  options.max_syncs = 4;
+  options.sync_stall = milliseconds(1000);
+  options.stable_interval = milliseconds(500);
   options.read_always = 1;  // few clients: a node has its share at once
   return options;
 }
@@ -61,6 +81,9 @@ FaultMix FaultMix::Draw(Random& random) {
   mix.router_crash = random.Chance(0.6);
   mix.partition = random.Chance(0.5);
   mix.stall = random.Chance(0.4);
+  mix.wipe = random.Chance(0.4);
+  mix.old_copy = random.Chance(0.3);
+  if (random.Chance(0.3)) mix.max_behind = random.Between(1, 4);
   if (!mix.node_crash && !mix.partition && !mix.stall) mix.node_crash = true;
   mix.between_faults = milliseconds(random.Between(300, 1500));
   return mix;
@@ -75,6 +98,9 @@ std::string FaultMix::ToString() const {
   if (router_crash) text += ", router crashes";
   if (partition) text += ", partitions";
   if (stall) text += ", stalls";
+  if (wipe) text += ", wiped disks";
+  if (old_copy) text += ", old disks";
+  text += ", " + std::to_string(max_behind) + " keys behind";
   return text;
 }
 
@@ -126,6 +152,7 @@ SimCluster::SimCluster(Scheduler& scheduler, Random& random, const FaultMix& mix
     StartNode(i);
     PollLink(i);
   }
+  CheckAllLoop();
 }
 
 SimCluster::~SimCluster() = default;
@@ -155,23 +182,80 @@ void SimCluster::Deliver(int node, std::function<void()> arrive) {
   scheduler_.After(DrawDelay(), std::move(arrive));
 }
 
+void SimCluster::DeliverBetween(int from, int to, std::function<void()> arrive) {
+  if (nodes_[from]->cut_off) {
+    ++counts_.messages_lost;
+    return;
+  }
+  Deliver(to, std::move(arrive));
+}
+
+// What a replica asks of another node, as the source of a sync.
+void SimCluster::SendQuestions(int i) {
+  for (SyncQuestion& question : nodes_[i]->replica->TakeQuestions()) {
+    auto to = std::find_if(nodes_.begin(), nodes_.end(),
+                           [&](const auto& node) { return node->id == question.node; });
+    RINGKV_CHECK(to != nodes_.end(), "a source is a node of the cluster");
+    const int source = static_cast<int>(to - nodes_.begin());
+    auto op = std::make_shared<v1::ReplicaOp>(std::move(question.op));
+    DeliverBetween(i, source, [this, i, source, op] { OnQuestion(i, source, *op); });
+  }
+}
+
+void SimCluster::OnQuestion(int from, int to, const v1::ReplicaOp& op) {
+  Node& source = *nodes_[to];
+  if (!source.up || source.replica == nullptr) return;
+  if (source.stalled_until > scheduler_.now()) {
+    scheduler_.At(source.stalled_until, [this, from, to, op, generation = source.generation] {
+      if (nodes_[to]->generation == generation) OnQuestion(from, to, op);
+    });
+    return;
+  }
+  std::vector<v1::ReplicaOpReply> replies;
+  const v1::ReplicaOp* ops[] = {&op};
+  Status status = source.replica->Execute(ops, &replies);
+  RINGKV_CHECK(status.ok(), "the simulated disk works");
+  Trace([&] {
+    return source.id + " answers " + nodes_[from]->id + " {" + op.ShortDebugString() + "} {" +
+           replies[0].ShortDebugString() + "}";
+  });
+  auto answer = std::make_shared<v1::ReplicaOpReply>(std::move(replies[0]));
+  // The process that asked is the one that gets the answer: a connection ends with it.
+  DeliverBetween(to, from,
+                 [this, from, answer, boot = source.boot, generation = nodes_[from]->generation] {
+                   Node& target = *nodes_[from];
+                   if (target.generation != generation || !target.up || target.replica == nullptr)
+                     return;
+                   Status taken = target.replica->OnSyncAnswer(boot, *answer);
+                   RINGKV_CHECK(taken.ok(), "the simulated disk works");
+                   SendQuestions(from);
+                 });
+}
+
 void SimCluster::Flush() {
   for (size_t i = 0; i < nodes_.size(); ++i) {
     std::shared_ptr<v1::ReplicaBatch> batch = transport_->Take(i);
     if (batch == nullptr) continue;
     int node = static_cast<int>(i);
-    Deliver(node, [this, node, batch] { OnBatch(node, *batch); });
+    if (lose_) {
+      for (int k = batch->ops_size() - 1; k >= 0; --k) {
+        if (lose_(node, batch->ops(k))) batch->mutable_ops()->DeleteSubrange(k, 1);
+      }
+    }
+    // Answers go to the router process that asked.
+    Deliver(node,
+            [this, node, batch, router = router_generation_] { OnBatch(node, *batch, router); });
   }
 }
 
-void SimCluster::OnBatch(int i, const v1::ReplicaBatch& batch) {
+void SimCluster::OnBatch(int i, const v1::ReplicaBatch& batch, uint64_t router) {
   Node& node = *nodes_[i];
   if (!node.up || node.replica == nullptr) return;
   if (node.stalled_until > scheduler_.now()) {
     auto later = std::make_shared<v1::ReplicaBatch>(batch);
     uint64_t generation = node.generation;
-    scheduler_.At(node.stalled_until, [this, i, later, generation] {
-      if (nodes_[i]->generation == generation) OnBatch(i, *later);
+    scheduler_.At(node.stalled_until, [this, i, later, generation, router] {
+      if (nodes_[i]->generation == generation) OnBatch(i, *later, router);
     });
     return;
   }
@@ -181,6 +265,8 @@ void SimCluster::OnBatch(int i, const v1::ReplicaBatch& batch) {
   std::vector<v1::ReplicaOpReply> replies;
   Status status = node.replica->Execute(ops, &replies);
   RINGKV_CHECK(status.ok(), "the simulated disk works");
+  NoteReinstated(i, batch, replies);
+  SendQuestions(i);
   auto answer = std::make_shared<v1::ReplicaBatchReply>();
   answer->set_boot(node.boot.value());
   for (v1::ReplicaOpReply& reply : replies) answer->add_replies()->Swap(&reply);
@@ -195,9 +281,8 @@ void SimCluster::OnBatch(int i, const v1::ReplicaBatch& batch) {
       text += " {" + batch.ops(k).ShortDebugString() + "}";
     return text;
   });
-  uint64_t generation = router_generation_;
-  Deliver(i, [this, i, answer, generation] {
-    if (generation != router_generation_ || shard_ == nullptr) return;
+  Deliver(i, [this, i, answer, router] {
+    if (router != router_generation_ || shard_ == nullptr) return;
     RouterEvent([&] { shard_->OnReplies(Peer(static_cast<uint32_t>(i)), *answer); });
   });
 }
@@ -243,8 +328,8 @@ void SimCluster::StartRouter() {
 
   ++router_generation_;
   transport_ = std::make_unique<Transport>(*this);
-  balancer_ = std::make_unique<LoadBalancer>(ReadBalancing(SimOptions()));
-  shard_ = std::make_unique<Shard>(SimOptions(), scheduler_.clock(), *transport_, *balancer_);
+  balancer_ = std::make_unique<LoadBalancer>(ReadBalancing(SimOptions(mix_)));
+  shard_ = std::make_unique<Shard>(SimOptions(mix_), scheduler_.clock(), *transport_, *balancer_);
   std::map<std::string, Peer> peers;
   for (size_t i = 0; i < nodes_.size(); ++i) {
     Peer peer(static_cast<uint32_t>(i));
@@ -252,7 +337,7 @@ void SimCluster::StartRouter() {
     const v1::NodeRecord& record = *state_->FindNode(nodes_[i]->id);
     RINGKV_CHECK(balancer_->RegisterServer(record.id(), record.address(), record.vnodes()).ok(),
                  "the metadata's nodes make sense");
-    shard_->AddPeer(peer, NodeId::Parse(nodes_[i]->id).value());
+    shard_->AddPeer(peer, NodeId::Parse(nodes_[i]->id).value(), record.address());
     nodes_[i]->connected = false;
   }
   uint32_t per_group = kSlots / state_->identity().groups();
@@ -322,7 +407,7 @@ void SimCluster::StartNode(int i) {
   options.node = NodeId::Parse(node.id).value();
   options.address = "127.0.0.1:" + std::to_string(7500 + 10 * i);
   options.version = "sim";
-  options.fresh_store_uuid = std::string(15, 's') + std::to_string(i);
+  options.fresh_store_uuid = std::string(12, 's') + std::to_string(1000 + node.disks);
   options.kernel_boot_id = node.kernel_boot_id;
   options.synced_writes = mix_.synced_writes;
   node.boot_sequence = std::make_unique<BootSequence>(node.store, random_, options);
@@ -351,13 +436,19 @@ void SimCluster::TakeStep(int i, Result<BootStep> step) {
       auto replica = Replica::Open(node.store, options, groups);
       RINGKV_CHECK(replica.ok(), replica.status().message());
       node.replica = std::move(*replica);
-      if (node.lost_writes && node.replica->voting_instances() != 0 &&
-          RINGKV_RULE(kRegressedDoesNotVote)) {
-        Violate("I9: " + node.id + " votes although it lost acknowledged writes");
+      for (uint32_t slot : node.lost) {
+        if (node.replica->Votes(SlotId(slot)) && RINGKV_RULE(kRegressedDoesNotVote)) {
+          Violate("I9: slot " + std::to_string(slot) + " of " + node.id +
+                  " votes although it lost acknowledged writes");
+        }
       }
       Trace([&] { return node.id + " serves, boot " + std::to_string(node.boot.value()); });
       return;
     }
+    case BootStep::Kind::kMoveAside:
+      Trace([&] { return node.id + " moves its disk aside: " + step->reason; });
+      NewDisk(i);
+      return StartNode(i);
     default:
       return Violate(node.id + " refuses to start: " + step->reason);
   }
@@ -404,25 +495,58 @@ void SimCluster::SyncLoop(int i, uint64_t generation) {
   });
 }
 
-void SimCluster::CrashNode(int i, bool lose_power) {
+void SimCluster::CrashNode(int i, Disk disk) {
   Node& node = *nodes_[i];
-  Trace([&] { return node.id + (lose_power ? " loses power" : " dies"); });
+  Trace([&] {
+    const char* how[] = {" dies", " loses power", " dies, its disk is empty",
+                         " dies, its disk is an old copy"};
+    return node.id + how[static_cast<int>(disk)];
+  });
   node.up = false;
   node.stalled_until = MonoTime{};
   if (node.replica != nullptr) Add(node.replica->stats(), &node.past_stats);
   node.replica.reset();
   node.boot_sequence.reset();
-  if (!lose_power) {
-    node.store.Crash();
-    return;
+  switch (disk) {
+    case Disk::kKept:
+      return node.store.Crash();
+    case Disk::kPowerLost:
+      node.store.CrashLosingUnsynced(random_.Below(node.store.unsynced_batches() + 1));
+      if (RINGKV_RULE(kRegressedDoesNotVote)) node.kernel_boot_id += "+";
+      break;
+    case Disk::kWiped:
+      NewDisk(i);
+      break;
+    case Disk::kOldCopy:
+      node.store.Restore(*node.copy);
+      break;
   }
-  size_t unsynced = node.store.unsynced_batches();
-  size_t kept = random_.Below(unsynced + 1);
-  node.store.CrashLosingUnsynced(kept);
-  if (RINGKV_RULE(kRegressedDoesNotVote)) node.kernel_boot_id += "+";
-  // Under `periodic` nobody can tell afterwards whether something is missing.
-  if (!mix_.synced_writes) node.lost_writes = true;
+  // Under `periodic` nobody can tell after a loss of power whether something is missing.
+  if (disk != Disk::kPowerLost || !mix_.synced_writes) {
+    for (uint32_t slot = 0; slot < kSlots; ++slot) node.lost.insert(slot);
+  }
   for (const auto& [key, version] : committed_) CheckCommitted(key, /*released=*/false);
+}
+
+void SimCluster::NewDisk(int i) {
+  nodes_[i]->store.Wipe();
+  ++nodes_[i]->disks;
+}
+
+void SimCluster::CopyDisk(int i) {
+  nodes_[i]->copy = nodes_[i]->store.Snapshot();
+  nodes_[i]->copy_boot = nodes_[i]->boot;
+}
+
+void SimCluster::DeliverLate(int i, const v1::ReplicaOp& op) {
+  v1::ReplicaBatch batch;
+  *batch.add_ops() = op;
+  OnBatch(i, batch, /*router=*/0);
+}
+
+void SimCluster::RestartRouter() {
+  if (shard_ != nullptr) CrashRouter();
+  StartRouter();
 }
 
 // ---- faults ---------------------------------------------------------------------------------
@@ -448,21 +572,45 @@ void SimCluster::InjectFault() {
   if (mix_.router_crash) kinds.push_back(2);
   if (mix_.partition) kinds.push_back(3);
   if (mix_.stall) kinds.push_back(4);
+  if (mix_.wipe) kinds.push_back(5);
+  if (mix_.old_copy) kinds.push_back(6);
   int kind = kinds[random_.Below(kinds.size())];
   int i = static_cast<int>(random_.Below(nodes_.size()));
-  if (kind == 1 && !mix_.synced_writes) {
-    // A minority of the disks may lose what was not synced.
+  const bool loses = kind == 5 || kind == 6 || (kind == 1 && !mix_.synced_writes);
+  if (loses) {
+    // A minority of the disks may have lost something at any time.
     auto lost =
-        std::find_if(nodes_.begin(), nodes_.end(), [](const auto& n) { return n->lost_writes; });
+        std::find_if(nodes_.begin(), nodes_.end(), [](const auto& n) { return !n->lost.empty(); });
     if (lost != nodes_.end()) i = static_cast<int>(lost - nodes_.begin());
   }
   Node& node = *nodes_[i];
   Duration outage =
       milliseconds(random_.Chance(0.7) ? random_.Between(5, 800) : random_.Between(800, 3000));
-  if (kind <= 1) {
+  if (kind == 6 && (node.copy == nullptr || node.copy_boot == node.boot)) {
+    // A copy of the present start cannot be told from the disk itself.
+    if (node.up && node.replica != nullptr && node.copy == nullptr) CopyDisk(i);
+    return;
+  }
+  if (kind <= 1 || kind >= 5) {
     if (!node.up) return;
-    ++(kind == 0 ? counts_.node_crashes : counts_.power_losses);
-    CrashNode(i, kind == 1);
+    switch (kind) {
+      case 0:
+        ++counts_.node_crashes;
+        CrashNode(i, Disk::kKept);
+        break;
+      case 1:
+        ++counts_.power_losses;
+        CrashNode(i, Disk::kPowerLost);
+        break;
+      case 5:
+        ++counts_.wipes;
+        CrashNode(i, Disk::kWiped);
+        break;
+      default:
+        ++counts_.old_copies;
+        CrashNode(i, Disk::kOldCopy);
+        node.copy = nullptr;
+    }
     scheduler_.After(outage, [this, i] {
       if (!nodes_[i]->up) StartNode(i);
     });
@@ -520,20 +668,36 @@ Version SimCluster::StoredVersion(Node& node, const std::string& key) {
 }
 
 void SimCluster::OnReleased(const std::string& key, Version version) {
+  CheckFencing(key);
   Version& committed = committed_[key];
   if (version < committed) return;
   committed = version;
   CheckCommitted(key, /*released=*/true);
+  CheckClean(key);
+}
+
+// I2: while the router that gives something out lives, no quorum has promised a later term.
+void SimCluster::CheckFencing(const std::string& key) {
+  const GroupId group = GroupOf(SlotFor(key), kSlots, state_->identity().groups());
+  const uint32_t term = state_->groups()[group.value()].term();
+  int later = 0;
+  for (const auto& node : nodes_) {
+    auto bytes = node->store.GetMeta(PromiseMetaName(group));
+    v1::DiskPromise promise;
+    if (bytes.ok() && promise.ParseFromString(*bytes) && promise.term() > term) ++later;
+  }
+  if (later > mix_.replicas / 2) Violate("I2: a fenced owner gave out " + key);
 }
 
 void SimCluster::CheckCommitted(const std::string& key, bool released) {
   Version version = committed_[key];
   int quorum = mix_.replicas / 2 + 1;
   int holders = 0, lacking = 0, lost = 0;
-  for (const v1::ReplicaRef& replica : state_->slots()[SlotFor(key).value()].replicas()) {
+  const uint32_t slot = SlotFor(key).value();
+  for (const v1::ReplicaRef& replica : state_->slots()[slot].replicas()) {
     auto at = std::find_if(nodes_.begin(), nodes_.end(),
                            [&](const auto& n) { return n->id == replica.node(); });
-    if ((*at)->lost_writes) {
+    if ((*at)->lost.count(slot) != 0) {
       ++lost;
     } else {
       ++(StoredVersion(**at, key) >= version ? holders : lacking);
@@ -546,12 +710,91 @@ void SimCluster::CheckCommitted(const std::string& key, bool released) {
   }
 }
 
+// I4.
+void SimCluster::CheckClean(const std::string& key) {
+  if (shard_ == nullptr) return;
+  const SlotId slot = SlotFor(key);
+  const KeyReport going_on = shard_->Describe(slot, key);
+  const SlotReport report = shard_->Describe(slot);
+  auto committed = committed_.find(key);
+  for (const ReplicaReport& replica : report.replicas) {
+    Node& node = *nodes_[replica.peer.value()];
+    if (!replica.clean || !replica.voting || !replica.reachable) continue;
+    if (!node.up || node.replica == nullptr) continue;
+    if (node.boot != node.connected_boot) continue;
+    const Version stored = StoredVersion(node, key);
+    const bool behind = std::find(going_on.behind.begin(), going_on.behind.end(), replica.peer) !=
+                        going_on.behind.end();
+    if (!behind && committed != committed_.end() && stored < committed->second) {
+      Violate("I4: clean " + node.id + " has " + stored.ToString() + " of " + key + ", not " +
+              committed->second.ToString());
+    }
+    if (std::find(going_on.pending.begin(), going_on.pending.end(), stored) !=
+        going_on.pending.end()) {
+      continue;
+    }
+    int holders = 0;
+    for (const ReplicaReport& other : report.replicas) {
+      Node& at = *nodes_[other.peer.value()];
+      if (at.lost.count(slot.value()) != 0 || StoredVersion(at, key) >= stored) ++holders;
+    }
+    if (holders <= mix_.replicas / 2) {
+      Violate("I4: clean " + node.id + " has " + stored.ToString() + " of " + key +
+              ", which no quorum holds");
+    }
+  }
+}
+
+void SimCluster::CheckAllLoop() {
+  scheduler_.After(milliseconds(50), [this] {
+    for (const auto& [key, version] : committed_) CheckClean(key);
+    CheckAllLoop();
+  });
+}
+
+// The instance has everything again, as far as its owner knows. What it knows is looked at.
+void SimCluster::NoteReinstated(int i, const v1::ReplicaBatch& batch,
+                                const std::vector<v1::ReplicaOpReply>& replies) {
+  for (const v1::ReplicaOp& op : batch.ops()) {
+    if (!op.has_reinstate() || nodes_[i]->lost.count(op.slot()) == 0) continue;
+    for (const v1::ReplicaOpReply& reply : replies) {
+      if (reply.op() != op.op() || reply.code() != v1::REPLICA_CODE_OK) continue;
+      nodes_[i]->lost.erase(op.slot());
+      for (const auto& [key, version] : committed_) {
+        if (SlotFor(key).value() == op.slot()) CheckCommitted(key, /*released=*/false);
+      }
+    }
+  }
+}
+
+// The replicas that are not what they should be.
+std::string SimCluster::DescribeUnfinished() const {
+  std::string text;
+  for (uint32_t s = 0; s < kSlots; ++s) {
+    for (const ReplicaReport& replica : shard_->Describe(SlotId(s)).replicas) {
+      if (replica.reachable && replica.clean && replica.voting && replica.behind_keys == 0)
+        continue;
+      text += "slot " + std::to_string(s) + " on " + nodes_[replica.peer.value()]->id +
+              (replica.reachable ? "" : " unreachable") + (replica.clean ? "" : " not clean") +
+              (replica.voting ? "" : " without vote") + (replica.syncing ? " in sync" : "") + ", " +
+              std::to_string(replica.behind_keys) + " behind; ";
+    }
+  }
+  return text;
+}
+
 std::string SimCluster::CheckQuiet() {
   ShardReport report = shard_->Report();
-  if (report.blocked != 0) return std::to_string(report.blocked) + " slots are blocked";
+  if (report.blocked != 0) {
+    return std::to_string(report.blocked) + " slots are blocked: " + DescribeUnfinished();
+  }
   if (report.calls_in_flight != 0) return "calls are still in flight";
   if (report.pending_keys != 0)
     return std::to_string(report.pending_keys) + " keys are still pending";
+  if (report.fully_replicated != kSlots) {
+    return std::to_string(kSlots - report.fully_replicated) +
+           " slots are not fully replicated: " + DescribeUnfinished();
+  }
   for (uint32_t s = 0; s < kSlots; ++s) {
     std::map<std::string, std::string> first;
     bool have_first = false;

@@ -4,14 +4,20 @@
 //
 // It also knows what it did to whom, and checks at each step (docs/protocol.md, "Invariants"):
 //   I1  one value for each (key, version);
+//   I2  nobody gives out anything once a quorum has promised a later term;
 //   I3  every quorum of replicas that lost nothing holds each committed version;
-//   I5  a value given to a client is held by a quorum.
+//   I4  a clean replica holds each committed version of a key that it is not behind on, and holds
+//       nothing that is neither pending nor held by a quorum;
+//   I5  a value given to a client is held by a quorum;
+//   I9  an instance that lost something has no vote until it was reinstated;
+//   I12 at rest all replicas are clean, vote, and are equal.
 #pragma once
 
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -38,8 +44,11 @@ struct FaultMix {
   bool node_crash = false;  // the process dies
   bool power_loss = false;  // the unsynced tail goes
   bool router_crash = false;
-  bool partition = false;  // one node cut off from the router
-  bool stall = false;      // a node does nothing for a while
+  bool partition = false;       // one node cut off from the router
+  bool stall = false;           // a node does nothing for a while
+  bool wipe = false;            // a node comes back with an empty disk
+  bool old_copy = false;        // a node comes back with a copy of its disk from an earlier start
+  size_t max_behind = 200'000;  // keys for each node, before a replica stops being tracked
   Duration between_faults = std::chrono::milliseconds(800);
 
   static FaultMix Draw(Random& random);
@@ -55,8 +64,10 @@ struct FaultCounts {
   uint64_t router_crashes = 0;
   uint64_t partitions = 0;
   uint64_t stalls = 0;
+  uint64_t wipes = 0;
+  uint64_t old_copies = 0;
   uint64_t Total() const {
-    return node_crashes + power_losses + router_crashes + partitions + stalls;
+    return node_crashes + power_losses + router_crashes + partitions + stalls + wipes + old_copies;
   }
 };
 
@@ -78,6 +89,24 @@ class SimCluster {
   void StartFaults();
   // No more faults; everybody comes back.
   void Heal();
+  // Faults of a script.
+  void KillNode(int node) { CrashNode(node, Disk::kKept); }
+  void LosePower(int node) { CrashNode(node, Disk::kPowerLost); }
+  void WipeNode(int node) { CrashNode(node, Disk::kWiped); }
+  void CopyDisk(int node);
+  void RestoreOldCopy(int node) { CrashNode(node, Disk::kOldCopy); }
+  void Start(int node) { StartNode(node); }
+  void CutOff(int node, bool cut_off) { nodes_[node]->cut_off = cut_off; }
+  void RestartRouter();
+  // The router's operations for which this says so are lost on their way.
+  using Lose = std::function<bool(int node, const v1::ReplicaOp& op)>;
+  void LoseOps(Lose lose) { lose_ = std::move(lose); }
+  // A copy of an operation that the network has kept until now.
+  void DeliverLate(int node, const v1::ReplicaOp& op);
+  // What a node's disk has of a key; (0, 0): nothing.
+  Version OnDisk(int node, const std::string& key) { return StoredVersion(*nodes_[node], key); }
+  bool Serving(int node) const { return nodes_[node]->replica != nullptr; }
+
   // After healing and some quiet time: nothing is left undone (I12). Empty: all is well.
   std::string CheckQuiet();
 
@@ -103,7 +132,11 @@ class SimCluster {
     uint64_t generation = 0;  // processes so far
     uint64_t asking = 0;      // nonce of the registration that it waits for
     std::string kernel_boot_id = "k1";
-    bool lost_writes = false;  // the injector's own knowledge: must never vote again
+    // The injector's own knowledge: slots whose instance lost something and got no vote since.
+    std::set<uint32_t> lost;
+    std::shared_ptr<const MemoryStore::Image> copy;  // of the disk, as it was...
+    Boot copy_boot;                                  // ...under this boot
+    uint64_t disks = 0;                              // so far
     bool cut_off = false;
     MonoTime stalled_until;
     // As the router's link to it stands.
@@ -114,9 +147,12 @@ class SimCluster {
 
   // ---- network ----
   void Deliver(int node, std::function<void()> arrive);
+  void DeliverBetween(int from, int to, std::function<void()> arrive);
+  void SendQuestions(int node);
+  void OnQuestion(int from, int to, const v1::ReplicaOp& op);
   Duration DrawDelay();
   void Flush();
-  void OnBatch(int node, const v1::ReplicaBatch& batch);
+  void OnBatch(int node, const v1::ReplicaBatch& batch, uint64_t router);
   void PollLink(int node);
 
   // ---- router ----
@@ -127,7 +163,9 @@ class SimCluster {
 
   // ---- nodes ----
   void StartNode(int node);
-  void CrashNode(int node, bool lose_power);
+  enum class Disk { kKept, kPowerLost, kWiped, kOldCopy };
+  void CrashNode(int node, Disk disk);
+  void NewDisk(int node);
   void TakeStep(int node, Result<BootStep> step);
   void Ask(int node, const v1::RegisterRequest& request);
   void SyncLoop(int node, uint64_t generation);
@@ -137,6 +175,12 @@ class SimCluster {
   void InjectFault();
   void CheckOneValue(const v1::ReplicaOp& op);
   void CheckCommitted(const std::string& key, bool released);
+  void CheckClean(const std::string& key);
+  void CheckFencing(const std::string& key);
+  void CheckAllLoop();
+  std::string DescribeUnfinished() const;
+  void NoteReinstated(int node, const v1::ReplicaBatch& batch,
+                      const std::vector<v1::ReplicaOpReply>& replies);
   Version StoredVersion(Node& node, const std::string& key);
   void Violate(std::string what);
   void Trace(const std::function<std::string()>& text);
@@ -149,6 +193,7 @@ class SimCluster {
   std::function<void(const std::string&)> trace_;
   std::string violation_;
 
+  Lose lose_;
   std::vector<std::unique_ptr<Node>> nodes_;
   std::shared_ptr<SimulatedMetadata::Contents> metadata_;
   std::optional<ClusterState> state_;  // the router's

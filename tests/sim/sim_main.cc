@@ -36,6 +36,8 @@ void Add(const RunReport& run, Totals* totals) {
   sum.faults.router_crashes += run.faults.router_crashes;
   sum.faults.partitions += run.faults.partitions;
   sum.faults.stalls += run.faults.stalls;
+  sum.faults.wipes += run.faults.wipes;
+  sum.faults.old_copies += run.faults.old_copies;
   sum.shard.single_reads += run.shard.single_reads;
   sum.shard.spread_reads += run.shard.spread_reads;
   sum.shard.quorum_reads += run.shard.quorum_reads;
@@ -47,6 +49,19 @@ void Add(const RunReport& run, Totals* totals) {
   sum.replica.version_reads += run.replica.version_reads;
   sum.replica.applies_old += run.replica.applies_old;
   sum.replica.fenced += run.replica.fenced;
+  sum.shard.overflows += run.shard.overflows;
+  sum.shard.syncs += run.shard.syncs;
+  sum.shard.comparisons += run.shard.comparisons;
+  sum.shard.syncs_done += run.shard.syncs_done;
+  sum.shard.syncs_aborted += run.shard.syncs_aborted;
+  sum.shard.source_changes += run.shard.source_changes;
+  sum.shard.resolved += run.shard.resolved;
+  sum.shard.stable_rounds += run.shard.stable_rounds;
+  sum.shard.stable_dropped += run.shard.stable_dropped;
+  sum.replica.pulled_records += run.replica.pulled_records;
+  sum.replica.leftovers += run.replica.leftovers;
+  sum.replica.source_refusals += run.replica.source_refusals;
+  sum.replica.reinstated += run.replica.reinstated;
 }
 
 void Print(const Totals& totals, double seconds) {
@@ -63,9 +78,10 @@ void Print(const Totals& totals, double seconds) {
               n(sum.operations), n(sum.done), n(sum.not_applied), n(sum.unknown));
   std::printf(
       "faults           %llu node crashes, %llu power losses, %llu router crashes, %llu "
-      "partitions, %llu stalls\n",
+      "partitions, %llu stalls, %llu wiped disks, %llu old disks\n",
       n(sum.faults.node_crashes), n(sum.faults.power_losses), n(sum.faults.router_crashes),
-      n(sum.faults.partitions), n(sum.faults.stalls));
+      n(sum.faults.partitions), n(sum.faults.stalls), n(sum.faults.wipes),
+      n(sum.faults.old_copies));
   std::printf("messages         %llu lost, %llu duplicated, %llu late\n",
               n(sum.faults.messages_lost), n(sum.faults.messages_duplicated),
               n(sum.faults.messages_late));
@@ -80,6 +96,17 @@ void Print(const Totals& totals, double seconds) {
       "replicas         %llu applies compared first, %llu found the same or a later version, %llu "
       "operations fenced\n",
       n(sum.replica.version_reads), n(sum.replica.applies_old), n(sum.replica.fenced));
+  std::printf(
+      "syncs            %llu pulls, %llu comparisons, %llu replicas made clean, %llu begun again, "
+      "%llu other sources, %llu overflows, %llu keys resolved\n",
+      n(sum.shard.syncs), n(sum.shard.comparisons), n(sum.shard.syncs_done),
+      n(sum.shard.syncs_aborted), n(sum.shard.source_changes), n(sum.shard.overflows),
+      n(sum.shard.resolved));
+  std::printf(
+      "                 %llu records copied, %llu leftovers dropped, %llu sources refused, %llu "
+      "votes given back; W advanced %llu times, %llu times not\n",
+      n(sum.replica.pulled_records), n(sum.replica.leftovers), n(sum.replica.source_refusals),
+      n(sum.replica.reinstated), n(sum.shard.stable_rounds), n(sum.shard.stable_dropped));
 }
 
 int Main(int argc, char** argv) {

@@ -1,5 +1,5 @@
-// One Replica.Exchange stream to a node, from its Hello to its end: gathers operations while a
-// batch is being written and sends them together; hands replies up.
+// One Replica.Exchange stream to a node, of a router or of another node, from its Hello to its end:
+// gathers operations while a batch is being written and sends them together; hands replies up.
 //
 // Guarantees
 //  1. At most one write is outstanding. A batch holds at most kBatchBytes and kMaxBatchOps, unless
@@ -63,7 +63,7 @@ class ExchangeStream final
     size_t max_bytes = 64u << 20;
     std::string cluster_uuid;
     std::string node;    // the node meant
-    std::string router;  // who says Hello
+    std::string router;  // who says Hello: a router, or another node
   };
   struct Handlers {
     // The first reply is that to Hello.

@@ -1,4 +1,4 @@
-#include "router/exchange_stream_grpc.h"
+#include "net/exchange_stream_grpc.h"
 
 #include <utility>
 

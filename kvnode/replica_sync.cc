@@ -1,0 +1,259 @@
+// Replica, its part in making copies equal again (docs/protocol.md, "Sync"): as the source and as
+// the target of a pull, and the durable words of the owner: Persist, SetStable, Reinstate.
+#include <algorithm>
+
+#include "base/rule.h"
+#include "kvnode/instance_facts.h"
+#include "kvnode/replica.h"
+#include "migration/slot_source.h"
+#include "migration/version_proto.h"
+
+namespace ringkv {
+namespace {
+
+void Refuse(v1::ReplicaOpReply* reply, v1::ReplicaCode code, std::string message) {
+  reply->set_code(code);
+  reply->set_message(std::move(message));
+}
+
+uint64_t BootMeant(const v1::ReplicaOp& op) {
+  if (op.has_persist()) return op.persist().boot();
+  return op.has_set_stable() ? op.set_stable().boot() : op.reinstate().boot();
+}
+
+}  // namespace
+
+// The records of one instance in the store.
+class Replica::InstanceCopy final : public PullTarget {
+ public:
+  InstanceCopy(Replica& replica, SlotId slot, Instance& instance)
+      : replica_(replica), slot_(slot), instance_(instance) {}
+
+  Version stable() const override { return instance_.stable; }
+  Version floor() const override { return instance_.floor; }
+
+  Result<CopyPage> Read(std::string_view after, const CopyLimits& limits) override {
+    ScanLimits scan;
+    scan.max_bytes = limits.max_bytes;
+    scan.max_entries = limits.max_entries;
+    scan.keys_only = !limits.values;
+    auto found = replica_.store_.Scan(slot_, instance_.inc, after, "", scan);
+    if (!found.ok()) return found.status();
+    CopyPage page;
+    page.complete = found->complete;
+    page.entries.reserve(found->entries.size());
+    for (StoredEntry& entry : found->entries) {
+      v1::SlotEntry& to = page.entries.emplace_back();
+      to.set_key(std::move(entry.key));
+      to.mutable_record()->Swap(&entry.record);
+    }
+    return page;
+  }
+
+  Status TakeNewer(const std::vector<const v1::SlotEntry*>& entries) override {
+    std::vector<RecordKey> keys;
+    for (const v1::SlotEntry* entry : entries) keys.push_back(KeyOf(*entry));
+    std::vector<RecordLookup> found(keys.size());
+    replica_.store_.MultiGet(keys, found);
+    StoreBatch batch;
+    for (size_t i = 0; i < entries.size(); ++i) {
+      // What is unreadable here has no version: the source's record mends it.
+      if (found[i].status.code() == StatusCode::kIoError) return found[i].status;
+      const Version version = FromProto(entries[i]->record().version());
+      if (found[i].found && FromProto(found[i].record.version()) >= version) continue;
+      Put(*entries[i], version, &batch);
+      ++replica_.stats_.pulled_records;
+      replica_.stats_.pulled_bytes +=
+          entries[i]->key().size() + entries[i]->record().value().size();
+    }
+    return batch.empty() ? Status::Ok() : Write(batch);
+  }
+
+  Status Replace(const v1::SlotEntry& entry, Version unless_above) override {
+    const RecordKey key = KeyOf(entry);
+    RecordLookup found;
+    replica_.store_.MultiGet({&key, 1}, {&found, 1});
+    if (found.status.code() == StatusCode::kIoError) return found.status;
+    if (found.found && FromProto(found.record.version()) > unless_above) return Status::Ok();
+    ++replica_.stats_.leftovers;
+    StoreBatch batch;
+    Put(entry, FromProto(entry.record().version()), &batch);
+    return Write(batch);
+  }
+
+  Status AdoptFloor(Version floor) override {
+    Instance next = instance_;
+    next.floor = floor;
+    StoreBatch batch;
+    batch.PutMeta(InstanceMetaName(slot_, instance_.inc), FactOf(next).SerializeAsString());
+    RINGKV_RETURN_IF_ERROR(replica_.store_.Write(batch, /*sync=*/true));
+    instance_ = next;
+    return Status::Ok();
+  }
+
+ private:
+  RecordKey KeyOf(const v1::SlotEntry& entry) const { return {slot_, instance_.inc, entry.key()}; }
+
+  void Put(const v1::SlotEntry& entry, Version version, StoreBatch* batch) {
+    instance_.bound = std::max(instance_.bound, version);
+    batch->PutRecord(KeyOf(entry), entry.record());
+  }
+
+  // As durable as an Apply: a pull that is done is counted on like an acknowledgement.
+  Status Write(const StoreBatch& batch) {
+    return replica_.store_.Write(batch, replica_.options_.sync_writes);
+  }
+
+  Replica& replica_;
+  const SlotId slot_;
+  Instance& instance_;
+};
+
+v1::DiskInstance Replica::FactOf(const Instance& instance) {
+  v1::DiskInstance fact;
+  fact.set_voting(instance.voting);
+  fact.set_retired(instance.retired);
+  ToProto(instance.floor, fact.mutable_floor());
+  ToProto(instance.stable, fact.mutable_stable());
+  return fact;
+}
+
+// ---- source ---------------------------------------------------------------------------------
+
+Status Replica::DoSourceQuestion(const v1::ReplicaOp& op, v1::ReplicaOpReply* reply) {
+  Instance* instance = Admit(op, reply);
+  if (instance == nullptr) return Status::Ok();
+  const uint64_t boot = op.has_sync_ranges() ? op.sync_ranges().boot() : op.sync_diff().boot();
+  if (RINGKV_RULE(kSourceVotesUnderItsBoot)) {
+    if (Boot(boot) != options_.boot) {
+      ++stats_.source_refusals;
+      Refuse(reply, v1::REPLICA_CODE_WRONG_BOOT, "the source has started again since");
+      return Status::Ok();
+    }
+    if (!instance->voting) {
+      ++stats_.source_refusals;
+      Refuse(reply, v1::REPLICA_CODE_NOT_VOTING, "the source may lack something itself");
+      return Status::Ok();
+    }
+  }
+  ++stats_.source_answers;
+  InstanceCopy copy(*this, SlotId(op.slot()), *instance);
+  Status status = op.has_sync_ranges()
+                      ? AnswerRanges(copy, op.sync_ranges(), reply->mutable_sync_ranges())
+                      : AnswerDiff(copy, op.sync_diff(), reply->mutable_sync_diff());
+  if (status.code() != StatusCode::kCorruption) return status;
+  ++stats_.corrupt;
+  reply->clear_body();
+  Refuse(reply, v1::REPLICA_CODE_CORRUPTION, status.message());
+  return Status::Ok();
+}
+
+// ---- target ---------------------------------------------------------------------------------
+
+Status Replica::DoPull(const v1::ReplicaOp& op, v1::ReplicaOpReply* reply) {
+  Instance* instance = Admit(op, reply);
+  if (instance == nullptr) return Status::Ok();
+  const v1::Pull& order = op.pull();
+  if (Boot(order.boot()) != options_.boot) {
+    Refuse(reply, v1::REPLICA_CODE_WRONG_BOOT, "the node has started again since");
+    return Status::Ok();
+  }
+  const SlotId slot(op.slot());
+  Pulling& pulling = pulls_[slot];
+  if (order.id() < pulling.highest_id || order.id() == 0) {
+    Refuse(reply, v1::REPLICA_CODE_INVALID, "a later pull was ordered");
+    return Status::Ok();
+  }
+  if (order.id() > pulling.highest_id) {
+    ++stats_.pulls;
+    pulling.by = promised_[GroupOfSlot(slot).value()];
+    pulling.highest_id = order.id();
+    pulling.question = 0;
+    pulling.pull = std::make_unique<SlotPull>(Term(op.term()), order);
+  } else {
+    pulling.pull->OnOrder(order);
+  }
+  Status status = Advance(slot, pulling);
+  pulling.pull->Describe(reply->mutable_pull());
+  return status;
+}
+
+// Asks the source what comes next.
+Status Replica::Advance(SlotId slot, Pulling& pulling) {
+  Instance& instance = instances_.at(slot);
+  InstanceCopy copy(*this, slot, instance);
+  SyncQuestion question;
+  auto asks = pulling.pull->NextQuestion(copy, &question.op);
+  if (asks.status().code() == StatusCode::kCorruption) {
+    ++stats_.corrupt;
+    pulling.pull->OnUnreadable(asks.status());
+    return Status::Ok();
+  }
+  if (!asks.ok()) return asks.status();
+  if (!*asks) return Status::Ok();
+  asked_.erase(pulling.question);
+  pulling.question = ++last_question_;
+  asked_[pulling.question] = slot;
+  const v1::SyncSource& source = pulling.pull->source();
+  question.node = source.node();
+  question.address = source.address();
+  question.op.set_op(pulling.question);
+  question.op.set_slot(slot.value());
+  question.op.set_inc(source.inc());
+  question.op.set_term(pulling.by.term.value());
+  question.op.set_owner(pulling.by.owner.value());
+  questions_.push_back(std::move(question));
+  return Status::Ok();
+}
+
+Status Replica::OnSyncAnswer(Boot boot, const v1::ReplicaOpReply& answer) {
+  auto asked = asked_.find(answer.op());
+  if (asked == asked_.end()) return Status::Ok();
+  const SlotId slot = asked->second;
+  asked_.erase(asked);
+  auto found = pulls_.find(slot);
+  if (found == pulls_.end() || found->second.question != answer.op()) return Status::Ok();
+  Pulling& pulling = found->second;
+  auto instance = instances_.find(slot);
+  if (instance == instances_.end() || instance->second.retired) return Status::Ok();
+  ++stats_.pull_answers;
+  InstanceCopy copy(*this, slot, instance->second);
+  RINGKV_RETURN_IF_ERROR(pulling.pull->OnAnswer(boot, answer, copy));
+  return Advance(slot, pulling);
+}
+
+// ---- the owner's durable words --------------------------------------------------------------
+
+Status Replica::DoDurable(std::span<const v1::ReplicaOp* const> ops,
+                          std::span<v1::ReplicaOpReply> replies) {
+  StoreBatch batch;
+  std::unordered_map<Instance*, Instance> changes;
+  bool sync = false;
+  for (size_t i = 0; i < ops.size(); ++i) {
+    const v1::ReplicaOp& op = *ops[i];
+    Instance* instance = Admit(op, &replies[i]);
+    if (instance == nullptr) continue;
+    const bool bound = !op.has_set_stable() || RINGKV_RULE(kStableIsBoundToItsBoot);
+    if (bound && Boot(BootMeant(op)) != options_.boot) {
+      Refuse(&replies[i], v1::REPLICA_CODE_WRONG_BOOT, "the node has started again since");
+      continue;
+    }
+    sync = true;
+    if (op.has_persist()) continue;
+    Instance& next = changes.try_emplace(instance, *instance).first->second;
+    if (op.has_set_stable()) {
+      next.stable = std::max(next.stable, FromProto(op.set_stable().stable()));
+    } else {
+      if (!next.voting) ++stats_.reinstated;
+      next.voting = true;
+      replies[i].set_voting(true);
+    }
+    batch.PutMeta(InstanceMetaName(SlotId(op.slot()), next.inc), FactOf(next).SerializeAsString());
+  }
+  if (!sync) return Status::Ok();
+  RINGKV_RETURN_IF_ERROR(batch.empty() ? store_.Sync() : store_.Write(batch, /*sync=*/true));
+  for (auto& [instance, next] : changes) *instance = next;
+  return Status::Ok();
+}
+
+}  // namespace ringkv

@@ -1,0 +1,138 @@
+#include "migration/slot_source.h"
+
+#include "migration/range_digest.h"
+#include "migration/version_proto.h"
+
+namespace ringkv {
+namespace {
+
+constexpr uint32_t kRangeRecords = 32;
+
+// Fills in what every answer says of the source; returns the version to compare above.
+template <class Question, class Reply>
+Version Introduce(const SlotCopy& copy, const Question& question, Reply* reply) {
+  const Version above = CompareAbove(copy.stable(), FromProto(question.stable()), copy.floor(),
+                                     FromProto(question.floor()));
+  ToProto(above, reply->mutable_above());
+  ToProto(copy.stable(), reply->mutable_stable());
+  ToProto(copy.floor(), reply->mutable_floor());
+  return above;
+}
+
+// Answers a SyncDiff record by record, in key order.
+class DiffAnswer {
+ public:
+  DiffAnswer(const SlotCopy& copy, const v1::SyncDiff& question, v1::SyncDiffReply* reply)
+      : question_(question),
+        reply_(reply),
+        above_(Introduce(copy, question, reply)),
+        stable_(copy.stable()),
+        floor_(copy.floor()) {}
+
+  bool InRange(const std::string& key) const {
+    return question_.last_key().empty() || key <= question_.last_key();
+  }
+
+  void OnRecord(v1::SlotEntry* entry) {
+    PassOver(&entry->key());
+    const v1::KeyVersion* mine = Mine();
+    const bool listed = mine != nullptr && mine->key() == entry->key();
+    const Version here = FromProto(entry->record().version());
+    if (listed) {
+      ++next_;
+      const Version there = FromProto(mine->version());
+      if (here == there) return;
+      if (there > here) return Lower(mine->key(), there, entry);
+    } else if (!Counts(entry->record(), above_, floor_)) {
+      return;
+    }
+    if (question_.compare_only()) {
+      reply_->add_differing(entry->key());
+    } else {
+      reply_->add_newer()->Swap(entry);
+    }
+  }
+
+  // All that the target has below `key` (null: to the end of the range) is not here.
+  void PassOver(const std::string* key) {
+    for (; Mine() != nullptr && (key == nullptr || Mine()->key() < *key); ++next_) {
+      Lower(Mine()->key(), FromProto(Mine()->version()), nullptr);
+    }
+  }
+
+ private:
+  const v1::KeyVersion* Mine() const {
+    return next_ < question_.mine_size() ? &question_.mine(next_) : nullptr;
+  }
+
+  // The target has a higher version of the key than is here. `entry`: what is here, or nothing.
+  void Lower(const std::string& key, Version there, v1::SlotEntry* entry) {
+    const bool collected = entry == nullptr && there <= floor_;
+    // What was committed up to W is here: this is a leftover that never was.
+    const bool leftover = there <= stable_;
+    if (question_.compare_only() || (!collected && !leftover)) {
+      reply_->add_differing(key);
+      return;
+    }
+    v1::SlotEntry* instead = reply_->add_instead();
+    if (entry != nullptr) {
+      instead->Swap(entry);
+      return;
+    }
+    instead->set_key(key);
+    ToProto(floor_, instead->mutable_record()->mutable_version());
+    instead->mutable_record()->set_tombstone(true);
+  }
+
+  const v1::SyncDiff& question_;
+  v1::SyncDiffReply* reply_;
+  const Version above_;
+  const Version stable_;
+  const Version floor_;
+  int next_ = 0;  // of question_.mine
+};
+
+}  // namespace
+
+Status AnswerRanges(SlotCopy& copy, const v1::SyncRanges& question, v1::SyncRangesReply* reply) {
+  const Version above = Introduce(copy, question, reply);
+  auto page = copy.Read(question.after(), {});
+  if (!page.ok()) return page.status();
+  RangeDigest digest;
+  auto end_range = [&](const std::string& last_key) {
+    v1::SyncRange* range = reply->add_ranges();
+    range->set_last_key(last_key);
+    ToProto(digest, range);
+    digest = {};
+  };
+  for (const v1::SlotEntry& entry : page->entries) {
+    if (Counts(entry.record(), above, copy.floor())) {
+      digest.Add(entry.key(), FromProto(entry.record().version()));
+    }
+    const bool last = !page->complete && &entry == &page->entries.back();
+    if (digest.records == kRangeRecords || last) end_range(entry.key());
+  }
+  if (page->complete) end_range("");
+  return Status::Ok();
+}
+
+Status AnswerDiff(SlotCopy& copy, const v1::SyncDiff& question, v1::SyncDiffReply* reply) {
+  DiffAnswer answer(copy, question, reply);
+  auto page = copy.Read(question.after(), {.values = !question.compare_only()});
+  if (!page.ok()) return page.status();
+  for (v1::SlotEntry& entry : page->entries) {
+    if (!answer.InRange(entry.key())) {
+      answer.PassOver(nullptr);
+      reply->set_complete(true);
+      return Status::Ok();
+    }
+    reply->set_through(entry.key());
+    answer.OnRecord(&entry);
+  }
+  if (!page->complete) return Status::Ok();
+  answer.PassOver(nullptr);
+  reply->set_complete(true);
+  return Status::Ok();
+}
+
+}  // namespace ringkv

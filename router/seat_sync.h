@@ -1,0 +1,46 @@
+// Where the owner is with making one replica clean (docs/protocol.md, "Sync"), and with its next
+// stable watermark. Plain values of a Sequencer.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "base/clock.h"
+#include "base/ids.h"
+
+namespace ringkv {
+
+struct SeatSync {
+  enum class Stage {
+    kNone,
+    kReference,    // the others of a comparison compare themselves with it
+    kPulling,      // the replica pulls, or compares itself; reported keys are being resolved
+    kPulled,       // in a comparison: done, others are not yet
+    kCatchingUp,   // acknowledges what was behind when the pull ended
+    kReinstating,  // is told to vote again
+  };
+  Stage stage = Stage::kNone;
+  uint64_t id = 0;
+  Boot boot;         // of the replica, under which all of this holds
+  int source = -1;   // seat
+  Boot source_boot;  // that it was named by
+  bool compare_only = false;
+  uint64_t reports_taken = 0;
+  uint64_t steps = 0;
+  MonoTime last_step;  // or since when the present source has had the chance of one
+  MonoTime next_send;
+  std::map<std::string, bool> unresolved;  // reported keys; true: a call is on it
+  Version catch_up;                        // kCatchingUp: acknowledges everything up to it
+};
+
+struct StableRound {
+  uint64_t id = 0;
+  Version stable;
+  uint8_t answered = 0;  // bit i: seat i
+  std::array<Boot, 8> boots{};
+  MonoTime started;
+};
+
+}  // namespace ringkv

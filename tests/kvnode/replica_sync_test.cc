@@ -1,0 +1,244 @@
+// The node's part in a sync, as source and as target: two replicas, each over a store in memory,
+// whose questions and answers the test carries.
+#include <gtest/gtest.h>
+
+#include "kvnode/memory_store.h"
+#include "kvnode/replica.h"
+#include "migration/version_proto.h"
+#include "tests/kvnode/replica_requests.h"
+
+namespace ringkv {
+namespace {
+
+constexpr uint32_t kSlot = 5;  // of group 1
+
+struct TestNode {
+  explicit TestNode(Boot boot, bool voting = true) : boot(boot) {
+    PrepareDisk(store);
+    if (!voting) SetVoting(false);
+    Open(boot);
+  }
+
+  void SetVoting(bool voting) {
+    v1::DiskInstance fact;
+    fact.set_voting(voting);
+    StoreBatch batch;
+    batch.PutMeta(InstanceMetaName(SlotId(kSlot), Incarnation(1)), fact.SerializeAsString());
+    ASSERT_TRUE(store.Write(batch, true).ok());
+  }
+
+  void Open(Boot as) {
+    boot = as;
+    Replica::Options options;
+    options.slots = kTestSlots;
+    options.groups = kTestGroups;
+    options.boot = as;
+    auto opened = Replica::Open(store, options, {GroupId(0), GroupId(1), GroupId(2), GroupId(3)});
+    ASSERT_TRUE(opened.ok());
+    replica = std::move(*opened);
+  }
+
+  std::vector<v1::ReplicaOpReply> RunAll(const std::vector<v1::ReplicaOp>& ops) {
+    std::vector<const v1::ReplicaOp*> pointers;
+    for (const v1::ReplicaOp& op : ops) pointers.push_back(&op);
+    std::vector<v1::ReplicaOpReply> replies;
+    EXPECT_TRUE(replica->Execute(pointers, &replies).ok());
+    return replies;
+  }
+  v1::ReplicaOpReply Run(const v1::ReplicaOp& op) { return RunAll({op})[0]; }
+
+  MemoryStore store;
+  Boot boot;
+  std::unique_ptr<Replica> replica;
+};
+
+v1::ReplicaOp Op(uint32_t slot = kSlot) {
+  static uint64_t last = 0;
+  v1::ReplicaOp op;
+  op.set_op(++last);
+  op.set_slot(slot);
+  op.set_inc(1);
+  op.set_term(kTestTerm);
+  op.set_owner(kTestOwner);
+  return op;
+}
+
+v1::ReplicaOp Apply(const std::string& key, uint32_t term, uint64_t seq, const std::string& value) {
+  v1::ReplicaOp op = Op();
+  op.mutable_apply()->set_key(key);
+  ToProto(Version{Term(term), seq}, op.mutable_apply()->mutable_record()->mutable_version());
+  op.mutable_apply()->mutable_record()->set_value(value);
+  return op;
+}
+
+v1::ReplicaOp Pull(uint64_t id, Boot target, Boot source) {
+  v1::ReplicaOp op = Op();
+  op.mutable_pull()->set_id(id);
+  op.mutable_pull()->set_boot(target.value());
+  op.mutable_pull()->mutable_source()->set_node("source");
+  op.mutable_pull()->mutable_source()->set_inc(1);
+  op.mutable_pull()->mutable_source()->set_boot(source.value());
+  return op;
+}
+
+// Carries questions until there is none; returns how many.
+int Carry(TestNode& target, TestNode& source) {
+  int carried = 0;
+  for (auto questions = target.replica->TakeQuestions(); !questions.empty();
+       questions = target.replica->TakeQuestions()) {
+    for (const SyncQuestion& question : questions) {
+      ++carried;
+      v1::ReplicaOpReply answer = source.Run(question.op);
+      EXPECT_TRUE(target.replica->OnSyncAnswer(source.boot, answer).ok());
+    }
+  }
+  return carried;
+}
+
+std::string ValueAt(TestNode& node, const std::string& key) {
+  v1::ReplicaOp read = Op();
+  read.mutable_read()->set_key(key);
+  return node.Run(read).read().record().value();
+}
+
+TEST(ReplicaSync, TargetTakesWhatTheSourceHasMore) {
+  TestNode source(Boot(3)), target(Boot(7), /*voting=*/false);
+  source.RunAll({Apply("a", 2, 1, "one"), Apply("b", 2, 2, "two")});
+  target.Run(Apply("b", 2, 1, "older"));
+  v1::ReplicaOpReply reply = target.Run(Pull(1, Boot(7), Boot(3)));
+  EXPECT_EQ(reply.pull().state(), v1::PULL_STATE_RUNNING);
+  Carry(target, source);
+  EXPECT_EQ(target.Run(Pull(1, Boot(7), Boot(3))).pull().state(), v1::PULL_STATE_DONE);
+  EXPECT_EQ(ValueAt(target, "a"), "one");
+  EXPECT_EQ(ValueAt(target, "b"), "two");
+  EXPECT_EQ(target.replica->stats().pulled_records, 2u);
+}
+
+TEST(ReplicaSync, PulledRecordIsNotOverwrittenByAnOlderApplyAfterwards) {
+  TestNode source(Boot(3)), target(Boot(7), /*voting=*/false);
+  v1::ReplicaOp contact = Op();
+  contact.mutable_contact()->set_boot(7);
+  target.Run(contact);  // nothing of this term was handed out: the bound is (3, 0)
+  source.Run(Apply("a", 3, 9, "nine"));
+  target.Run(Pull(1, Boot(7), Boot(3)));
+  Carry(target, source);
+  target.Run(Apply("a", 3, 8, "eight"));
+  EXPECT_EQ(ValueAt(target, "a"), "nine");
+}
+
+TEST(ReplicaSync, SourceAnswersOnlyWhileItVotesAndUnderTheBootItWasNamedBy) {
+  TestNode source(Boot(3), /*voting=*/false), target(Boot(7), /*voting=*/false);
+  target.Run(Pull(1, Boot(7), Boot(3)));
+  Carry(target, source);
+  EXPECT_EQ(target.Run(Pull(1, Boot(7), Boot(3))).pull().trouble(), v1::REPLICA_CODE_NOT_VOTING);
+  source.SetVoting(true);
+  source.Open(Boot(4));
+  v1::ReplicaOp question = Op();
+  question.mutable_sync_ranges()->set_boot(3);
+  EXPECT_EQ(source.Run(question).code(), v1::REPLICA_CODE_WRONG_BOOT);
+  question.mutable_sync_ranges()->set_boot(4);
+  EXPECT_EQ(source.Run(question).code(), v1::REPLICA_CODE_OK);
+}
+
+TEST(ReplicaSync, PullIsBoundToTheTargetsBootAndToTheLatestId) {
+  TestNode target(Boot(7), /*voting=*/false);
+  EXPECT_EQ(target.Run(Pull(1, Boot(6), Boot(3))).code(), v1::REPLICA_CODE_WRONG_BOOT);
+  EXPECT_EQ(target.Run(Pull(5, Boot(7), Boot(3))).code(), v1::REPLICA_CODE_OK);
+  EXPECT_EQ(target.Run(Pull(4, Boot(7), Boot(3))).code(), v1::REPLICA_CODE_INVALID);
+}
+
+TEST(ReplicaSync, PromiseToALaterOwnerEndsThePullAndItsAnswersCountForNothing) {
+  TestNode source(Boot(3)), target(Boot(7), /*voting=*/false);
+  source.Run(Apply("a", 2, 1, "one"));
+  target.Run(Pull(1, Boot(7), Boot(3)));
+  std::vector<SyncQuestion> questions = target.replica->TakeQuestions();
+  ASSERT_EQ(questions.size(), 1u);
+  v1::ReplicaOp promise = Op();
+  promise.set_term(kTestTerm + 1);
+  promise.set_owner(99);
+  promise.mutable_promise()->set_group(1);
+  target.Run(promise);
+  EXPECT_TRUE(target.replica->OnSyncAnswer(Boot(3), source.Run(questions[0].op)).ok());
+  EXPECT_TRUE(target.replica->TakeQuestions().empty());
+}
+
+TEST(ReplicaSync, LostQuestionIsAskedAgainAfterSomeOrders) {
+  TestNode source(Boot(3)), target(Boot(7), /*voting=*/false);
+  source.Run(Apply("a", 2, 1, "one"));
+  target.Run(Pull(1, Boot(7), Boot(3)));
+  EXPECT_EQ(target.replica->TakeQuestions().size(), 1u);  // lost
+  for (int i = 0; i < 20; ++i) {
+    target.Run(Pull(1, Boot(7), Boot(3)));
+    Carry(target, source);
+  }
+  EXPECT_EQ(target.Run(Pull(1, Boot(7), Boot(3))).pull().state(), v1::PULL_STATE_DONE);
+  EXPECT_EQ(ValueAt(target, "a"), "one");
+}
+
+TEST(ReplicaSync, ReinstateIsBoundToTheBootAndSurvivesALossOfPower) {
+  TestNode node(Boot(7), /*voting=*/false);
+  v1::ReplicaOp reinstate = Op();
+  reinstate.mutable_reinstate()->set_boot(6);
+  EXPECT_EQ(node.Run(reinstate).code(), v1::REPLICA_CODE_WRONG_BOOT);
+  EXPECT_FALSE(node.replica->Votes(SlotId(kSlot)));
+  reinstate.mutable_reinstate()->set_boot(7);
+  v1::ReplicaOpReply reply = node.Run(reinstate);
+  EXPECT_EQ(reply.code(), v1::REPLICA_CODE_OK);
+  EXPECT_TRUE(reply.voting());
+  node.store.CrashLosingUnsynced(0);
+  node.Open(Boot(8));
+  EXPECT_TRUE(node.replica->Votes(SlotId(kSlot)));
+}
+
+TEST(ReplicaSync, ReinstateSyncsWhatWasPulledBefore) {
+  TestNode source(Boot(3)), target(Boot(7), /*voting=*/false);
+  source.Run(Apply("a", 2, 1, "one"));
+  target.Run(Pull(1, Boot(7), Boot(3)));
+  Carry(target, source);
+  v1::ReplicaOp reinstate = Op();
+  reinstate.mutable_reinstate()->set_boot(7);
+  target.Run(reinstate);
+  target.store.CrashLosingUnsynced(0);
+  target.Open(Boot(8));
+  EXPECT_EQ(ValueAt(target, "a"), "one");
+}
+
+TEST(ReplicaSync, StableIsBoundToTheBootNeverFallsAndIsToldAtContact) {
+  TestNode node(Boot(7));
+  auto set_stable = [](uint64_t boot, uint64_t seq) {
+    v1::ReplicaOp op = Op();
+    op.mutable_set_stable()->set_boot(boot);
+    ToProto(Version{Term(3), seq}, op.mutable_set_stable()->mutable_stable());
+    return op;
+  };
+  EXPECT_EQ(node.Run(set_stable(6, 50)).code(), v1::REPLICA_CODE_WRONG_BOOT);
+  EXPECT_EQ(node.RunAll({set_stable(7, 20), set_stable(7, 10)})[1].code(), v1::REPLICA_CODE_OK);
+  node.store.CrashLosingUnsynced(0);
+  node.Open(Boot(8));
+  v1::ReplicaOp contact = Op();
+  contact.mutable_contact()->set_boot(8);
+  EXPECT_EQ(FromProto(node.Run(contact).contact().stable()), (Version{Term(3), 20}));
+}
+
+TEST(ReplicaSync, PersistSyncsWhatWasAcknowledged) {
+  TestNode node(Boot(7));
+  node.Run(Apply("a", 3, 1, "one"));
+  v1::ReplicaOp persist = Op();
+  persist.mutable_persist()->set_boot(7);
+  EXPECT_EQ(node.Run(persist).code(), v1::REPLICA_CODE_OK);
+  EXPECT_EQ(node.store.unsynced_batches(), 0u);
+}
+
+TEST(ReplicaSync, UnreadableRecordStopsTheSourceAndIsNamed) {
+  TestNode source(Boot(3)), target(Boot(7), /*voting=*/false);
+  source.Run(Apply("a", 2, 1, "one"));
+  ASSERT_TRUE(source.store.CorruptRecord({SlotId(kSlot), Incarnation(1), "a"}));
+  target.Run(Pull(1, Boot(7), Boot(3)));
+  Carry(target, source);
+  v1::PullReply state = target.Run(Pull(1, Boot(7), Boot(3))).pull();
+  EXPECT_EQ(state.trouble(), v1::REPLICA_CODE_CORRUPTION);
+  EXPECT_EQ(state.state(), v1::PULL_STATE_RUNNING);
+}
+
+}  // namespace
+}  // namespace ringkv

@@ -1,0 +1,241 @@
+// The owner's rules as scripts: R5, how replicas become clean.
+#include <optional>
+
+#include "tests/router/shard_fixture.h"
+
+namespace ringkv {
+namespace {
+
+using std::chrono::milliseconds;
+
+class ShardSyncTest : public ShardTest {
+ protected:
+  ShardSyncTest() { syncs_shown_ = true; }
+
+  // The last operation of the kind that was sent to the node and not looked at yet.
+  std::optional<v1::ReplicaOp> Last(Peer peer, v1::ReplicaOp::BodyCase kind) {
+    std::optional<v1::ReplicaOp> last;
+    for (v1::ReplicaOp& op : Take(peer)) {
+      if (op.body_case() == kind) last = std::move(op);
+    }
+    return last;
+  }
+
+  // Lets time pass until the operation has been sent.
+  v1::ReplicaOp Await(Peer peer, v1::ReplicaOp::BodyCase kind) {
+    for (int i = 0; i < 200; ++i) {
+      if (auto op = Last(peer, kind)) return *op;
+      Advance(milliseconds(5));
+    }
+    ADD_FAILURE() << "nothing of the kind was sent to n" << peer.value() + 1;
+    return {};
+  }
+
+  void AnswerPull(Peer peer, const v1::ReplicaOp& op, v1::PullState state,
+                  const std::vector<std::string>& reported = {}, Boot boot = Boot(1)) {
+    v1::ReplicaOpReply reply;
+    v1::PullReply* pull = reply.mutable_pull();
+    pull->set_id(op.pull().id());
+    pull->set_state(state);
+    pull->set_steps(++steps_);
+    const uint64_t taken = op.pull().reports_taken();
+    pull->set_reports_from(taken);
+    for (size_t i = taken; i < reported.size(); ++i) pull->add_reported(reported[i]);
+    pull->set_reports_total(reported.size());
+    Reply(peer, reply, op.op(), boot);
+  }
+
+  void AnswerOk(Peer peer, const v1::ReplicaOp& op, Boot boot = Boot(1)) {
+    v1::ReplicaOpReply reply;
+    reply.set_voting(true);
+    Reply(peer, reply, op.op(), boot);
+  }
+
+  ReplicaReport Seat(Peer peer) { return shard_.Describe(SlotId(0)).replicas[peer.value()]; }
+
+  // In the first term: C comes back with an empty disk, without a vote.
+  void ReturnEmpty(Boot boot) {
+    shard_.OnDisconnected(kC);
+    Connect(kC, boot, /*voting=*/false);
+  }
+
+  uint64_t steps_ = 0;
+};
+
+TEST_F(ShardSyncTest, EmptyReplicaPullsFromACleanOneAndGetsItsVoteBack) {
+  TakeSlot(true);
+  ConnectAll();
+  ReturnEmpty(Boot(2));
+  EXPECT_FALSE(Seat(kC).clean);
+  v1::ReplicaOp pull = Await(kC, v1::ReplicaOp::kPull);
+  EXPECT_EQ(pull.pull().boot(), 2u);
+  EXPECT_EQ(pull.pull().source().node(), "n1");
+  EXPECT_EQ(pull.pull().source().address(), "n1:7500");
+  EXPECT_EQ(pull.pull().source().boot(), 1u);
+  AnswerPull(kC, pull, v1::PULL_STATE_DONE, {}, Boot(2));
+  v1::ReplicaOp reinstate = Await(kC, v1::ReplicaOp::kReinstate);
+  EXPECT_EQ(reinstate.reinstate().boot(), 2u);
+  EXPECT_FALSE(Seat(kC).clean);
+  AnswerOk(kC, reinstate, Boot(2));
+  EXPECT_TRUE(Seat(kC).clean);
+  EXPECT_TRUE(Seat(kC).voting);
+}
+
+TEST_F(ShardSyncTest, VoteComesBackOnlyWhenWhatWasBehindIsAcknowledged) {
+  TakeSlot(true);
+  ConnectAll();
+  ReturnEmpty(Boot(2));
+  v1::ReplicaOp pull = Await(kC, v1::ReplicaOp::kPull);
+  Put("k", "v");
+  v1::ReplicaOp a = *Last(kA, v1::ReplicaOp::kApply), b = *Last(kB, v1::ReplicaOp::kApply);
+  v1::ReplicaOp c = *Last(kC, v1::ReplicaOp::kApply);
+  Acknowledge(kA, a);
+  Acknowledge(kB, b);
+  EXPECT_EQ(Seat(kC).behind_keys, 1u);
+  AnswerPull(kC, pull, v1::PULL_STATE_DONE, {}, Boot(2));
+  Advance(milliseconds(100));
+  EXPECT_FALSE(Last(kC, v1::ReplicaOp::kReinstate).has_value());
+  Acknowledge(kC, c, Boot(2), /*voting=*/false);
+  Await(kC, v1::ReplicaOp::kReinstate);
+}
+
+TEST_F(ShardSyncTest, WhatTheSourceLacksTheTargetLacksToo) {
+  TakeSlot(true);
+  ConnectAll();
+  uint64_t put = Put("k", "v");
+  Acknowledge(kB, *Last(kB, v1::ReplicaOp::kApply));
+  Acknowledge(kC, *Last(kC, v1::ReplicaOp::kApply));  // A has not got it
+  EXPECT_TRUE(Done(put));
+  ReturnEmpty(Boot(2));
+  Await(kC, v1::ReplicaOp::kPull);
+  EXPECT_EQ(Seat(kA).behind_keys, 1u);
+  EXPECT_EQ(Seat(kC).behind_keys, 1u);
+}
+
+TEST_F(ShardSyncTest, RestartOfTheTargetBeginsAnew) {
+  TakeSlot(true);
+  ConnectAll();
+  ReturnEmpty(Boot(2));
+  v1::ReplicaOp first = Await(kC, v1::ReplicaOp::kPull);
+  ReturnEmpty(Boot(3));
+  AnswerPull(kC, first, v1::PULL_STATE_DONE, {}, Boot(2));  // too late
+  v1::ReplicaOp second = Await(kC, v1::ReplicaOp::kPull);
+  EXPECT_GT(second.pull().id(), first.pull().id());
+  EXPECT_EQ(second.pull().boot(), 3u);
+}
+
+TEST_F(ShardSyncTest, PullGoesOnFromAnotherSourceWhenItsOwnIsGone) {
+  TakeSlot(true);
+  ConnectAll();
+  ReturnEmpty(Boot(2));
+  v1::ReplicaOp pull = Await(kC, v1::ReplicaOp::kPull);
+  ASSERT_EQ(pull.pull().source().node(), "n1");
+  Put("k", "v");
+  Acknowledge(kA, *Last(kA, v1::ReplicaOp::kApply));
+  AnswerPull(kC, pull, v1::PULL_STATE_RUNNING, {}, Boot(2));
+  Advance(milliseconds(600));  // A and B say nothing: suspected, no source
+  v1::ReplicaBatchReply alive;
+  alive.set_boot(1);
+  shard_.OnReplies(kB, alive);
+  for (int i = 0; i < 10; ++i) {
+    Advance(milliseconds(30));
+    shard_.OnReplies(kB, alive);
+    v1::ReplicaBatchReply c_alive;
+    c_alive.set_boot(2);
+    shard_.OnReplies(kC, c_alive);
+  }
+  v1::ReplicaOp next = Await(kC, v1::ReplicaOp::kPull);
+  EXPECT_EQ(next.pull().id(), pull.pull().id());
+  EXPECT_EQ(next.pull().source().node(), "n2");
+}
+
+TEST_F(ShardSyncTest, AfterATakeoverAQuorumIsComparedAndTheThirdFollows) {
+  TakeSlot(false);
+  ConnectAll();
+  v1::ReplicaOp compare = Await(kB, v1::ReplicaOp::kPull);
+  EXPECT_TRUE(compare.pull().compare_only());
+  EXPECT_EQ(compare.pull().source().node(), "n1");
+  AnswerPull(kB, compare, v1::PULL_STATE_DONE);
+  EXPECT_TRUE(Seat(kA).clean);
+  EXPECT_TRUE(Seat(kB).clean);
+  EXPECT_FALSE(Seat(kC).clean);
+  v1::ReplicaOp pull = Await(kC, v1::ReplicaOp::kPull);
+  EXPECT_FALSE(pull.pull().compare_only());
+  AnswerPull(kC, pull, v1::PULL_STATE_DONE);
+  Advance(milliseconds(20));
+  EXPECT_TRUE(Seat(kC).clean);
+  EXPECT_FALSE(Last(kC, v1::ReplicaOp::kReinstate).has_value());  // it always voted
+}
+
+TEST_F(ShardSyncTest, KeyThatDiffersIsResolvedWithBothEndsAsCandidates) {
+  TakeSlot(false);
+  ConnectAll();
+  v1::ReplicaOp compare = Await(kB, v1::ReplicaOp::kPull);
+  AnswerPull(kB, compare, v1::PULL_STATE_RUNNING, {"k"});
+  v1::ReplicaOp a = *Last(kA, v1::ReplicaOp::kRead), b = *Last(kB, v1::ReplicaOp::kRead);
+  v1::ReplicaOp c = *Last(kC, v1::ReplicaOp::kRead);
+  AnswerRead(kC, c, 6, 1, "old");
+  AnswerRead(kA, a, 6, 1, "old");
+  // A quorum agrees; B, which may hold more, is awaited all the same.
+  AnswerPull(kB, Await(kB, v1::ReplicaOp::kPull), v1::PULL_STATE_DONE, {"k"});
+  EXPECT_FALSE(Seat(kA).clean);
+  AnswerRead(kB, b, 6, 2, "more");
+  v1::ReplicaOp back = *Last(kA, v1::ReplicaOp::kApply);
+  EXPECT_EQ(FromProto(back.apply().record().version()), (Version{Term(6), 2}));
+  EXPECT_EQ(Seat(kA).behind_keys, 1u);
+  Acknowledge(kA, back);
+  Acknowledge(kB, *Last(kB, v1::ReplicaOp::kApply));
+  AnswerPull(kB, Await(kB, v1::ReplicaOp::kPull), v1::PULL_STATE_DONE, {"k"});
+  EXPECT_TRUE(Seat(kA).clean);
+  EXPECT_TRUE(Seat(kB).clean);
+}
+
+TEST_F(ShardSyncTest, ResultThatAQuorumHoldsIsTrackedToTheOneThatLacksIt) {
+  TakeSlot(false);
+  ConnectAll();
+  v1::ReplicaOp compare = Await(kB, v1::ReplicaOp::kPull);
+  AnswerPull(kB, compare, v1::PULL_STATE_RUNNING, {"k"});
+  AnswerRead(kC, *Last(kC, v1::ReplicaOp::kRead), 6, 2, "more");
+  AnswerRead(kB, *Last(kB, v1::ReplicaOp::kRead), 6, 2, "more");
+  AnswerRead(kA, *Last(kA, v1::ReplicaOp::kRead), 6, 1, "old");
+  EXPECT_EQ(Seat(kA).behind_keys, 1u);
+  AnswerPull(kB, Await(kB, v1::ReplicaOp::kPull), v1::PULL_STATE_DONE, {"k"});
+  EXPECT_TRUE(Seat(kA).clean);
+  // Clean, and not read alone for this key.
+  Get("k");
+  EXPECT_FALSE(Last(kA, v1::ReplicaOp::kRead).has_value());
+}
+
+TEST_F(ShardSyncTest, StableAdvancesWhenAllHavePersistedUnderTheBootsKnown) {
+  TakeSlot(true);
+  ConnectAll();
+  Put("k", "v");
+  for (Peer peer : {kA, kB, kC}) Acknowledge(peer, *Last(peer, v1::ReplicaOp::kApply));
+  auto stay_alive = [&] {
+    for (Peer peer : {kA, kB, kC}) {
+      v1::ReplicaBatchReply alive;
+      alive.set_boot(1);
+      shard_.OnReplies(peer, alive);
+    }
+  };
+  std::map<Peer, v1::ReplicaOp> persist;
+  for (int i = 0; i < 150 && persist.size() < 3; ++i) {
+    Advance(milliseconds(100));
+    stay_alive();
+    for (Peer peer : {kA, kB, kC}) {
+      if (auto op = Last(peer, v1::ReplicaOp::kPersist)) persist[peer] = *op;
+    }
+  }
+  ASSERT_EQ(persist.size(), 3u);
+  AnswerOk(kA, persist[kA]);
+  AnswerOk(kB, persist[kB]);
+  EXPECT_FALSE(Last(kA, v1::ReplicaOp::kSetStable).has_value());
+  AnswerOk(kC, persist[kC]);
+  auto stable = Last(kA, v1::ReplicaOp::kSetStable);
+  ASSERT_TRUE(stable.has_value());
+  EXPECT_EQ(FromProto(stable->set_stable().stable()), (Version{Term(7), 1}));
+  EXPECT_EQ(stable->set_stable().boot(), 1u);
+}
+
+}  // namespace
+}  // namespace ringkv
