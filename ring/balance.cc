@@ -3,9 +3,16 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ring/fair_meetings.h"
 #include "ring/shares.h"
 
 namespace ringkv {
+namespace {
+
+constexpr double kBound = 1.25;
+constexpr double kRounding = 1e-3;  // so near to a whole number, that is meant
+
+}  // namespace
 
 RingBalance MeasureBalance(const Ring& ring) {
   std::vector<NodeLoad> by_index(ring.index_limit());
@@ -52,25 +59,17 @@ RingSpread MeasureSpread(const Ring& ring) {
     }
   }
   const NodeGroups groups(ring.members());
-  const bool apart = ReplicasPerZone(groups, ring.replicas()) == 1;
-  std::vector<double> zone_held(groups.zones());
-  auto zone_of = [&](NodeIndex n) { return apart ? groups.zone_of(n.value()) : kOwnDomain; };
-  for (NodeIndex n : ring.nodes()) {
-    if (zone_of(n) != kOwnDomain) zone_held[zone_of(n)] += held[n.value()];
-  }
-  const double all = static_cast<double>(ring.slots()) * ring.replicas();
+  const FairMeetings fair(held, groups, ring.replicas(), ReplicasPerZone(groups, ring.replicas()));
   spread.min_pair = UINT32_MAX;
   for (NodeIndex a : ring.nodes()) {
-    const ZoneNumber zone = zone_of(a);
-    const double elsewhere = all - (zone == kOwnDomain ? held[a.value()] : zone_held[zone]);
-    const double meetings = static_cast<double>(held[a.value()]) * (ring.replicas() - 1);
     for (NodeIndex b : ring.nodes()) {
-      if (a == b || (zone != kOwnDomain && zone_of(b) == zone)) continue;
+      if (!(a < b) || held[a.value()] == 0 || held[b.value()] == 0) continue;
+      const double mean = fair.Between(a.value(), b.value(), held[a.value()], held[b.value()]);
+      if (mean <= 0) continue;
       const uint32_t pair = met[a.value() * limit + b.value()];
-      const double fair = meetings * held[b.value()] / elsewhere;
-      if (fair > 0) spread.max_over_mean = std::max(spread.max_over_mean, pair / fair);
-      if (fair > 0)
-        spread.max_over_ceiling = std::max(spread.max_over_ceiling, pair / std::ceil(fair));
+      const double bound = std::ceil(kBound * mean - kRounding);
+      spread.max_over_mean = std::max(spread.max_over_mean, pair / mean);
+      spread.max_over_bound = std::max(spread.max_over_bound, pair / bound);
       spread.max_pair = std::max(spread.max_pair, pair);
       spread.min_pair = std::min(spread.min_pair, pair);
     }

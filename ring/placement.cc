@@ -109,7 +109,7 @@ void Placement::BeginChange(const Aim& aim) {
     CountPairs();
   }
   aim.targets->Reserve(std::max<size_t>(counts_.size(), pairs_.limit()));
-  pairs_.SetExpected(aim.targets->all(), *aim.groups, aim.per_zone);
+  pairs_.SetExpected(aim.targets->all(), *aim.groups, aim.replicas, aim.per_zone);
   before_ = rows_;
   for (uint32_t node : aim.targets->changed()) Touch(node);
   if (aim.about != kNoNode) Touch(aim.about);

@@ -1,6 +1,7 @@
 #include "ring/rebalance.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <deque>
 #include <map>
 #include <numeric>
@@ -48,6 +49,29 @@ size_t StartOf(uint32_t node, size_t size) {
 
 // ---- zones that hold too much of a slot -------------------------------------------
 
+// Of the nodes in zones that have too much of the row, the one to leave it: among those with about
+// the greatest surplus the one that meets the others too often. kNoNode: no zone has too much.
+uint32_t LeastNeeded(const Placement& placement, const ReplicaRow& row) {
+  const auto excessive = [&](uint32_t node) {
+    return placement.InZone(row, placement.ZoneOf(node), kNoNode) > placement.per_zone();
+  };
+  int64_t greatest = INT64_MIN;
+  for (NodeIndex n : row) {
+    if (excessive(n.value())) greatest = std::max(greatest, placement.surplus(n.value()));
+  }
+  uint32_t worst = kNoNode;
+  int64_t least_cost = INT64_MAX;
+  for (NodeIndex n : row) {
+    const uint32_t node = n.value();
+    if (!excessive(node) || placement.surplus(node) < greatest - std::abs(greatest) / 4) continue;
+    const int64_t cost = placement.pairs().ReplaceCost(row, node, kNoNode);
+    if (worst != kNoNode && cost >= least_cost) continue;
+    worst = node;
+    least_cost = cost;
+  }
+  return worst;
+}
+
 // Rows may have more replicas in a zone than they must now: a zone has come, or the ring was not
 // planned here. Those in excess leave, first of all of nodes that have too much anyway, and an
 // empty place stays. Nothing is copied by that, so that the least is still to be had: what is
@@ -57,14 +81,7 @@ bool EvictExcess(Placement& placement) {
   bool evicted = false;
   for (uint32_t slot = 0; slot < placement.slots(); ++slot) {
     for (;;) {
-      const ReplicaRow row = placement.Row(slot);
-      uint32_t worst = kNoNode;
-      for (NodeIndex n : row) {
-        const uint32_t node = n.value();
-        const ZoneNumber zone = placement.ZoneOf(node);
-        if (placement.InZone(row, zone, kNoNode) <= placement.per_zone()) continue;
-        if (worst == kNoNode || placement.surplus(node) > placement.surplus(worst)) worst = node;
-      }
+      const uint32_t worst = LeastNeeded(placement, placement.Row(slot));
       if (worst == kNoNode) break;
       placement.Evict(slot, worst);
       evicted = true;

@@ -12,7 +12,6 @@
 #include <map>
 #include <set>
 
-#include "ring/balance.h"
 #include "ring/codec.h"
 #include "ring/planner.h"
 #include "tests/ring/cluster_fixture.h"
@@ -411,22 +410,6 @@ RC_GTEST_PROP(Planner, ShrinksToTheLastNodesThatTheReplicasAllow, ()) {
   const Kinds& kinds = **rc::gen::element(&kEqual, &kEqualInZones);
   Run run = Start(kinds, {16, 64, 256});
   Play(std::move(run), Steps(24, {Kind::kRemove}, kinds), CheckNothingMore);
-}
-
-// Of a dead node's slots, what falls to each of the others is at most a quarter above the mean, or
-// the mean rounded up, where whole numbers allow no less.
-RC_GTEST_PROP(Planner, SpreadsANodesSlotsOverAllOthers, ()) {
-  const auto replicas = *rc::gen::inRange<uint32_t>(2, 6);
-  const auto slots = *rc::gen::element<uint32_t>(512, 1024, 2048);
-  const auto nodes = *rc::gen::inRange<uint32_t>(replicas, slots / 64 + 1);
-  std::vector<Member> members;
-  for (uint32_t i = 1; i <= nodes; ++i) members.push_back(Node(i));
-  Run run{Planner(FormRing(members, replicas, slots).value().next), nodes + 1, slots / 64};
-  for (const Step& step : Steps(24, {Kind::kAdd, Kind::kRemove}, kEqual)) {
-    if (!run.Plan(step)) continue;
-    const RingSpread spread = MeasureSpread(run.ring());
-    RC_ASSERT(spread.max_over_mean <= 1.25 || spread.max_over_ceiling <= 1);
-  }
 }
 
 }  // namespace
