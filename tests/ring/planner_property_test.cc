@@ -19,23 +19,50 @@
 namespace ringkv {
 namespace {
 
-using Counts = std::map<NodeId, int64_t>;
+// What the checks ask of a ring, in arrays: nodes by position in ring.nodes(), failure domains (a
+// node's zone, or itself) by number.
+struct Figures {
+  static constexpr uint32_t kNowhere = UINT32_MAX;
 
-// A failure domain of each node: its zone, or itself.
-std::string DomainOf(const Member& member) {
-  return member.zone.empty() ? "node " + member.id.value() : "zone " + member.zone;
-}
-
-// The most replicas of a slot that one zone has to hold, by its definition.
-uint32_t MostPerZone(const Ring& ring) {
-  std::map<std::string, uint32_t> nodes;
-  for (NodeIndex n : ring.nodes()) ++nodes[DomainOf(ring.member(n))];
-  for (uint32_t each = 1;; ++each) {
-    uint32_t room = 0;
-    for (const auto& [domain, count] : nodes) room += std::min(count, each);
-    if (room >= ring.replicas()) return each;
+  explicit Figures(const Ring& ring) : ids(ring.nodes().size()), weights(ids.size()) {
+    std::map<std::string, uint32_t> zones;
+    position.resize(ring.index_limit(), kNowhere);
+    for (size_t i = 0; i < ids.size(); ++i) {
+      const Member& member = ring.member(ring.nodes()[i]);
+      position[ring.nodes()[i].value()] = static_cast<uint32_t>(i);
+      ids[i] = member.id;
+      weights[i] = member.vnodes;
+      const auto next = static_cast<uint32_t>(domain_nodes.size());
+      const uint32_t domain =
+          member.zone.empty() ? next : zones.try_emplace(member.zone, next).first->second;
+      if (domain == next) domain_nodes.push_back(0);
+      domains.push_back(domain);
+      ++domain_nodes[domain];
+    }
+    most_per_zone = MostPerZone(ring.replicas());
   }
-}
+
+  // The most replicas of a slot that one zone has to hold, by its definition.
+  uint32_t MostPerZone(uint32_t replicas) const {
+    for (uint32_t each = 1;; ++each) {
+      uint32_t room = 0;
+      for (uint32_t nodes : domain_nodes) room += std::min(nodes, each);
+      if (room >= replicas) return each;
+    }
+  }
+
+  // kNowhere: the node is not there. A node has the same index before and after a change.
+  uint32_t at(NodeIndex node) const {
+    return node.value() < position.size() ? position[node.value()] : kNowhere;
+  }
+
+  std::vector<NodeId> ids;
+  std::vector<uint32_t> weights;
+  std::vector<uint32_t> domains;
+  std::vector<uint32_t> domain_nodes;
+  std::vector<uint32_t> position;  // by index
+  uint32_t most_per_zone = 1;
+};
 
 // A fair share as floor and ceiling, by water-filling in long double: the level rises, to each node
 // in proportion to its weight, until everything is poured out; a node that holds every slot, and
@@ -45,87 +72,99 @@ struct Bounds {
   int64_t high = 0;
 };
 
-std::map<NodeId, Bounds> FairBounds(const Ring& ring, uint32_t divide_by) {
+// By position.
+std::vector<Bounds> FairBounds(const Ring& ring, const Figures& figures, uint32_t divide_by) {
   constexpr long double kTiny = 1e-9L;
+  const size_t nodes = figures.ids.size();
   const long double node_limit = ring.slots();
-  const long double zone_limit = node_limit * MostPerZone(ring);
-  std::map<NodeId, long double> share;
-  std::set<NodeId> rising;
-  for (NodeIndex n : ring.nodes()) rising.insert(ring.member(n).id);
+  const long double zone_limit = node_limit * figures.most_per_zone;
+  std::vector<long double> share(nodes, 0);
+  std::vector<bool> rising(nodes, true);
   long double left = static_cast<long double>(ring.slots()) * ring.replicas();
   while (left > kTiny) {
     // What a rise of the level by one pours into each domain and in all, and how far it can rise.
-    std::map<std::string, long double> rate, room;
+    std::vector<long double> rate(figures.domain_nodes.size(), 0), room(rate.size(), zone_limit);
     long double total_rate = 0;
-    for (NodeIndex n : ring.nodes()) {
-      const Member& m = ring.member(n);
-      room.try_emplace(DomainOf(m), zone_limit).first->second -= share[m.id];
-      if (!rising.contains(m.id)) continue;
-      rate[DomainOf(m)] += m.vnodes;
-      total_rate += m.vnodes;
+    for (size_t i = 0; i < nodes; ++i) {
+      room[figures.domains[i]] -= share[i];
+      if (!rising[i]) continue;
+      rate[figures.domains[i]] += figures.weights[i];
+      total_rate += figures.weights[i];
     }
     long double rise = left / total_rate;
-    for (const auto& [domain, r] : rate) rise = std::min(rise, room[domain] / r);
-    for (NodeIndex n : ring.nodes()) {
-      const Member& m = ring.member(n);
-      if (rising.contains(m.id)) rise = std::min(rise, (node_limit - share[m.id]) / m.vnodes);
+    for (size_t d = 0; d < rate.size(); ++d) {
+      if (rate[d] > 0) rise = std::min(rise, room[d] / rate[d]);
     }
-    for (NodeIndex n : ring.nodes()) {
-      const Member& m = ring.member(n);
-      if (!rising.contains(m.id)) continue;
-      share[m.id] += rise * m.vnodes;
-      left -= rise * m.vnodes;
-      const bool zone_full = room[DomainOf(m)] - rise * rate[DomainOf(m)] < kTiny;
-      if (zone_full || share[m.id] > node_limit - kTiny) rising.erase(m.id);
+    for (size_t i = 0; i < nodes; ++i) {
+      if (rising[i]) rise = std::min(rise, (node_limit - share[i]) / figures.weights[i]);
+    }
+    for (size_t i = 0; i < nodes; ++i) {
+      if (!rising[i]) continue;
+      share[i] += rise * figures.weights[i];
+      left -= rise * figures.weights[i];
+      const uint32_t d = figures.domains[i];
+      if (room[d] - rise * rate[d] < kTiny || share[i] > node_limit - kTiny) rising[i] = false;
     }
   }
-  std::map<NodeId, Bounds> bounds;
-  for (auto& [id, s] : share) {
+  std::vector<Bounds> bounds;
+  for (long double s : share) {
     s /= divide_by;
-    bounds[id] = {static_cast<int64_t>(std::floor(s + kTiny)),
-                  static_cast<int64_t>(std::ceil(s - kTiny))};
+    bounds.push_back(
+        {static_cast<int64_t>(std::floor(s + kTiny)), static_cast<int64_t>(std::ceil(s - kTiny))});
   }
   return bounds;
 }
 
-Counts ReplicasHeld(const Ring& ring) {
-  Counts counts;
+// Slots by position; of nodes that are there.
+std::vector<int64_t> ReplicasHeld(const Ring& ring, const Figures& figures) {
+  std::vector<int64_t> counts(figures.ids.size(), 0);
   for (uint32_t slot = 0; slot < ring.slots(); ++slot) {
-    for (NodeIndex n : ring.Replicas(SlotId(slot))) ++counts[ring.member(n).id];
+    for (NodeIndex n : ring.Replicas(SlotId(slot))) {
+      if (figures.at(n) != Figures::kNowhere) ++counts[figures.at(n)];
+    }
   }
   return counts;
 }
 
-void CheckBalance(const Ring& ring) {
-  Counts held = ReplicasHeld(ring);
-  for (auto [id, bounds] : FairBounds(ring, 1)) {
-    RC_ASSERT(held[id] >= bounds.low);
-    RC_ASSERT(held[id] <= bounds.high);
+void CheckWithin(const std::vector<int64_t>& counts, const std::vector<Bounds>& bounds) {
+  for (size_t i = 0; i < counts.size(); ++i) {
+    RC_ASSERT(counts[i] >= bounds[i].low);
+    RC_ASSERT(counts[i] <= bounds[i].high);
   }
-  const uint32_t most_per_zone = MostPerZone(ring);
-  Counts primaries;
+}
+
+void CheckBalance(const Ring& ring, const Figures& figures) {
+  CheckWithin(ReplicasHeld(ring, figures), FairBounds(ring, figures, 1));
+  std::vector<int64_t> primaries(figures.ids.size(), 0);
   for (uint32_t slot = 0; slot < ring.slots(); ++slot) {
     const ReplicaRow row = ring.Replicas(SlotId(slot));
-    RC_ASSERT(std::set<NodeIndex>(row.begin(), row.end()).size() == ring.replicas());
-    std::map<std::string, uint32_t> domains;
-    for (NodeIndex n : row) ++domains[DomainOf(ring.member(n))];
-    for (const auto& [domain, count] : domains) RC_ASSERT(count <= most_per_zone);
-    ++primaries[ring.member(row[0]).id];
+    bool distinct = true;
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < row.size(); ++i) {
+      uint32_t same_domain = 1;
+      for (uint32_t j = 0; j < i; ++j) {
+        distinct &= row[i] != row[j];
+        same_domain += figures.domains[figures.at(row[i])] == figures.domains[figures.at(row[j])];
+      }
+      most = std::max(most, same_domain);
+    }
+    RC_ASSERT(row.size() == ring.replicas());
+    RC_ASSERT(distinct);
+    RC_ASSERT(most <= figures.most_per_zone);
+    ++primaries[figures.at(row[0])];
   }
-  for (auto [id, bounds] : FairBounds(ring, ring.replicas())) {
-    RC_ASSERT(primaries[id] >= bounds.low);
-    RC_ASSERT(primaries[id] <= bounds.high);
-  }
+  CheckWithin(primaries, FairBounds(ring, figures, ring.replicas()));
 }
 
 // The fewest replicas that nodes must gain so that all are within their bounds: what each lacks,
 // and, where all together would still hold too few, the rest.
-int64_t FewestCopies(const Ring& before, const Ring& after) {
-  Counts held = ReplicasHeld(before);
+int64_t FewestCopies(const Ring& before, const Ring& after, const Figures& figures) {
+  const std::vector<int64_t> held = ReplicasHeld(before, figures);
+  const std::vector<Bounds> bounds = FairBounds(after, figures, 1);
   int64_t gained = 0, sum = 0;
-  for (auto [id, bounds] : FairBounds(after, 1)) {
-    gained += std::max<int64_t>(0, bounds.low - held[id]);
-    sum += std::clamp(held[id], bounds.low, bounds.high);
+  for (size_t i = 0; i < held.size(); ++i) {
+    gained += std::max<int64_t>(0, bounds[i].low - held[i]);
+    sum += std::clamp(held[i], bounds[i].low, bounds[i].high);
   }
   return gained + std::max<int64_t>(0, int64_t{after.slots()} * after.replicas() - sum);
 }
@@ -179,64 +218,62 @@ class DumbFlow {
   std::vector<std::vector<size_t>> first_;
 };
 
-int64_t FewestCopiesByFlow(const Ring& before, const Ring& after) {
+int64_t FewestCopiesByFlow(const Ring& before, const Ring& after, const Figures& figures) {
   constexpr int64_t kMust = 1 << 20;  // below what a node must hold, nothing is too dear
-  const size_t slots = after.slots(), nodes = after.nodes().size();
-  std::map<std::string, size_t> domains;
-  for (NodeIndex n : after.nodes()) domains.try_emplace(DomainOf(after.member(n)), domains.size());
+  const size_t slots = after.slots(), nodes = figures.ids.size();
+  const size_t domains = figures.domain_nodes.size();
   const size_t doors = slots + nodes;  // one for each slot and domain
-  const size_t source = doors + slots * domains.size(), sink = source + 1;
-  const uint32_t most_per_zone = MostPerZone(after);
+  const size_t source = doors + slots * domains, sink = source + 1;
   DumbFlow flow(sink + 1);
-  std::map<NodeId, Bounds> bounds = FairBounds(after, 1);
+  const std::vector<Bounds> bounds = FairBounds(after, figures, 1);
   int64_t floors = 0;
   for (size_t i = 0; i < nodes; ++i) {
-    const Bounds b = bounds[after.member(after.nodes()[i]).id];
-    flow.Edge(slots + i, sink, b.low, -kMust);
-    flow.Edge(slots + i, sink, b.high - b.low, 0);
-    floors += b.low;
+    flow.Edge(slots + i, sink, bounds[i].low, -kMust);
+    flow.Edge(slots + i, sink, bounds[i].high - bounds[i].low, 0);
+    floors += bounds[i].low;
   }
   for (size_t slot = 0; slot < slots; ++slot) {
     flow.Edge(source, slot, after.replicas(), 0);
-    for (size_t d = 0; d < domains.size(); ++d) {
-      flow.Edge(slot, doors + slot * domains.size() + d, most_per_zone, 0);
+    for (size_t d = 0; d < domains; ++d) {
+      flow.Edge(slot, doors + slot * domains + d, figures.most_per_zone, 0);
     }
-    std::set<NodeId> held;
-    for (NodeIndex n : before.Replicas(SlotId(slot))) held.insert(before.member(n).id);
+    const ReplicaRow held = before.Replicas(SlotId(slot));
     for (size_t i = 0; i < nodes; ++i) {
-      const Member& m = after.member(after.nodes()[i]);
-      const size_t door = doors + slot * domains.size() + domains[DomainOf(m)];
-      flow.Edge(door, slots + i, 1, held.contains(m.id) ? 0 : 1);
+      const size_t door = doors + slot * domains + figures.domains[i];
+      flow.Edge(door, slots + i, 1, held.Contains(after.nodes()[i]) ? 0 : 1);
     }
   }
   return flow.CheapestFull(source, sink) + kMust * floors;
 }
 
-void CheckMoves(const Ring& before, const PlannedChange& plan) {
+void CheckMoves(const Ring& before, const PlannedChange& plan, const Figures& figures) {
   const Ring& after = plan.next;
-  std::vector<std::set<NodeIndex>> rows(before.slots());
+  std::vector<std::vector<NodeIndex>> rows(before.slots());
   for (uint32_t slot = 0; slot < before.slots(); ++slot) {
     const ReplicaRow row = before.Replicas(SlotId(slot));
-    rows[slot].insert(row.begin(), row.end());
+    rows[slot].assign(row.begin(), row.end());
   }
   int64_t copies = 0;
   for (const Move& move : plan.moves) {
-    std::set<NodeIndex>& row = rows[move.slot.value()];
+    std::vector<NodeIndex>& row = rows[move.slot.value()];
     RC_ASSERT(move.from || move.to);
-    if (move.from) RC_ASSERT(row.erase(*move.from) == 1u);
-    if (move.to) RC_ASSERT(row.insert(*move.to).second);
+    if (move.from) RC_ASSERT(std::erase(row, *move.from) == 1u);
+    if (move.to) {
+      RC_ASSERT(std::find(row.begin(), row.end(), *move.to) == row.end());
+      row.push_back(*move.to);
+    }
     copies += move.to ? 1 : 0;
   }
   for (uint32_t slot = 0; slot < after.slots(); ++slot) {
     const ReplicaRow row = after.Replicas(SlotId(slot));
-    RC_ASSERT(rows[slot] == std::set<NodeIndex>(row.begin(), row.end()));
+    RC_ASSERT(std::is_permutation(row.begin(), row.end(), rows[slot].begin(), rows[slot].end()));
   }
-  const int64_t fewest = FewestCopies(before, after);
+  const int64_t fewest = FewestCopies(before, after, figures);
   RC_ASSERT(copies >= fewest);
   if (copies > fewest) {
     // Distinctness or zones may truly forbid it; a dumb solver decides.
     RC_TAG("detour");
-    RC_ASSERT(copies == FewestCopiesByFlow(before, after));
+    RC_ASSERT(copies == FewestCopiesByFlow(before, after, figures));
   }
   // The planner's own bound knows that a zone's nodes cannot all be rounded up, and may be higher.
   RC_ASSERT(plan.least_moves <= plan.moves.size());
@@ -351,7 +388,7 @@ Run Start(const Kinds& kinds, std::vector<uint32_t> slot_counts) {
         InZone(Node(i, *rc::gen::elementOf(kinds.vnodes)), *rc::gen::elementOf(kinds.zones)));
   }
   PlannedChange plan = FormRing(members, replicas, slots).value();
-  CheckBalance(plan.next);
+  CheckBalance(plan.next, Figures(plan.next));
   return {Planner(std::move(plan.next)), nodes + 1};
 }
 
@@ -361,8 +398,9 @@ void Play(Run run, const std::vector<Step>& steps,
     const Ring before = run.ring();
     std::optional<PlannedChange> plan = run.Plan(step);
     if (!plan) continue;
-    CheckBalance(plan->next);
-    CheckMoves(before, *plan);
+    const Figures figures(plan->next);
+    CheckBalance(plan->next, figures);
+    CheckMoves(before, *plan, figures);
     check(before, *plan, step);
     RC_ASSERT(DecodeRing(EncodeRing(plan->next)).value() == plan->next);
   }
