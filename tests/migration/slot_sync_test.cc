@@ -212,13 +212,9 @@ Expectation Expect(const MapCopy& source, const MapCopy& target, bool compare_on
       if (compare_only) expected.reported.insert(key);
       if (!compare_only) result = there;
     } else if (here > there && here > above) {
-      if (compare_only) {
-        expected.reported.insert(key);
-      } else if (here <= source.w) {
-        result = there;
-      } else if (here.term != kTerm) {
-        expected.reported.insert(key);
-      }
+      const bool replaced = !compare_only && here <= source.w;
+      if (replaced) result = there;
+      if (!replaced && (compare_only || here.term != kTerm)) expected.reported.insert(key);
     }
     expected.versions[key] = result;
   }
