@@ -22,6 +22,8 @@ constexpr size_t kChoicesInAll = 1'500'000;
 constexpr size_t kFewestCounted = 24;
 constexpr size_t kFewestChoices = 4;  // where pairs are not counted: only the lacks are compared
 constexpr size_t kMostChoices = 2048;
+// Open slots, where nobody has to be in each of them; may be multiplied by replicas.
+constexpr int64_t kNoMatterHowMany = int64_t{1} << 40;
 
 // Who has too much and who has too little, by number; nobody, if at all, last.
 struct Imbalance {
@@ -240,7 +242,7 @@ class DirectHops {
   void EmptyNode(uint32_t node) {
     const std::vector<uint32_t> slots = placement_.MaybeHeldBy(node);
     for (uint32_t slot : slots) {
-      const Choice choice = BestTaker(slot, node, INT64_MAX);
+      const Choice choice = BestTaker(slot, node, kNoMatterHowMany);
       if (choice.found) Hop(choice, node);
     }
   }
@@ -258,7 +260,7 @@ class DirectHops {
     for (; i < slots.size() && weighed < wanted; ++i) {
       const uint32_t slot = slots[(*start + i) % slots.size()];
       if (!placement_.Holds(slot, node)) continue;
-      const Choice choice = BestTaker(slot, node, INT64_MAX);
+      const Choice choice = BestTaker(slot, node, kNoMatterHowMany);
       if (!choice.found) continue;
       ++weighed;
       if (choice.cost < best.cost || !best.found) best = choice;
