@@ -68,7 +68,8 @@ Result<PlannedChange> SetVnodes(const Ring& ring, const NodeId& id, uint32_t vno
 Result<PlannedChange> SetReplicas(const Ring& ring, uint32_t replicas);
 
 // Plans one change after another, and keeps its worktable in between, so that a change costs what
-// it touches and a look at every node: a few milliseconds with a million nodes.
+// it touches: a few milliseconds with a million nodes. The first one, and one where a share passes
+// a whole number, looks at every node besides.
 class Planner {
  public:
   // O(slots × RF).

@@ -162,8 +162,6 @@ RingContender BuildRing(uint32_t nodes, uint32_t replicas, const StructureBudget
     built.changing = std::make_unique<ChangingRing>(ring, details.zones);
     return build.Seconds();
   });
-  details.planner_bytes = built.changing->planner_bytes();
-  details.planner_allocated_bytes = AllocatedBytes() - bytes_before;
 
   const RingBalance balance = MeasureBalance(ring);
   structure.primaries = PrimariesOf(balance);
@@ -175,6 +173,9 @@ RingContender BuildRing(uint32_t nodes, uint32_t replicas, const StructureBudget
   structure.replicas_moved = moves.replicas;
   built.changing->RemoveAny();
   TimeChanges(*built.changing, budget, structure);
+  // Only now: part of the state is made with the first change.
+  details.planner_bytes = built.changing->planner_bytes();
+  details.planner_allocated_bytes = AllocatedBytes() - bytes_before;
 
   if (replicas == 1) {
     LookUpIn<RingPrimaries>(ring, built.contender);
