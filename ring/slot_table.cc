@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "ring/fingerprint.h"
 #include "ring/page_arena.h"
 
 namespace ringkv {
@@ -45,6 +46,7 @@ SlotTable::SlotTable(const SlotTable& other)
       replicas_(other.replicas_),
       words_per_row_(other.words_per_row_),
       page_log2_(other.page_log2_),
+      fingerprint_(other.fingerprint_),
       origins_(other.origins_),
       flat_(other.flat_),
       paged_(other.paged_),
@@ -71,6 +73,7 @@ void SlotTable::Swap(SlotTable& other) noexcept {
   std::swap(replicas_, other.replicas_);
   std::swap(words_per_row_, other.words_per_row_);
   std::swap(page_log2_, other.page_log2_);
+  std::swap(fingerprint_, other.fingerprint_);
   std::swap(origins_, other.origins_);
   std::swap(flat_, other.flat_);
   std::swap(paged_, other.paged_);
@@ -88,7 +91,12 @@ void SlotTable::SetRow(SlotId slot, const ReplicaRow& row) {
   const uint32_t index = slot.value() >> page_log2_;
   if (own_page_.load(std::memory_order_relaxed) != index) MakeOwn(index);
   uint64_t* words = At(origins_[index], size_t{slot.value()} * words_per_row_);
-  for (uint32_t i = 0; i < words_per_row_; ++i) words[i] = row.word(i);
+  const uint64_t place = uint64_t{slot.value()} * words_per_row_;
+  for (uint32_t i = 0; i < words_per_row_; ++i) {
+    const uint64_t word = row.word(i);
+    fingerprint_ += EntryFingerprint(place + i, word) - EntryFingerprint(place + i, words[i]);
+    words[i] = word;
+  }
 }
 
 void SlotTable::MakeOwn(uint32_t index) {
@@ -110,6 +118,7 @@ void SlotTable::MakeOwn(uint32_t index) {
 
 bool SlotTable::operator==(const SlotTable& other) const {
   if (slots_ != other.slots_ || replicas_ != other.replicas_) return false;
+  if (fingerprint_ != other.fingerprint_) return false;
   for (size_t i = 0; i < page_count(); ++i) {
     if (origins_[i] != other.origins_[i] &&
         !std::equal(PageAt(i), PageAt(i) + words_per_page(), other.PageAt(i))) {

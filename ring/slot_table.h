@@ -153,6 +153,9 @@ class SlotTable {
   // Of the page directory, which every copy has for itself.
   size_t directory_bytes() const { return page_count() * (sizeof(Origin) + sizeof(uint32_t)); }
 
+  // Of the rows (fingerprint.h); kept up to date, O(1).
+  uint64_t fingerprint() const { return fingerprint_; }
+
   // The same rows.
   bool operator==(const SlotTable& other) const;
 
@@ -193,9 +196,10 @@ class SlotTable {
   uint32_t replicas_ = 0;
   uint32_t words_per_row_ = 1;
   uint32_t page_log2_ = kMostRowsOfOnePageLog2;  // of rows that a page has or could have
-  const Origin* origins_ = nullptr;              // of directory_, by page
-  const uint64_t* flat_ = nullptr;  // the page, where there is one only and rows are of one word
-  const Origin* paged_ = nullptr;   // origins_, where there are several and rows are of one word
+  uint64_t fingerprint_ = 0;
+  const Origin* origins_ = nullptr;  // of directory_, by page
+  const uint64_t* flat_ = nullptr;   // the page, where there is one only and rows are of one word
+  const Origin* paged_ = nullptr;    // origins_, where there are several and rows are of one word
   std::shared_ptr<Directory> directory_;
   // What SetRow has made its own is still ours alone unless a copy was made since, which a copy
   // tells, also one of several made at a time: the directory, and the page changed last.
