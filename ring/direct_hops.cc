@@ -19,6 +19,8 @@ constexpr size_t kChoicesInAll = 1'500'000;
 constexpr size_t kFewestCounted = 24;
 constexpr size_t kFewestChoices = 4;  // where pairs are not counted: only the lacks are compared
 constexpr size_t kMostChoices = 2048;
+constexpr size_t kPrefetched = 16;  // takers ahead; of a million nodes each is a miss of the cache
+constexpr size_t kMixedAtOnce = 4096;  // takers; 64 KiB
 // Open slots, where nobody has to be in each of them; may be multiplied by replicas.
 constexpr int64_t kNoMatterHowMany = int64_t{1} << 40;
 
@@ -67,8 +69,8 @@ class DirectHops {
   struct Taker {
     uint32_t node;
     ZoneNumber zone;
-    int64_t lack;
-    int64_t target;
+    int32_t lack;
+    int32_t target;
   };
   struct Choice {
     int64_t cost = INT64_MAX;
@@ -84,13 +86,13 @@ class DirectHops {
     while (std::gcd(stride, nodes.size()) > 1) ++stride;
     for (size_t i = 0; i < nodes.size(); ++i) {
       const uint32_t node = nodes[i * stride % nodes.size()];
-      const int64_t lack = -placement_.surplus(node);
+      const auto lack = static_cast<int32_t>(-placement_.surplus(node));
       Taker taker{node, kOwnDomain, lack, 0};
       if (node == kNoNode) {
-        taker.target = int64_t{placement_.slots()} * placement_.empty_places();
+        taker.target = static_cast<int32_t>(placement_.slots() * placement_.empty_places());
       } else {
         taker.zone = placement_.ZoneOf(node);
-        taker.target = lack + placement_.count(node);
+        taker.target = lack + static_cast<int32_t>(placement_.count(node));
         if (taker.zone != kOwnDomain) zone_lack_[taker.zone] += lack;
       }
       takers_.push_back(taker);
@@ -102,10 +104,21 @@ class DirectHops {
   void MixBeforeNextRound() {
     if (placement_.pairs().counting() || next_taker_ + choices_ <= takers_.size()) return;
     next_taker_ = 0;
-    for (size_t i = takers_.size(); i > 1; --i) {
-      std::swap(takers_[i - 1], takers_[random_.Below(i)]);
+    // A million takers are more than the cache holds, and exchanging any two of them would miss it
+    // each time. So each goes to a bucket drawn for it, and the buckets are mixed one by one
+    // (Sandelius, "A simple randomization procedure", 1962).
+    buckets_.resize(takers_.size() / kMixedAtOnce + 1);
+    for (const Taker& taker : takers_) buckets_[Draw(buckets_.size())].push_back(taker);
+    auto next = takers_.begin();
+    for (std::vector<Taker>& bucket : buckets_) {
+      for (size_t i = bucket.size(); i > 1; --i) std::swap(bucket[i - 1], bucket[Draw(i)]);
+      next = std::copy(bucket.begin(), bucket.end(), next);
+      bucket.clear();
     }
   }
+
+  // Below `bound`, which is small: without a division.
+  size_t Draw(size_t bound) { return (random_.Next() >> 32) * bound >> 32; }
 
   void Hop(const Choice& choice, uint32_t from) {
     Taker& taker = takers_[choice.taker];
@@ -115,6 +128,11 @@ class DirectHops {
     if (--taker.lack > 0) return;
     taker = takers_.back();
     takers_.pop_back();
+  }
+
+  // For what they are to hold.
+  static bool LacksMore(const Taker& one, const Taker& other) {
+    return int64_t{one.lack} * other.target > int64_t{other.lack} * one.target;
   }
 
   // Whether the taker has to be in each of the slots still open, or its zone as often as it may.
@@ -136,6 +154,7 @@ class DirectHops {
     for (size_t i = 0; i < takers_.size() && tried < choices_; ++i) {
       if (next_taker_ >= takers_.size()) next_taker_ = 0;
       const size_t at = next_taker_++;
+      if (at + kPrefetched < takers_.size()) placement_.Prefetch(takers_[at + kPrefetched].node);
       const Taker& taker = takers_[at];
       if (!vacancy.Admits(taker.node, taker.zone)) continue;
       ++tried;
@@ -145,7 +164,7 @@ class DirectHops {
       if (best.found && best.must == must) {
         const Taker& other = takers_[best.taker];
         if (cost > best.cost) continue;
-        if (cost == best.cost && taker.lack * other.target <= other.lack * taker.target) continue;
+        if (cost == best.cost && !LacksMore(taker, other)) continue;
       }
       best = {cost, slot, at, must, true};
     }
@@ -201,7 +220,8 @@ class DirectHops {
 
   Placement& placement_;
   std::vector<int64_t> zone_lack_;
-  std::vector<Taker> takers_;  // those that still lack something
+  std::vector<Taker> takers_;                // those that still lack something
+  std::vector<std::vector<Taker>> buckets_;  // empty but in MixBeforeNextRound
   std::vector<uint32_t> givers_;
   size_t left_ = 0;
   size_t choices_ = 0;
