@@ -92,7 +92,10 @@ INSTANTIATE_TEST_SUITE_P(
         Ablation{Rule::kGapStartsSyncAnew, "GapStartsSyncAnew"},
         Ablation{Rule::kRestartEndsSync, "RestartEndsSync"},
         Ablation{Rule::kSmallerStable, "SmallerStable"},
-        Ablation{Rule::kStableIsBoundToItsBoot, "StableIsBoundToItsBoot", LateMessages()}),
+        Ablation{Rule::kFloorNeedsAllClean, "FloorNeedsAllClean"},
+                    Ablation{Rule::kFloorIsBoundToItsBoot, "FloorIsBoundToItsBoot", LateMessages()},
+                    Ablation{Rule::kAbsentReadsAsTheFloor, "AbsentReadsAsTheFloor"},
+                    Ablation{Rule::kStableIsBoundToItsBoot, "StableIsBoundToItsBoot", LateMessages()}),
     [](const auto& info) { return std::string(info.param.name); });
 
 TEST(Ablation, NothingSwitchedOffFindsNothing) {
