@@ -1,7 +1,7 @@
 // What of a replica instance is garbage (docs/protocol.md, R7), and when it is worth looking for.
 //
-// A record that is collected reads as absent, whether or not a sweep has already removed it: a sweep
-// changes nothing that anybody can see, and may stop anywhere. Values; thread-compatible.
+// A record that is collected reads as absent, whether or not a sweep has already removed it: a
+// sweep changes nothing that anybody can see, and may stop anywhere. Values; thread-compatible.
 #pragma once
 
 #include <cstdint>
@@ -21,11 +21,12 @@ struct Floor {
 
 bool Collected(const v1::Record& record, const Floor& floor);
 
-// The record as anybody outside the store sees it: a collected one becomes a tombstone at the floor.
+// The record as anybody outside the store sees it: a collected one becomes a tombstone at the
+// floor.
 void ReadAs(const Floor& floor, v1::Record* record);
 
-// A sweep reads a whole instance. It is made when the floor has moved since the last one and as much
-// as a fiftieth of the records may be garbage, or an hour has passed.
+// A sweep reads a whole instance. It is made when the floor has moved since the last one and as
+// much as a fiftieth of the records may be garbage, or an hour has passed.
 class GarbageEstimate {
  public:
   static constexpr Duration kAtLatest = std::chrono::hours(1);
@@ -46,7 +47,7 @@ class GarbageEstimate {
   }
 
  private:
-  bool swept_ = false;     // by this process; before that, nothing is known
+  bool swept_ = false;  // by this process; before that, nothing is known
   bool failed_ = false;
   uint64_t suspects_ = 0;  // tombstones and records that expire, at most
   uint64_t records_ = 0;   // that the last sweep saw

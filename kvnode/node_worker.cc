@@ -187,7 +187,8 @@ void NodeWorker::AskSources() {
   }
 }
 
-// One step at a time, so that operations which came meanwhile go first. Returns when the next is due.
+// One step at a time, so that operations which came meanwhile go first. Returns when the next is
+// due.
 MonoTime NodeWorker::Sweep() {
   const MonoTime now = environment_.clock.Now();
   if (now < next_sweep_) return next_sweep_;

@@ -8,9 +8,9 @@
 //  2. The queue is bounded in operations and bytes; what is over is refused at once.
 //  3. After the first error of the store nothing is executed: replies are IO_ERROR.
 //
-// Between turns it sweeps for garbage, a step at a time. What the replica asks of other nodes leaves
-// after each turn; answers are turns of their own. The
-// transport must not call any more when the worker is destroyed.
+// Between turns it sweeps for garbage, a step at a time. What the replica asks of other nodes
+// leaves after each turn; answers are turns of their own. The transport must not call any more when
+// the worker is destroyed.
 //
 // Thread-safety: Push, Queued and Published from any thread; Start and Stop from one.
 #pragma once

@@ -168,7 +168,7 @@ class Replica::DataRun {
       ++replica_.stats_.corrupt;
       return Refuse(item.reply, CodeOf(found.status), found.status.message());
     }
-    Version stored = item.instance->floor;
+    Version stored = RINGKV_RULE(kAbsentReadsAsTheFloor) ? item.instance->floor : Version{};
     if (found.status.ok() && found.found && !Collected(found.record, FloorOf(*item.instance))) {
       stored = FromProto(found.record.version());
     }

@@ -85,8 +85,8 @@ class Replica {
                                                std::vector<GroupId> mine);
 
   // Executes operations (Promise, Contact, Apply, Read, ScanSlot, CreateInstance, those of a sync,
-  // Persist, SetStable, SetFloor, Reinstate; any other gets INVALID) and appends one reply for each, in
-  // order. An error (kIoError) means that the node must stop serving; the replies are then
+  // Persist, SetStable, SetFloor, Reinstate; any other gets INVALID) and appends one reply for
+  // each, in order. An error (kIoError) means that the node must stop serving; the replies are then
   // worthless.
   Status Execute(std::span<const v1::ReplicaOp* const> ops,
                  std::vector<v1::ReplicaOpReply>* replies);

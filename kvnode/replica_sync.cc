@@ -1,5 +1,6 @@
 // Replica, its part in making copies equal again (docs/protocol.md, "Sync"): as the source and as
-// the target of a pull, and the durable words of the owner: Persist, SetStable, SetFloor, Reinstate.
+// the target of a pull, and the durable words of the owner: Persist, SetStable, SetFloor,
+// Reinstate.
 #include <algorithm>
 
 #include "base/rule.h"

@@ -45,7 +45,7 @@ struct StableRound {
 
 // R7: what the owner knows of garbage below the floor.
 struct FloorState {
-  Version floor;  // as given out
+  Version floor;        // as given out
   bool garbage = true;  // there may be some above it; after a takeover nobody knows
   MonoTime next;
   uint64_t round = 0;    // of SetFloor

@@ -342,9 +342,9 @@ class Sequencer {
   std::map<uint64_t, std::unique_ptr<Call>> calls_;
   std::map<uint64_t, std::unique_ptr<Scan>> scans_;
   MonoTime next_repair_;
-  Mask compared_ = 0;         // R5 without a clean source: who takes part
-  uint32_t comparisons_ = 0;  // begun
-  Version stable_;            // W, as given out
+  Mask compared_ = 0;                           // R5 without a clean source: who takes part
+  uint32_t comparisons_ = 0;                    // begun
+  Version stable_;                              // W, as given out
   std::array<Boot, kMaxSeats> stable_boots_{};  // under which all had persisted it
   StableRound stable_round_;
   FloorState floor_;

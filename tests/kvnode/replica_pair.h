@@ -1,5 +1,5 @@
-// A replica over a store in memory, and a second one that it copies from: the test carries questions
-// and answers.
+// A replica over a store in memory, and a second one that it copies from: the test carries
+// questions and answers.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -68,7 +68,8 @@ inline v1::ReplicaOp Op(uint32_t slot = kSlot) {
   return op;
 }
 
-inline v1::ReplicaOp Apply(const std::string& key, uint32_t term, uint64_t seq, const std::string& value) {
+inline v1::ReplicaOp Apply(const std::string& key, uint32_t term, uint64_t seq,
+                           const std::string& value) {
   v1::ReplicaOp op = Op();
   op.mutable_apply()->set_key(key);
   ToProto(Version{Term(term), seq}, op.mutable_apply()->mutable_record()->mutable_version());

@@ -59,8 +59,8 @@ class ShardSyncTest : public ShardTest {
     Connect(kC, boot, /*voting=*/false);
   }
 
-  // Lets time pass, while all nodes are heard of, until each was sent one of the kind or the time is
-  // over.
+  // Lets time pass, while all nodes are heard of, until each was sent one of the kind or the time
+  // is over.
   std::map<Peer, v1::ReplicaOp> AwaitAll(v1::ReplicaOp::BodyCase kind, int64_t ms) {
     std::map<Peer, v1::ReplicaOp> found;
     for (int64_t waited = 0; waited < ms && found.size() < 3; waited += 100) {

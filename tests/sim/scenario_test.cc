@@ -313,8 +313,8 @@ TEST_F(Scenario, S21_SetFloorArrivesAfterTheTargetRestarted) {
   cluster_.CopyDisk(2);
   std::optional<v1::ReplicaOp> floor;
   cluster_.LoseOps([&](int node, const v1::ReplicaOp& op) {
-    const bool held = node == 2 && op.has_set_floor() &&
-                      op.slot() == cluster_.SlotFor(kKey).value();
+    const bool held =
+        node == 2 && op.has_set_floor() && op.slot() == cluster_.SlotFor(kKey).value();
     if (held) floor = op;
     return held;
   });

@@ -172,7 +172,7 @@ SlotId SimCluster::SlotFor(const std::string& key) const { return SlotOf(TokenOf
 Duration SimCluster::DrawDelay() {
   if (random_.Chance(mix_.long_delay)) {
     ++counts_.messages_late;
-    return milliseconds(random_.Between(1, 300));
+    return Duration(random_.Between(1'000'000, mix_.latest.count()));
   }
   return microseconds(20) + Duration(static_cast<int64_t>(random_.Unit() * mix_.delay.count()));
 }

@@ -41,7 +41,8 @@ struct FaultMix {
   double loss = 0;             // of a message
   double duplication = 0;
   Duration delay = std::chrono::microseconds(200);
-  double long_delay = 0;    // chance of a delay up to 300 ms: reordering
+  double long_delay = 0;  // chance of a delay up to `latest`: reordering
+  Duration latest = std::chrono::milliseconds(300);
   bool node_crash = false;  // the process dies
   bool power_loss = false;  // the unsynced tail goes
   bool router_crash = false;
