@@ -11,7 +11,9 @@ enum class Rule {
   kSettleBeforeCondition,  // R4: earlier versions of the key are settled before a condition is read
   kQuorumCommits,          // R2: a quorum of acknowledgements, not one, commits
   kPendingIsNotReleased,   // R3: a single-replica read does not give out a pending version
-  kCompareVersions,        // Node: a lower version never replaces a higher one
+  kWriteBackUnderThisTerm,  // R3: what an older term left is written back under a version of this
+                            // one
+  kCompareVersions,         // Node: a lower version never replaces a higher one
   // R5:
   kBehindOfSourceTakenOver,  // what the source lacks, and what is pending, the target lacks too
   kExcessIsResolved,         // what is newer at the target, from an older term, is resolved
@@ -22,6 +24,9 @@ enum class Rule {
   kGapStartsSyncAnew,        // a sync with a gap in its tracking begins again
   kRestartEndsSync,          // a sync is bound to the target's boot
   kSmallerStable,            // only what lies above the smaller W of both ends is compared
+  kFloorIsOnAllReplicas,     // R7: the floor is W, and moves only while every replica is clean
+  kFloorIsBoundToItsBoot,    // a floor is taken only by the process that the owner knows
+  kAbsentReadsAsTheFloor,    // what is gone at or below the floor reads as a tombstone at the floor
   kStableIsBoundToItsBoot,   // W is given only to an instance that answered, under that boot
 };
 

@@ -50,6 +50,9 @@ struct ShardOptions {
   Duration sync_poll = std::chrono::milliseconds(20);    // how often a pull is asked how it is
   Duration sync_stall = std::chrono::seconds(3);         // without a step: another source
   Duration stable_interval = std::chrono::seconds(10);   // how often W is advanced
+  Duration floor_interval = std::chrono::seconds(60);    // and the floor, at most
+  Duration clock_skew = std::chrono::seconds(10);        // between routers' clocks, at most
+  Duration expiry_grace = std::chrono::seconds(60);      // an expired record stays so much longer
   double read_bound = 1.25;   // a node takes reads up to this × its fair share in flight...
   uint64_t read_always = 16;  // ...or so many
 };
@@ -182,6 +185,7 @@ struct ShardStats {
   uint64_t resolved = 0;        // keys that replicas disagreed about, each time one was tried
   uint64_t stable_rounds = 0;   // times that W advanced
   uint64_t stable_dropped = 0;  // times that something came between
+  uint64_t floors = 0;          // times that a floor was given out
 };
 
 class Sequencer;
