@@ -2,7 +2,8 @@
 // and there are no other bytes that lead there.
 //
 // Every input is tried as it is; with the right checksum in its last 8 bytes; and, where it reads
-// as a delta at all, with the epoch and the fingerprint of the fixed base: no mutation would find those.
+// as a delta at all, with the epoch and the fingerprint of the fixed base: no mutation would find
+// those.
 #include <cstddef>
 #include <cstdint>
 #include <string>
