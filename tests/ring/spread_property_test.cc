@@ -116,8 +116,8 @@ constexpr double kNearEvenest = 2;
 constexpr uint32_t kFewSlots = 512;  // of the small clusters that a linear program judges
 // Of all slots: what a pair of unequal nodes may meet on besides, against the evenest plan of as
 // few moves and against what is fair.
-constexpr uint32_t kBesidesEvenest = 64;
-constexpr uint32_t kBesidesFair = 16;
+constexpr double kBesidesEvenest = 64;
+constexpr double kBesidesFair = 16;
 const std::vector<uint32_t> kUnequal = {16, 32, 64, 100, 128, 128, 256, 512, 1000};
 
 // How often two nodes may meet, but for the quarter.
