@@ -23,6 +23,10 @@ enum class Rule {
   kRestartEndsSync,          // a sync is bound to the target's boot
   kSmallerStable,            // only what lies above the smaller W of both ends is compared
   kStableIsBoundToItsBoot,   // W is given only to an instance that answered, under that boot
+  // R6:
+  kLearnerDoesNotCount,      // a replica that is being filled is in no quorum, whatever it votes
+  kJointQuorum,              // before the flip a quorum is a majority of the old and of the new set
+  kLearnerHasAllBeforeFlip,  // the flip waits for what the learner was behind on
 };
 
 #ifdef RINGKV_ABLATION

@@ -88,6 +88,7 @@ class NodeCore {
     Registered registered;
     uint32_t slots_per_group = 1;
     std::vector<std::unique_ptr<NodeWorker>> workers;
+    std::unique_ptr<EventLoop> drops;  // takes the records of retired instances away
   };
   struct Refusal {
     v1::ReplicaCode code = v1::REPLICA_CODE_OK;
@@ -99,6 +100,8 @@ class NodeCore {
   size_t WorkerOf(const v1::ReplicaOp& op, const Serving& serving) const;
   bool AnswerHere(const v1::ReplicaOp& op, const Serving& serving, Answers* answers);
   void Refuse(const v1::ReplicaOp& op, const Refusal& refusal, Answers* answers);
+  void Drop(Store& store, const std::vector<InstanceName>& instances,
+            const std::function<void()>& done);
   v1::NodeStats Stats() const;
   void ExportTotals(MetricSink& sink) const;
 

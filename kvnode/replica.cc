@@ -224,6 +224,7 @@ Status Replica::Load(std::vector<GroupId> mine) {
                                 std::to_string(options_.slots));
     }
     if (!promised_[GroupOfSlot(name.slot).value()].mine) continue;
+    if (disk.retired() && !disk.dropped()) drops_.push_back(name);
     // In order of incarnation: the newest stays.
     Instance& instance = instances_[name.slot];
     instance.inc = name.inc;
@@ -233,6 +234,11 @@ Status Replica::Load(std::vector<GroupId> mine) {
     instance.stable = FromProto(disk.stable());
   }
   return Status::Ok();
+}
+
+uint64_t Replica::instances() const {
+  return static_cast<uint64_t>(std::count_if(instances_.begin(), instances_.end(),
+                                             [](const auto& e) { return !e.second.retired; }));
 }
 
 uint64_t Replica::voting_instances() const {
@@ -275,6 +281,8 @@ Status Replica::Execute(std::span<const v1::ReplicaOp* const> ops,
     Status status;
     if (op.has_create()) {
       status = DoCreate(op, &out[i]);
+    } else if (op.has_retire()) {
+      status = DoRetire(op, &out[i]);
     } else if (op.has_contact()) {
       DoContact(op, &out[i]);
     } else if (op.has_scan()) {
@@ -299,21 +307,7 @@ Status Replica::Execute(std::span<const v1::ReplicaOp* const> ops,
 }
 
 Replica::Instance* Replica::Admit(const v1::ReplicaOp& op, v1::ReplicaOpReply* reply) {
-  if (op.slot() >= options_.slots || !promised_[GroupOfSlot(SlotId(op.slot())).value()].mine) {
-    Refuse(reply, v1::REPLICA_CODE_INVALID, "no such slot here");
-    return nullptr;
-  }
-  const Promised& promised = promised_[GroupOfSlot(SlotId(op.slot())).value()];
-  Term term(op.term());
-  bool fits = term == promised.term && OwnerId(op.owner()) == promised.owner;
-  if (!fits) {
-    ++stats_.fenced;
-    bool higher = term > promised.term;
-    reply->set_promised_term(promised.term.value());
-    Refuse(reply, higher ? v1::REPLICA_CODE_NEED_PROMISE : v1::REPLICA_CODE_STALE,
-           higher ? "the term was not promised here yet" : "another owner has taken over");
-    return nullptr;
-  }
+  if (!Fence(op, reply)) return nullptr;
   auto found = instances_.find(SlotId(op.slot()));
   if (found == instances_.end() || found->second.inc != Incarnation(op.inc()) ||
       found->second.retired) {
@@ -369,40 +363,6 @@ Status Replica::DoPromises(std::span<const v1::ReplicaOp* const> ops,
     const Promised& promised = promised_[GroupOfSlot(entry.first).value()];
     return entry.second.by.term != promised.term || entry.second.by.owner != promised.owner;
   });
-  return Status::Ok();
-}
-
-Status Replica::DoCreate(const v1::ReplicaOp& op, v1::ReplicaOpReply* reply) {
-  if (op.slot() >= options_.slots || op.inc() == 0) {
-    Refuse(reply, v1::REPLICA_CODE_INVALID, "no such slot or incarnation");
-    return Status::Ok();
-  }
-  const Promised& promised = promised_[GroupOfSlot(SlotId(op.slot())).value()];
-  if (!promised.mine || Term(op.term()) != promised.term || OwnerId(op.owner()) != promised.owner) {
-    ++stats_.fenced;
-    reply->set_promised_term(promised.term.value());
-    Refuse(reply,
-           Term(op.term()) > promised.term ? v1::REPLICA_CODE_NEED_PROMISE : v1::REPLICA_CODE_STALE,
-           "the term is not the promised one");
-    return Status::Ok();
-  }
-  auto found = instances_.find(SlotId(op.slot()));
-  if (found != instances_.end() && found->second.inc >= Incarnation(op.inc())) {
-    bool same = found->second.inc == Incarnation(op.inc()) && !found->second.retired;
-    if (!same) Refuse(reply, v1::REPLICA_CODE_NO_INSTANCE, "a later incarnation was here");
-    return Status::Ok();
-  }
-  Instance instance;
-  instance.inc = Incarnation(op.inc());
-  instance.voting = op.create().voting();
-  instance.bound_known = true;  // empty
-  v1::DiskInstance disk;
-  disk.set_voting(instance.voting);
-  StoreBatch batch;
-  batch.PutMeta(InstanceMetaName(SlotId(op.slot()), instance.inc), disk.SerializeAsString());
-  RINGKV_RETURN_IF_ERROR(store_.Write(batch, /*sync=*/true));
-  instances_[SlotId(op.slot())] = instance;
-  reply->set_voting(instance.voting);
   return Status::Ok();
 }
 

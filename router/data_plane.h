@@ -5,6 +5,7 @@
 #pragma once
 
 #include <functional>
+#include <utility>
 #include <vector>
 
 #include "router/node_links.h"
@@ -27,7 +28,12 @@ class DataPlane {
 
   // Adds a node, or changes how it is reached. Before any group that names it.
   virtual void SetPeer(const PeerAddress& peer) = 0;
+  // The node is no member any more: its link ends. It may come back by SetPeer.
+  virtual void DropPeer(Peer peer, const NodeId& node) = 0;
   virtual void TakeGroups(std::vector<GroupGrant> grants) = 0;
+  // Rows of groups that were taken, as committed transactions have made them. After the peers that
+  // they name.
+  virtual void AdoptRows(std::vector<std::pair<GroupId, SlotGrant>> rows) = 0;
   virtual void SetLeaseUntil(MonoTime until) = 0;
 
   // From any thread. `done` does not run if a loop has stopped.

@@ -80,7 +80,10 @@ void RouterServer::BuildDataPath() {
 
 // Waits for the first look at the metadata, so that what cannot work is an error of the start.
 Status RouterServer::StartMembership() {
-  loops_->Start();
+  loops_->Start([this](std::vector<RowRequest> requests) {
+    (void)control_->Post(
+        [this, requests = std::move(requests)] { membership_->OnRowRequests(requests); });
+  });
   next_sample_ = clock_.Now();
   control_->Start();
   std::promise<void> looked;

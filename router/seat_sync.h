@@ -1,5 +1,5 @@
-// Where the owner is with making one replica clean (docs/protocol.md, "Sync"), and with its next
-// stable watermark. Plain values of a Sequencer.
+// Where the owner is with making one replica clean (docs/protocol.md, "Sync"), with its next stable
+// watermark, and with a change of the set of replicas ("Replace"). Plain values of a Sequencer.
 #pragma once
 
 #include <array>
@@ -41,6 +41,20 @@ struct StableRound {
   uint8_t answered = 0;  // bit i: seat i
   std::array<Boot, 8> boots{};
   MonoTime started;
+};
+
+struct SetChange {
+  enum class Stage {
+    kNone,
+    kFilling,   // the learner is being made clean; the old set alone counts
+    kJoint,     // a quorum is a majority of the old set and of the new one
+    kFlipping,  // the same, and the metadata may change the set at any time
+  };
+  Stage stage = Stage::kNone;
+  int learner = -1;   // seat
+  int replaced = -1;  // seat; -1: nobody leaves
+  Version joint_from;  // kJoint, kFlipping: last version handed out before
+  MonoTime next_ask;   // kFlipping
 };
 
 }  // namespace ringkv

@@ -1,5 +1,5 @@
 // Sequencer: the owner's rules for one slot (docs/protocol.md, R2 write, R3 read, R4 conditional
-// writes, R5 sync, R8 TTL, R9 outcomes, R12 scan). A key is a register: the sequencer hands out its
+// writes, R5 sync, R6 replace, R8 TTL, R9 outcomes, R12 scan). A key is a register: the sequencer hands out its
 // versions, sends each to every replica, and calls it committed when a quorum of voting replicas
 // holds it.
 //
@@ -14,6 +14,8 @@
 //  quorum
 //     holds it.
 //  5. Acknowledgements count only from voting replicas, under the boot they were sent to.
+//  6. A learner counts in no quorum. Once a flip was asked for, a quorum is one of both sets until
+//     the row's epoch has grown.
 //
 // Pure and thread-compatible: its Shard drives it and does its sending (SequencerHost).
 #pragma once
@@ -48,9 +50,12 @@ struct Expected {
     kReinstate,
     kPersist,
     kSetStable,
+    kCreate,
+    kRetire,
   };
   Kind kind = Kind::kStats;
   SlotId slot;
+  Incarnation inc;       // the instance asked
   GroupId group;         // kPromise
   uint64_t call = 0;     // kRead, kScan: who asked; kPull, kReinstate, kPersist: id of the sync
   uint32_t attempt = 0;  // of that call
@@ -86,6 +91,7 @@ class SequencerHost {
   virtual void EndRepair() = 0;
   // Asks for StartSyncs when there is room for one more slot in sync.
   virtual void QueueSync(Sequencer* sequencer) = 0;
+  virtual void Ask(RowRequest request) = 0;
   // Asks to be ticked until idle().
   virtual void Activate(Sequencer* sequencer) = 0;
   virtual uint64_t NextCallId() = 0;
@@ -113,7 +119,15 @@ class Sequencer {
 
   // Deadlines, hedges, retransmissions, repairs, syncs.
   void Tick();
-  bool idle() const { return calls_.empty() && scans_.empty() && keys_.empty() && !syncing(); }
+  bool idle() const {
+    return calls_.empty() && scans_.empty() && keys_.empty() && !syncing() &&
+           change_.stage == SetChange::Stage::kNone;
+  }
+
+  // R6: the row as a committed transaction made it, or as it was read. False: nothing new.
+  bool AdoptRow(const SlotGrant& row);
+  // Whose nodes it has to do with.
+  std::vector<Peer> Peers() const;
 
   // R5: begins to make replicas clean that are not, if that can be done now.
   void StartSyncs();
@@ -126,9 +140,11 @@ class Sequencer {
   // Another owner has taken over: everything ends here.
   void Depose();
 
-  bool HasSeat(Peer peer) const { return SeatOf(peer) >= 0; }
+  // Whether it has something to say to the node, and whether all of it is said.
+  bool HasSeat(Peer peer) const;
   bool IsUsable(Peer peer) const;
   bool QuorumReachable() const;
+  bool AllPromised() const;
   SlotReport Report() const;
   KeyReport Report(const std::string& key) const;
   uint64_t pending_keys() const { return pending_keys_.size(); }
@@ -144,6 +160,8 @@ class Sequencer {
   struct Seat {
     Peer peer;
     Incarnation inc;
+    bool present = false;   // else the place is free
+    bool created = false;   // a learner: its node is known to have the instance
     bool usable = false;    // promised and contacted in the present session
     bool promised = false;  // has promised this term at some time
     bool voting = false;
@@ -224,9 +242,13 @@ class Sequencer {
 
   // ---- seats and keys (sequencer.cc) ----
   int SeatOf(Peer peer) const;
-  int Quorum() const { return static_cast<int>(seats_.size()) / 2 + 1; }
+  // Whether these seats are a quorum, if all of them vote.
+  bool IsQuorum(Mask seats) const;
   bool Reachable(int seat) const;
+  Mask ReachableMask() const;
+  // Who votes and counts.
   Mask VotingMask() const;
+  bool Votes(int seat) const { return (VotingMask() >> seat & 1) != 0; }
   v1::ReplicaOp MakeOp(int seat) const;
   Key* FindKey(const std::string& name);
   Key* UseKey(const std::string& name);
@@ -314,6 +336,30 @@ class Sequencer {
   void SendReinstate(int target);
   void OnReinstateReply(int target, const Expected& expected, const v1::ReplicaOpReply& reply);
 
+  // ---- changes of the set (sequencer_replace.cc) ----
+  // An instance that left the row.
+  struct Leaving {
+    Peer peer;
+    Incarnation inc;
+    bool told = false;
+  };
+  void TakeRow(const SlotGrant& row);
+  int SeatFor(const ReplicaGrant& replica);
+  void RemoveSeat(int seat);
+  void ForgetAnswersOf(int seat);
+  void RecheckCommits();
+  void TickChange();
+  bool MayBeJoint() const;
+  bool LearnerHasAll() const;
+  void EnterJoint();
+  void LeaveJoint();
+  void AskForFlip();
+  void SendCreate(int seat);
+  void OnCreateReply(int seat, const v1::ReplicaOpReply& reply);
+  void SendRetire(const Leaving& leaving);
+  void SayRetired(const Leaving& leaving);
+  void OnRetireReply(Peer peer, const Expected& expected, const v1::ReplicaOpReply& reply);
+
   // ---- W (sequencer_stable.cc) ----
   bool AllCleanAndQuiet() const;
   Version LowestMissing() const;
@@ -328,6 +374,12 @@ class Sequencer {
   uint64_t last_seq_ = 0;
   bool deposed_ = false;
   std::vector<Seat> seats_;
+  uint64_t epoch_ = 0;        // of the row
+  std::vector<int> row_;      // seats of the replicas, in order of preference
+  Mask set_ = 0;              // the same
+  Mask next_set_ = 0;         // what it will be; the same as set_ unless joint
+  SetChange change_;
+  std::vector<Leaving> retiring_;
   std::unordered_map<std::string, Key> keys_;  // keys with anything going on
   std::vector<Key*> pending_keys_;             // those with pending versions
   std::map<uint64_t, std::unique_ptr<Call>> calls_;

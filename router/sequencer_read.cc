@@ -36,23 +36,27 @@ Sequencer::Mask Sequencer::MayAnswerAlone(const Key* key) const {
   Mask unfit = key->corrupt_mask;
   if (RINGKV_RULE(kBehindAtSingleReads)) unfit |= key->behind_mask;
   Mask fit = 0;
-  for (size_t i = 0; i < seats_.size(); ++i) {
-    if (!predecessor_gone_ && !seats_[i].promised) return 0;
-    Mask bit = static_cast<Mask>(1u << i);
-    int seat = static_cast<int>(i);
-    if (seats_[i].clean && seats_[i].voting && !(unfit & bit) && Reachable(seat)) fit |= bit;
+  if (!predecessor_gone_ && !AllPromised()) return 0;
+  for (int seat : row_) {
+    Mask bit = static_cast<Mask>(1u << seat);
+    if (seats_[seat].clean && seats_[seat].voting && !(unfit & bit) && Reachable(seat)) fit |= bit;
   }
   return fit;
 }
 
 // Which of them is asked is a matter of load only: the primary, unless it has more than its share.
 LoadBalancer::Picker::Choice Sequencer::PickSingle(const Key* key, Mask asked) {
-  const Mask eligible = MayAnswerAlone(key) & static_cast<Mask>(~asked);
-  if (eligible == 0) return {};
+  const Mask fit = MayAnswerAlone(key) & static_cast<Mask>(~asked);
+  if (fit == 0) return {};
   std::array<Peer, kMaxSeats> row;
-  for (size_t i = 0; i < seats_.size(); ++i) row[i] = seats_[i].peer;
-  LoadBalancer::Picker::Choice choice = host_.Choose({row.data(), seats_.size()}, eligible);
+  uint32_t eligible = 0;  // bit i: the i-th of the row
+  for (size_t i = 0; i < row_.size(); ++i) {
+    row[i] = seats_[row_[i]].peer;
+    if (fit & (1u << row_[i])) eligible |= 1u << i;
+  }
+  LoadBalancer::Picker::Choice choice = host_.Choose({row.data(), row_.size()}, eligible);
   if (choice.place > std::countr_zero(eligible)) ++host_.stats().spread_reads;
+  if (choice.place >= 0) choice.place = row_[static_cast<size_t>(choice.place)];
   return choice;
 }
 
@@ -90,7 +94,7 @@ void Sequencer::AskQuorum(Call* call) {
   for (size_t i = 0; i < seats_.size(); ++i) {
     int seat = static_cast<int>(i);
     bool unreadable = (call->key->corrupt_mask & (1u << i)) != 0;
-    bool wanted = seats_[i].voting || (call->candidates & (1u << i));
+    bool wanted = Votes(seat) || (call->candidates & (1u << i));
     if (!wanted || !Reachable(seat) || unreadable) continue;
     AskOne(call, seat, host_.Count(seats_[i].peer));
   }
@@ -120,11 +124,10 @@ void Sequencer::OnSingleAnswer(Call* call, int seat, const v1::ReplicaOpReply& r
 
 void Sequencer::OnQuorumAnswer(Call* call, int seat, const v1::ReplicaOpReply& reply) {
   Mask bit = static_cast<Mask>(1u << seat);
-  bool votes = reply.voting() && seats_[seat].voting;
+  bool votes = reply.voting() && Votes(seat);
   if (reply.code() != v1::REPLICA_CODE_OK || (!votes && !(call->candidates & bit))) {
     if (reply.code() == v1::REPLICA_CODE_CORRUPTION) {
-      int intact = std::popcount(static_cast<Mask>(VotingMask() & ~call->key->corrupt_mask));
-      if (intact < Quorum()) {
+      if (!IsQuorum(VotingMask() & static_cast<Mask>(~call->key->corrupt_mask))) {
         Fail(call, v1::ERROR_CODE_CORRUPTION, "too few replicas have an intact copy of the record");
       }
     }
@@ -140,15 +143,16 @@ void Sequencer::OnQuorumAnswer(Call* call, int seat, const v1::ReplicaOpReply& r
     call->best = record;
     call->best_version = version;
   }
-  if (std::popcount(call->voted) < Quorum()) return;
+  if (!IsQuorum(call->voted)) return;
   // An unreadable record is no candidate.
   Mask awaited = call->candidates & static_cast<Mask>(~call->answered & ~call->key->corrupt_mask);
   if (awaited != 0 && RINGKV_RULE(kCandidateIsAwaited)) return;
-  int holders = 0;
+  Mask holders = 0;
   for (size_t i = 0; i < seats_.size(); ++i) {
-    if ((call->voted & (1u << i)) && call->versions[i] == call->best_version) ++holders;
+    Mask held = static_cast<Mask>(call->voted & (1u << i));
+    if (held != 0 && call->versions[i] == call->best_version) holders |= held;
   }
-  if (holders >= Quorum()) {
+  if (IsQuorum(holders)) {
     if (call->candidates != 0) MarkLacking(*call);
     v1::Record best = std::move(call->best);
     return ReadDone(call, best);

@@ -31,8 +31,13 @@ bool Sequencer::MaySourceFor(int target, int source) const {
   return source != target && seat.clean && seat.voting && Reachable(source);
 }
 
-// A clean replica; one other than `unlike` if there is one. -1: none.
+// A clean replica; one other than `unlike` if there is one. -1: none. A learner copies from the one
+// that it replaces, so that slots that move together come from one node.
 int Sequencer::PickSource(int target, int unlike) const {
+  if (target >= 0 && target == change_.learner && change_.replaced >= 0 &&
+      change_.replaced != unlike && MaySourceFor(target, change_.replaced)) {
+    return change_.replaced;
+  }
   int found = -1;
   for (int i = 0; i < static_cast<int>(seats_.size()); ++i) {
     if (MaySourceFor(target, i) && (found < 0 || found == unlike)) found = i;
@@ -97,15 +102,19 @@ void Sequencer::BeginPull(int target, int source) {
 // No clean source: a quorum of voting replicas, one of which the others compare themselves with.
 // Another one each time, so that a pair that cannot reach each other is not tried for ever.
 void Sequencer::BeginComparison() {
+  // Whoever counts in the joint stage could not be compared: it is left, or its flip is awaited.
+  if (change_.stage == SetChange::Stage::kJoint) LeaveJoint();
+  if (set_ != next_set_) return;
   std::vector<int> voters;
-  for (int i = 0; i < static_cast<int>(seats_.size()); ++i) {
+  for (int i : row_) {
     const Seat& seat = seats_[i];
     if (seat.voting && !seat.clean && Reachable(i) && seat.sync.stage == Stage::kNone)
       voters.push_back(i);
   }
-  if (static_cast<int>(voters.size()) < Quorum()) return;
+  const size_t quorum = row_.size() / 2 + 1;
+  if (voters.size() < quorum) return;
   std::rotate(voters.begin(), voters.begin() + comparisons_ % voters.size(), voters.end());
-  voters.resize(static_cast<size_t>(Quorum()));
+  voters.resize(quorum);
   ++comparisons_;
   ++host_.stats().comparisons;
   for (int seat : voters) {

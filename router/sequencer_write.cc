@@ -87,8 +87,8 @@ void Sequencer::CommitIfQuorum(Key* key) {
   int committed = -1;
   for (size_t p = 0; p < key->pending.size(); ++p) {
     Mask votes = key->pending[p].acks & VotingMask();
-    int needed = RINGKV_RULE(kQuorumCommits) ? Quorum() : 1;
-    if (std::popcount(votes) >= needed) committed = static_cast<int>(p);
+    bool enough = RINGKV_RULE(kQuorumCommits) ? IsQuorum(votes) : votes != 0;
+    if (enough) committed = static_cast<int>(p);
   }
   if (committed < 0) return;
   ++host_.stats().commits;

@@ -98,6 +98,7 @@ class Shard::Host final : public SequencerHost {
     sequencer->active = true;
     shard_.active_.push_back(sequencer);
   }
+  void Ask(RowRequest request) override { shard_.requests_.push_back(request); }
   uint64_t NextCallId() override { return ++shard_.last_call_; }
   const ShardOptions& options() const override { return shard_.options_; }
   ShardStats& stats() override { return shard_.stats_; }
@@ -148,18 +149,45 @@ void Shard::TakeGroup(const GroupGrant& grant) {
   group.owner = grant.owner;
   for (const SlotGrant& slot : grant.slots) {
     group.slots.push_back(slot.slot);
-    for (const ReplicaGrant& replica : slot.replicas) {
-      RINGKV_CHECK(replica.peer.value() < sessions_.size(), "peers are added before groups");
-      if (std::find(group.peers.begin(), group.peers.end(), replica.peer) == group.peers.end()) {
-        group.peers.push_back(replica.peer);
-      }
-    }
     auto made = std::make_unique<Sequencer>(*host_, grant, slot);
     RINGKV_CHECK(sequencers_.emplace(slot.slot, std::move(made)).second, "a slot is taken once");
   }
+  FindPeers(group);
   const Group& kept = groups_.insert_or_assign(grant.group, std::move(group)).first->second;
   for (Peer peer : kept.peers) {
     if (sessions_[peer.value()].connected) SendPromise(sessions_[peer.value()], peer, kept);
+  }
+}
+
+// Whoever holds, or is to hold, or held an instance of any of its slots.
+void Shard::FindPeers(Group& group) {
+  group.peers.clear();
+  for (SlotId slot : group.slots) {
+    for (Peer peer : sequencers_.at(slot)->Peers()) {
+      RINGKV_CHECK(peer.value() < sessions_.size(), "peers are added before groups");
+      if (std::find(group.peers.begin(), group.peers.end(), peer) == group.peers.end()) {
+        group.peers.push_back(peer);
+      }
+    }
+  }
+}
+
+void Shard::AdoptRow(GroupId id, const SlotGrant& row) {
+  auto found = groups_.find(id);
+  if (found == groups_.end() || found->second.deposed) return;
+  Group& group = found->second;
+  Sequencer& sequencer = *sequencers_.at(row.slot);
+  if (!sequencer.AdoptRow(row)) return;
+  FindPeers(group);
+  for (Peer peer : sequencer.Peers()) {
+    Session& session = sessions_[peer.value()];
+    if (!session.connected || sequencer.IsUsable(peer)) continue;
+    auto promised = session.promised.find(id);
+    if (promised == session.promised.end()) {
+      SendPromise(session, peer, group);
+    } else if (promised->second) {
+      sequencer.Contact(peer, session.boot);
+    }
   }
 }
 
@@ -203,6 +231,7 @@ bool Shard::SendOp(Peer peer, v1::ReplicaOp op, Expected expected) {
   if (!sessions_[peer.value()].connected) return false;
   uint64_t id = ++last_op_;
   op.set_op(id);
+  expected.inc = Incarnation(op.inc());
   if (!transport_.Send(peer, std::move(op))) return false;
   outstanding_.emplace(id, Outstanding{peer, std::move(expected), clock_.Now()});
   return true;
@@ -451,6 +480,7 @@ ShardReport Shard::Report() const {
     bool full = true;
     report.pending_keys += sequencer->pending_keys();
     for (const ReplicaReport& replica : sequencer->Report().replicas) {
+      if (replica.learner) continue;
       PeerReport& peer = report.peers[replica.peer.value()];
       if (replica.clean) ++peer.clean_slots;
       if (replica.voting) ++peer.voting_slots;

@@ -20,8 +20,10 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -72,9 +74,28 @@ struct ReplicaGrant {
   Incarnation inc;
 };
 
+// A slot's row as the metadata has it.
 struct SlotGrant {
   SlotId slot;
   std::vector<ReplicaGrant> replicas;  // first is the primary
+  uint64_t epoch = 0;                  // grows with each change of the row
+  std::optional<ReplicaGrant> learner;   // is being filled, and then takes the place of...
+  std::optional<ReplicaGrant> replaced;  // ...this one
+  std::vector<ReplicaGrant> retiring;    // left the row; to be told so until they answer
+};
+
+// What the owner of a slot wants of the metadata (docs/protocol.md, "Replace"). Said again from time
+// to time, as long as the row's epoch is the one that is named.
+struct RowRequest {
+  enum class Kind {
+    kFlip,     // the learner may take its place
+    kAbandon,  // it can never be filled
+    kRetired,  // `node` knows that its instance is retired
+  };
+  Kind kind = Kind::kFlip;
+  SlotId slot;
+  uint64_t epoch = 0;
+  ReplicaGrant replica;  // kRetired
 };
 
 // Ownership of a group, as a committed metadata transaction gave it.
@@ -124,12 +145,15 @@ struct ReplicaReport {
   bool voting = false;
   bool syncing = false;
   bool serves = false;  // single-replica reads go there
+  bool learner = false;  // is being filled: no replica yet
   uint64_t behind_keys = 0;
 };
 
 struct SlotReport {
   SlotId slot;
   Term term;
+  uint64_t epoch = 0;
+  bool joint = false;  // a quorum is a majority of the old set and of the new one
   std::vector<ReplicaReport> replicas;
 };
 
@@ -182,6 +206,11 @@ struct ShardStats {
   uint64_t resolved = 0;        // keys that replicas disagreed about, each time one was tried
   uint64_t stable_rounds = 0;   // times that W advanced
   uint64_t stable_dropped = 0;  // times that something came between
+  uint64_t joints = 0;          // times that a slot's quorum became joint
+  uint64_t joints_left = 0;     // back to the old set, before a flip was asked for
+  uint64_t flips = 0;           // sets changed
+  uint64_t abandoned = 0;       // learners given up
+  uint64_t retired = 0;         // instances whose nodes know that they are retired
 };
 
 class Sequencer;
@@ -200,6 +229,10 @@ class Shard {
   // address changes.
   void AddPeer(Peer peer, NodeId node, std::string address);
   void TakeGroup(const GroupGrant& grant);
+  // The row has changed by a committed transaction, or was read again. Older epochs change nothing.
+  void AdoptRow(GroupId group, const SlotGrant& row);
+  // What the slots want of the metadata, since the last call.
+  std::vector<RowRequest> TakeRequests() { return std::exchange(requests_, {}); }
   // Single-replica reads are allowed until then (R10). kNever with an embedded metadata store.
   void SetLeaseUntil(MonoTime until) { lease_until_ = until; }
 
@@ -252,6 +285,7 @@ class Shard {
   };
   struct Outstanding;
 
+  void FindPeers(Group& group);
   void SendPromise(Session& session, Peer peer, const Group& group);
   void OnPromiseReply(Peer peer, GroupId group, const v1::ReplicaOpReply& reply);
   void OnReply(Peer peer, const v1::ReplicaOpReply& reply);
@@ -279,6 +313,7 @@ class Shard {
   std::vector<Sequencer*> active_;  // to be ticked
   std::deque<Sequencer*> waiting_syncs_;
   std::unordered_map<uint64_t, Outstanding> outstanding_;  // by op
+  std::vector<RowRequest> requests_;  // not taken yet
   uint64_t last_op_ = 0;
   uint64_t last_call_ = 0;
   uint64_t last_wall_ms_ = 0;

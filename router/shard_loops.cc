@@ -20,6 +20,8 @@ MonoTime ShardLoop::EndTurn() {
   timers_.RunDue(now);
   if (links_->NextDue() <= now) links_->RunDue();
   links_->Flush();
+  std::vector<RowRequest> requests = shard_.TakeRequests();
+  if (!requests.empty() && on_requests_ != nullptr) on_requests_(std::move(requests));
   // What OnTurnEnd does must not ask for another one in the same turn.
   for (TurnEnd* who : std::exchange(turn_ends_, {})) who->OnTurnEnd();
   return std::min({shard_.NextDue(), timers_.NextDue(), links_->NextDue()});
@@ -54,8 +56,8 @@ ShardLoops::ShardLoops(size_t loops, const ShardOptions& options, const Clock& c
 
 ShardLoops::~ShardLoops() { Stop(); }
 
-void ShardLoops::Start() {
-  for (auto& loop : loops_) loop->Start();
+void ShardLoops::Start(ShardLoop::OnRequests on_requests) {
+  for (auto& loop : loops_) loop->Start(on_requests);
 }
 
 void ShardLoops::Stop() {
@@ -71,6 +73,27 @@ void ShardLoops::SetPeer(const PeerAddress& peer) {
     loop->Post([loop = loop.get(), peer] {
       loop->shard().AddPeer(peer.peer, peer.node, peer.address);
       loop->links().SetPeer(peer);
+    });
+  }
+}
+
+void ShardLoops::DropPeer(Peer peer, const NodeId& node) {
+  DiscoveryUpdate gone;
+  gone.gone.push_back(node.value());
+  const Status status = nodes_.Apply(gone);
+  RINGKV_CHECK(status.ok(), status.message());
+  for (auto& loop : loops_) {
+    loop->Post([loop = loop.get(), peer] { loop->links().DropPeer(peer); });
+  }
+}
+
+void ShardLoops::AdoptRows(std::vector<std::pair<GroupId, SlotGrant>> rows) {
+  std::vector<std::vector<std::pair<GroupId, SlotGrant>>> parts(loops_.size());
+  for (auto& row : rows) parts[LoopOf(row.first)].push_back(std::move(row));
+  for (size_t i = 0; i < loops_.size(); ++i) {
+    if (parts[i].empty()) continue;
+    loops_[i]->Post([loop = loops_[i].get(), part = std::move(parts[i])] {
+      for (const auto& [group, row] : part) loop->shard().AdoptRow(group, row);
     });
   }
 }

@@ -15,6 +15,10 @@ using Fault = SimulatedMetadata::Fault;
 class FakeDataPlane final : public DataPlane {
  public:
   void SetPeer(const PeerAddress& peer) override { peers[peer.node.value()] = peer; }
+  void DropPeer(Peer, const NodeId& node) override { peers.erase(node.value()); }
+  void AdoptRows(std::vector<std::pair<GroupId, SlotGrant>> rows) override {
+    for (auto& row : rows) adopted.push_back(std::move(row.second));
+  }
   void TakeGroups(std::vector<GroupGrant> taken) override {
     for (GroupGrant& grant : taken) {
       for (const SlotGrant& slot : grant.slots) {
@@ -31,6 +35,7 @@ class FakeDataPlane final : public DataPlane {
 
   std::map<std::string, PeerAddress> peers;
   std::vector<GroupGrant> grants;
+  std::vector<SlotGrant> adopted;
   MonoTime lease_until;
 };
 

@@ -3,14 +3,15 @@
 #include <algorithm>
 #include <array>
 
+#include "base/logging.h"
 #include "base/rule.h"
 #include "migration/version_proto.h"
 #include "ring/hash.h"
 #include "router/cluster_txns.h"
-#include "router/node_registration.h"
+#include "tests/sim/sim_options.h"
+#include "tests/sim/sim_transport.h"
 
 namespace ringkv {
-namespace {
 
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
@@ -36,6 +37,11 @@ void Add(const ShardStats& from, ShardStats* to) {
   to->resolved += from.resolved;
   to->stable_rounds += from.stable_rounds;
   to->stable_dropped += from.stable_dropped;
+  to->joints += from.joints;
+  to->joints_left += from.joints_left;
+  to->flips += from.flips;
+  to->abandoned += from.abandoned;
+  to->retired += from.retired;
 }
 
 void Add(const ReplicaStats& from, ReplicaStats* to) {
@@ -54,6 +60,9 @@ void Add(const ReplicaStats& from, ReplicaStats* to) {
   to->source_answers += from.source_answers;
   to->source_refusals += from.source_refusals;
   to->reinstated += from.reinstated;
+  to->created += from.created;
+  to->retired += from.retired;
+  to->dropped += from.dropped;
 }
 
 ShardOptions SimOptions(const FaultMix& mix) {
@@ -66,8 +75,6 @@ ShardOptions SimOptions(const FaultMix& mix) {
   options.read_always = 1;  // few clients: a node has its share at once
   return options;
 }
-
-}  // namespace
 
 FaultMix FaultMix::Draw(Random& random) {
   FaultMix mix;
@@ -86,6 +93,13 @@ FaultMix FaultMix::Draw(Random& random) {
   if (random.Chance(0.3)) mix.max_behind = random.Between(1, 4);
   if (!mix.node_crash && !mix.partition && !mix.stall) mix.node_crash = true;
   mix.between_faults = milliseconds(random.Between(300, 1500));
+  // Drawn apart, so that runs without it are the same as before there was any.
+  Random apart = random;
+  if (apart.Chance(0.3)) {
+    mix.topology = true;
+    mix.spare = static_cast<int>(apart.Between(1, 2));
+    if (apart.Chance(0.5)) mix.metadata_faults = apart.Unit() * 0.1;
+  }
   return mix;
 }
 
@@ -100,29 +114,13 @@ std::string FaultMix::ToString() const {
   if (stall) text += ", stalls";
   if (wipe) text += ", wiped disks";
   if (old_copy) text += ", old disks";
+  if (topology) {
+    text += ", nodes that join and leave (" + std::to_string(spare) + " spare), metadata faults " +
+            std::to_string(metadata_faults);
+  }
   text += ", " + std::to_string(max_behind) + " keys behind";
   return text;
 }
-
-// Gathers what the shard sends during one event.
-class SimCluster::Transport final : public NodeTransport {
- public:
-  explicit Transport(SimCluster& cluster) : cluster_(cluster), outbox_(cluster.nodes_.size()) {}
-
-  bool Send(Peer peer, v1::ReplicaOp op) override {
-    cluster_.CheckOneValue(op);
-    if (outbox_[peer.value()] == nullptr)
-      outbox_[peer.value()] = std::make_shared<v1::ReplicaBatch>();
-    *outbox_[peer.value()]->add_ops() = std::move(op);
-    return true;
-  }
-
-  std::shared_ptr<v1::ReplicaBatch> Take(size_t node) { return std::move(outbox_[node]); }
-
- private:
-  SimCluster& cluster_;
-  std::vector<std::shared_ptr<v1::ReplicaBatch>> outbox_;
-};
 
 SimCluster::SimCluster(Scheduler& scheduler, Random& random, const FaultMix& mix)
     : scheduler_(scheduler),
@@ -133,9 +131,15 @@ SimCluster::SimCluster(Scheduler& scheduler, Random& random, const FaultMix& mix
   formation.uuid = std::string(kUuidBytes, 'c');
   formation.replicas = static_cast<uint32_t>(mix.replicas);
   formation.slots = kSlots;
-  for (int i = 0; i < mix.nodes; ++i) {
+  static const bool quiet = (SetUpLogging(LogLevel::kOff), true);
+  (void)quiet;
+  for (int i = 0; i < mix.nodes + mix.spare; ++i) {
     auto node = std::make_unique<Node>();
     node->id = "n" + std::to_string(i + 1);
+    if (i >= mix.nodes) {
+      nodes_.push_back(std::move(node));
+      continue;
+    }
     NodeEntry entry;
     entry.id = NodeId::Parse(node->id).value();
     entry.address = "127.0.0.1:" + std::to_string(7500 + 10 * i);
@@ -148,7 +152,7 @@ SimCluster::SimCluster(Scheduler& scheduler, Random& random, const FaultMix& mix
   store.Commit(*formed,
                [](Result<bool> done) { RINGKV_CHECK(done.ok() && *done, "forming works"); });
   StartRouter();
-  for (int i = 0; i < mix.nodes; ++i) {
+  for (int i = 0; i < static_cast<int>(nodes_.size()); ++i) {
     StartNode(i);
     PollLink(i);
   }
@@ -266,7 +270,9 @@ void SimCluster::OnBatch(int i, const v1::ReplicaBatch& batch, uint64_t router) 
   Status status = node.replica->Execute(ops, &replies);
   RINGKV_CHECK(status.ok(), "the simulated disk works");
   NoteReinstated(i, batch, replies);
+  NoteRetired(i, batch, replies);
   SendQuestions(i);
+  DropLater(i);
   auto answer = std::make_shared<v1::ReplicaBatchReply>();
   answer->set_boot(node.boot.value());
   for (v1::ReplicaOpReply& reply : replies) answer->add_replies()->Swap(&reply);
@@ -283,7 +289,8 @@ void SimCluster::OnBatch(int i, const v1::ReplicaBatch& batch, uint64_t router) 
   });
   Deliver(i, [this, i, answer, router] {
     if (router != router_generation_ || shard_ == nullptr) return;
-    RouterEvent([&] { shard_->OnReplies(Peer(static_cast<uint32_t>(i)), *answer); });
+    if (!nodes_[i]->peer.has_value()) return;
+    RouterEvent([&] { shard_->OnReplies(*nodes_[i]->peer, *answer); });
   });
 }
 
@@ -291,8 +298,8 @@ void SimCluster::OnBatch(int i, const v1::ReplicaBatch& batch, uint64_t router) 
 void SimCluster::PollLink(int i) {
   Node& node = *nodes_[i];
   scheduler_.After(milliseconds(random_.Between(20, 100)), [this, i] { PollLink(i); });
-  if (shard_ == nullptr) return;
-  Peer peer(static_cast<uint32_t>(i));
+  if (shard_ == nullptr || !node.peer.has_value()) return;
+  const Peer peer = *node.peer;
   bool answers =
       node.up && node.replica != nullptr && !node.cut_off && node.stalled_until <= scheduler_.now();
   bool dead = !node.up && random_.Chance(0.5);
@@ -313,80 +320,33 @@ void SimCluster::PollLink(int i) {
 
 // ---- router ---------------------------------------------------------------------------------
 
-void SimCluster::StartRouter() {
-  SimulatedMetadata store(metadata_);
-  store.List("", [this](Result<MetadataStore::Entries> entries) {
-    auto loaded = ClusterState::Load(*entries);
-    RINGKV_CHECK(loaded.ok() && loaded->has_value(), "the metadata can be read");
-    state_ = std::move(**loaded);
-  });
-  auto txn = TakeOwnership(*state_, "r1", random_);
-  RINGKV_CHECK(txn.ok(), txn.status().message());
-  store.Commit(*txn,
-               [](Result<bool> done) { RINGKV_CHECK(done.ok() && *done, "nobody else owns"); });
-  RINGKV_CHECK(state_->Apply(*txn).ok(), "a committed transaction makes sense");
-
-  ++router_generation_;
-  transport_ = std::make_unique<Transport>(*this);
-  balancer_ = std::make_unique<LoadBalancer>(ReadBalancing(SimOptions(mix_)));
-  shard_ = std::make_unique<Shard>(SimOptions(mix_), scheduler_.clock(), *transport_, *balancer_);
-  std::map<std::string, Peer> peers;
-  for (size_t i = 0; i < nodes_.size(); ++i) {
-    Peer peer(static_cast<uint32_t>(i));
-    peers[nodes_[i]->id] = peer;
-    const v1::NodeRecord& record = *state_->FindNode(nodes_[i]->id);
-    RINGKV_CHECK(balancer_->RegisterServer(record.id(), record.address(), record.vnodes()).ok(),
-                 "the metadata's nodes make sense");
-    shard_->AddPeer(peer, NodeId::Parse(nodes_[i]->id).value(), record.address());
-    nodes_[i]->connected = false;
-  }
-  uint32_t per_group = kSlots / state_->identity().groups();
-  for (const v1::GroupOwnership& group : state_->groups()) {
-    GroupGrant grant;
-    grant.group = GroupId(group.group());
-    grant.term = Term(group.term());
-    grant.owner = OwnerId(group.owner());
-    grant.first_term = group.term() == group.first_term();
-    grant.predecessor_gone = true;
-    for (uint32_t s = group.group() * per_group; s < (group.group() + 1) * per_group; ++s) {
-      SlotGrant slot;
-      slot.slot = SlotId(s);
-      for (const v1::ReplicaRef& replica : state_->slots()[s].replicas()) {
-        slot.replicas.push_back({peers.at(replica.node()), Incarnation(replica.inc())});
-      }
-      grant.slots.push_back(std::move(slot));
-    }
-    shard_->TakeGroup(grant);
-  }
-  Trace([&] { return "router starts, generation " + std::to_string(router_generation_); });
-  timer_at_ = kNever;
-  RouterEvent([] {});
-}
-
-void SimCluster::CrashRouter() {
-  Trace([&] { return std::string("router dies"); });
-  Add(shard_->stats(), &past_stats_);
-  shard_.reset();
-  balancer_.reset();
-  transport_.reset();
-  ++router_generation_;
-}
-
+// The loop of the router's process: an event, what it makes the slots want, and what leaves for the
+// nodes and the metadata store.
 void SimCluster::RouterEvent(const std::function<void()>& event) {
   event();
+  for (auto requests = shard_->TakeRequests(); !requests.empty();
+       requests = shard_->TakeRequests()) {
+    membership_->OnRowRequests(requests);
+  }
   Flush();
+  ScheduleMetadata();
+  LookAtMetadata();
   ArmTimer();
 }
 
 void SimCluster::ArmTimer() {
-  MonoTime due = std::max(shard_->NextDue(), scheduler_.now());
+  MonoTime due =
+      std::max(std::min(shard_->NextDue(), membership_->NextDue()), scheduler_.now());
   if (timer_at_ != kNever && timer_at_ <= due) return;
   timer_at_ = due;
   uint64_t generation = router_generation_;
   scheduler_.At(due, [this, generation, due] {
     if (generation != router_generation_ || shard_ == nullptr || timer_at_ != due) return;
     timer_at_ = kNever;
-    RouterEvent([this] { shard_->RunDue(); });
+    RouterEvent([this] {
+      if (membership_->NextDue() <= scheduler_.now()) membership_->RunDue();
+      shard_->RunDue();
+    });
   });
 }
 
@@ -421,8 +381,14 @@ void SimCluster::TakeStep(int i, Result<BootStep> step) {
   if (!step.ok()) return Violate(node.id + " cannot start: " + step.status().ToString());
   switch (step->kind) {
     case BootStep::Kind::kAsk:
-    case BootStep::Kind::kAskLater:
       return Ask(i, step->request);
+    case BootStep::Kind::kAskLater:
+      scheduler_.After(milliseconds(random_.Between(50, 200)),
+                       [this, i, request = step->request, generation = node.generation] {
+                         const Node& waits = *nodes_[i];
+                         if (waits.generation == generation && waits.up) Ask(i, request);
+                       });
+      return;
     case BootStep::Kind::kServe: {
       const Registered& registered = node.boot_sequence->registered();
       node.boot = registered.boot;
@@ -436,6 +402,7 @@ void SimCluster::TakeStep(int i, Result<BootStep> step) {
       auto replica = Replica::Open(node.store, options, groups);
       RINGKV_CHECK(replica.ok(), replica.status().message());
       node.replica = std::move(*replica);
+      DropLater(i);
       for (uint32_t slot : node.lost) {
         if (node.replica->Votes(SlotId(slot)) && RINGKV_RULE(kRegressedDoesNotVote)) {
           Violate("I9: slot " + std::to_string(slot) + " of " + node.id +
@@ -461,22 +428,19 @@ void SimCluster::Ask(int i, const v1::RegisterRequest& request) {
   uint64_t generation = node.generation;
   Deliver(i, [this, i, request, generation] {
     if (shard_ == nullptr) return;
-    auto planned = PlanRegistration(*state_, request);
-    RINGKV_CHECK(planned.ok(), planned.status().message());
-    if (planned->txn) {
-      bool committed = false;
-      SimulatedMetadata store(metadata_);
-      store.Commit(*planned->txn, [&](Result<bool> done) { committed = done.ok() && *done; });
-      RINGKV_CHECK(committed && state_->Apply(*planned->txn).ok(),
-                   "the only router's transactions hold");
-    }
-    auto reply = std::make_shared<v1::RegisterReply>(planned->reply);
-    Deliver(i, [this, i, reply, generation, nonce = request.nonce()] {
-      Node& to = *nodes_[i];
-      // An answer of an earlier process, or a second one, finds nobody who waits for it.
-      if (to.generation != generation || !to.up || to.replica != nullptr) return;
-      if (to.asking != nonce) return;  // a call's answer goes to that call
-      TakeStep(i, to.boot_sequence->OnReply(*reply));
+    RouterEvent([&] {
+      membership_->Register(request, [this, i, generation, nonce = request.nonce()](
+                                         Result<v1::RegisterReply> answer) {
+        RINGKV_CHECK(answer.ok(), answer.status().message());
+        auto reply = std::make_shared<v1::RegisterReply>(std::move(*answer));
+        Deliver(i, [this, i, reply, generation, nonce] {
+          Node& to = *nodes_[i];
+          // An answer of an earlier process, or a second one, finds nobody who waits for it.
+          if (to.generation != generation || !to.up || to.replica != nullptr) return;
+          if (to.asking != nonce) return;  // a call's answer goes to that call
+          TakeStep(i, to.boot_sequence->OnReply(*reply));
+        });
+      });
     });
   });
   scheduler_.After(milliseconds(random_.Between(100, 300)), [this, i, request, generation] {
@@ -519,6 +483,7 @@ void SimCluster::CrashNode(int i, Disk disk) {
       break;
     case Disk::kOldCopy:
       node.store.Restore(*node.copy);
+      node.retired.clear();
       break;
   }
   // Under `periodic` nobody can tell after a loss of power whether something is missing.
@@ -530,6 +495,7 @@ void SimCluster::CrashNode(int i, Disk disk) {
 
 void SimCluster::NewDisk(int i) {
   nodes_[i]->store.Wipe();
+  nodes_[i]->retired.clear();
   ++nodes_[i]->disks;
 }
 
@@ -574,11 +540,14 @@ void SimCluster::InjectFault() {
   if (mix_.stall) kinds.push_back(4);
   if (mix_.wipe) kinds.push_back(5);
   if (mix_.old_copy) kinds.push_back(6);
+  if (mix_.topology) kinds.push_back(7);
   int kind = kinds[random_.Below(kinds.size())];
+  if (kind == 7) return ChangeTopology();
   int i = static_cast<int>(random_.Below(nodes_.size()));
   const bool loses = kind == 5 || kind == 6 || (kind == 1 && !mix_.synced_writes);
   if (loses) {
     // A minority of the disks may have lost something at any time.
+    for (const auto& n : nodes_) ForgetLostElsewhere(*n);
     auto lost =
         std::find_if(nodes_.begin(), nodes_.end(), [](const auto& n) { return !n->lost.empty(); });
     if (lost != nodes_.end()) i = static_cast<int>(lost - nodes_.begin());
@@ -643,6 +612,9 @@ void SimCluster::Heal() {
     if (!nodes_[i]->up) StartNode(static_cast<int>(i));
   }
   if (shard_ == nullptr) StartRouter();
+  const v1::MigrationRecord* current = state_->CurrentMigration();
+  if (current != nullptr && current->state() == v1::MIGRATION_STATE_PAUSED)
+    Order(MigrationOrder::kResume);
 }
 
 // ---- checks ---------------------------------------------------------------------------------
@@ -660,8 +632,8 @@ void SimCluster::CheckOneValue(const v1::ReplicaOp& op) {
   }
 }
 
-Version SimCluster::StoredVersion(Node& node, const std::string& key) {
-  RecordKey name{SlotFor(key), Incarnation(1), key};
+Version SimCluster::StoredVersion(Node& node, const std::string& key, Incarnation inc) {
+  RecordKey name{SlotFor(key), inc, key};
   RecordLookup found;
   node.store.MultiGet({&name, 1}, {&found, 1});
   return found.found ? FromProto(found.record.version()) : Version{};
@@ -700,7 +672,7 @@ void SimCluster::CheckCommitted(const std::string& key, bool released) {
     if ((*at)->lost.count(slot) != 0) {
       ++lost;
     } else {
-      ++(StoredVersion(**at, key) >= version ? holders : lacking);
+      ++(StoredVersion(**at, key, Incarnation(replica.inc())) >= version ? holders : lacking);
     }
   }
   if (lacking >= quorum) Violate("I3: a quorum lacks version " + version.ToString() + " of " + key);
@@ -718,11 +690,11 @@ void SimCluster::CheckClean(const std::string& key) {
   const SlotReport report = shard_->Describe(slot);
   auto committed = committed_.find(key);
   for (const ReplicaReport& replica : report.replicas) {
-    Node& node = *nodes_[replica.peer.value()];
+    Node& node = *nodes_[static_cast<size_t>(NodeOf(replica.peer))];
     if (!replica.clean || !replica.voting || !replica.reachable) continue;
     if (!node.up || node.replica == nullptr) continue;
     if (node.boot != node.connected_boot) continue;
-    const Version stored = StoredVersion(node, key);
+    const Version stored = StoredVersion(node, key, replica.inc);
     const bool behind = std::find(going_on.behind.begin(), going_on.behind.end(), replica.peer) !=
                         going_on.behind.end();
     if (!behind && committed != committed_.end() && stored < committed->second) {
@@ -735,8 +707,9 @@ void SimCluster::CheckClean(const std::string& key) {
     }
     int holders = 0;
     for (const ReplicaReport& other : report.replicas) {
-      Node& at = *nodes_[other.peer.value()];
-      if (at.lost.count(slot.value()) != 0 || StoredVersion(at, key) >= stored) ++holders;
+      if (other.learner) continue;
+      Node& at = *nodes_[static_cast<size_t>(NodeOf(other.peer))];
+      if (at.lost.count(slot.value()) != 0 || StoredVersion(at, key, other.inc) >= stored) ++holders;
     }
     if (holders <= mix_.replicas / 2) {
       Violate("I4: clean " + node.id + " has " + stored.ToString() + " of " + key +
@@ -774,7 +747,7 @@ std::string SimCluster::DescribeUnfinished() const {
     for (const ReplicaReport& replica : shard_->Describe(SlotId(s)).replicas) {
       if (replica.reachable && replica.clean && replica.voting && replica.behind_keys == 0)
         continue;
-      text += "slot " + std::to_string(s) + " on " + nodes_[replica.peer.value()]->id +
+      text += "slot " + std::to_string(s) + " on " + nodes_[static_cast<size_t>(NodeOf(replica.peer))]->id +
               (replica.reachable ? "" : " unreachable") + (replica.clean ? "" : " not clean") +
               (replica.voting ? "" : " without vote") + (replica.syncing ? " in sync" : "") + ", " +
               std::to_string(replica.behind_keys) + " behind; ";
@@ -789,6 +762,7 @@ std::string SimCluster::CheckQuiet() {
     return std::to_string(report.blocked) + " slots are blocked: " + DescribeUnfinished();
   }
   if (report.calls_in_flight != 0) return "calls are still in flight";
+  if (std::string moving = DescribeMoves(); !moving.empty()) return moving;
   if (report.pending_keys != 0)
     return std::to_string(report.pending_keys) + " keys are still pending";
   if (report.fully_replicated != kSlots) {
@@ -800,7 +774,7 @@ std::string SimCluster::CheckQuiet() {
     bool have_first = false;
     for (const ReplicaReport& replica : shard_->Describe(SlotId(s)).replicas) {
       if (!replica.clean) continue;
-      Node& node = *nodes_[replica.peer.value()];
+      Node& node = *nodes_[static_cast<size_t>(NodeOf(replica.peer))];
       if (!replica.reachable || replica.behind_keys != 0) {
         return "slot " + std::to_string(s) + " on " + node.id + " is behind by " +
                std::to_string(replica.behind_keys) + " keys";

@@ -10,6 +10,9 @@
 //       nothing that is neither pending nor held by a quorum;
 //   I5  a value given to a client is held by a quorum;
 //   I9  an instance that lost something has no vote until it was reinstated;
+//   I10 a retired instance answers nothing; what is dropped is named by no row;
+//   I11 rows change one replica at a time, in one chain of epochs, and every quorum of the new set
+//       holds what was committed by the old one;
 //   I12 at rest all replicas are clean, vote, and are equal.
 #pragma once
 
@@ -26,6 +29,7 @@
 #include "kvnode/memory_store.h"
 #include "kvnode/replica.h"
 #include "router/cluster_state.h"
+#include "router/membership.h"
 #include "router/shard.h"
 #include "router/simulated_metadata.h"
 #include "tests/sim/scheduler.h"
@@ -48,6 +52,9 @@ struct FaultMix {
   bool stall = false;           // a node does nothing for a while
   bool wipe = false;            // a node comes back with an empty disk
   bool old_copy = false;        // a node comes back with a copy of its disk from an earlier start
+  bool topology = false;        // nodes join and leave, change their weight; that is paused, aborted
+  int spare = 0;                // nodes that run and are no members at first
+  double metadata_faults = 0;   // of a transaction: not taken, or its answer lost
   size_t max_behind = 200'000;  // keys for each node, before a replica stops being tracked
   Duration between_faults = std::chrono::milliseconds(800);
 
@@ -66,8 +73,12 @@ struct FaultCounts {
   uint64_t stalls = 0;
   uint64_t wipes = 0;
   uint64_t old_copies = 0;
+  uint64_t changes = 0;          // of the topology, that were begun
+  uint64_t changes_refused = 0;
+  uint64_t metadata_faults = 0;
   uint64_t Total() const {
-    return node_crashes + power_losses + router_crashes + partitions + stalls + wipes + old_copies;
+    return node_crashes + power_losses + router_crashes + partitions + stalls + wipes +
+           old_copies + changes;
   }
 };
 
@@ -76,8 +87,8 @@ class SimCluster {
   SimCluster(Scheduler& scheduler, Random& random, const FaultMix& mix);
   ~SimCluster();
 
-  // Null while the router is down. Calls must be handed in by `Submit`.
-  bool RouterUp() const { return shard_ != nullptr; }
+  // Calls must be handed in by `Submit`, while it is up.
+  bool RouterUp() const { return membership_ != nullptr && membership_->serving(); }
   // The generation of the router process that took it; `done` never runs if that process dies.
   uint64_t Submit(ClientCall call);
   uint64_t router_generation() const { return router_generation_; }
@@ -104,7 +115,27 @@ class SimCluster {
   // A copy of an operation that the network has kept until now.
   void DeliverLate(int node, const v1::ReplicaOp& op);
   // What a node's disk has of a key; (0, 0): nothing.
-  Version OnDisk(int node, const std::string& key) { return StoredVersion(*nodes_[node], key); }
+  Version OnDisk(int node, const std::string& key) {
+    return StoredVersion(*nodes_[node], key, InstanceOn(node, SlotFor(key)));
+  }
+  // Operators' commands. False: refused, with the reason.
+  bool Change(const v1::PlanChangeRequest& change, bool force, std::string* why = nullptr);
+  bool AddNode(int node, std::string* why = nullptr);
+  bool RemoveNode(int node, bool force = false, std::string* why = nullptr);
+  bool Order(MigrationOrder order);
+  // By another router's coordinator. False: its conditions do not hold.
+  bool CommitElsewhere(const MetadataTxn& txn);
+  // What the metadata says.
+  const ClusterState& metadata() const { return *state_; }
+  std::string RowText(SlotId slot) const;
+  bool Moving() const { return state_->CurrentMigration() != nullptr; }
+  // The next transactions of the router meet this.
+  void InjectMetadata(SimulatedMetadata::Fault fault, int times) { store_->Inject(fault, times); }
+  // From now on transactions wait; or all that wait are carried out.
+  void HoldMetadata(bool hold) { metadata_held_ = hold; }
+  // The router dies; whether the transaction that is under way was done is the caller's to say.
+  void CrashRouterWithTransaction(bool done);
+  size_t InstancesOnDisk(int node);
   bool Serving(int node) const { return nodes_[node]->replica != nullptr; }
 
   // After healing and some quiet time: nothing is left undone (I12). Empty: all is well.
@@ -121,6 +152,7 @@ class SimCluster {
  private:
   static constexpr uint32_t kSlots = 16;
   class Transport;
+  class Data;
 
   struct Node {
     std::string id;
@@ -140,8 +172,10 @@ class SimCluster {
     bool cut_off = false;
     MonoTime stalled_until;
     // As the router's link to it stands.
+    std::optional<Peer> peer;  // none: the router does not know it
     bool connected = false;
     Boot connected_boot;
+    std::set<std::pair<uint32_t, uint64_t>> retired;  // (slot, inc) that it said it has retired
     ReplicaStats past_stats;
   };
 
@@ -156,8 +190,14 @@ class SimCluster {
   void PollLink(int node);
 
   // ---- router ----
+  int NodeOf(Peer peer) const { return node_of_peer_.at(peer.value()); }
   void StartRouter();
   void CrashRouter();
+  void ScheduleMetadata();
+  void StepMetadata();
+  void LookAtMetadata();
+  void CheckRows(const ClusterState& before);
+  std::string DescribeMoves() const;
   void RouterEvent(const std::function<void()>& event);
   void ArmTimer();
 
@@ -170,7 +210,15 @@ class SimCluster {
   void Ask(int node, const v1::RegisterRequest& request);
   void SyncLoop(int node, uint64_t generation);
 
+  void DropLater(int node);
+  Incarnation InstanceOn(int node, SlotId slot) const;
+  bool Names(SlotId slot, const std::string& node, uint64_t inc) const;
+
   // ---- faults and checks ----
+  void ChangeTopology();
+  void NoteRetired(int node, const v1::ReplicaBatch& batch,
+                   const std::vector<v1::ReplicaOpReply>& replies);
+  void ForgetLostElsewhere(Node& node);
   void NextFault();
   void InjectFault();
   void CheckOneValue(const v1::ReplicaOp& op);
@@ -181,7 +229,7 @@ class SimCluster {
   std::string DescribeUnfinished() const;
   void NoteReinstated(int node, const v1::ReplicaBatch& batch,
                       const std::vector<v1::ReplicaOpReply>& replies);
-  Version StoredVersion(Node& node, const std::string& key);
+  Version StoredVersion(Node& node, const std::string& key, Incarnation inc);
   void Violate(std::string what);
   void Trace(const std::function<std::string()>& text);
 
@@ -196,10 +244,18 @@ class SimCluster {
   Lose lose_;
   std::vector<std::unique_ptr<Node>> nodes_;
   std::shared_ptr<SimulatedMetadata::Contents> metadata_;
-  std::optional<ClusterState> state_;  // the router's
+  std::optional<ClusterState> state_;  // what is in the metadata store now
+  std::unique_ptr<SimulatedMetadata> store_;  // the router's way to it
+  uint64_t seen_commits_ = 0;
+  size_t scheduled_steps_ = 0;
+  bool metadata_held_ = false;
+  std::unique_ptr<ServingGate> gate_;
+  std::unique_ptr<DataPlane> data_;
+  std::vector<int> node_of_peer_;
   std::unique_ptr<Transport> transport_;
   std::unique_ptr<LoadBalancer> balancer_;
   std::unique_ptr<Shard> shard_;
+  std::unique_ptr<Membership> membership_;
   uint64_t router_generation_ = 0;
   MonoTime timer_at_ = kNever;
   ShardStats past_stats_;
