@@ -1,6 +1,6 @@
-// AdminClient: what operators ask routers. Blocking; reads only, so that a router that cannot be
-// reached, or is not able to answer now, is followed by the next, and all of them again until the
-// timeout. Thread-safe.
+// AdminClient: what operators ask routers, and order them. Blocking. A router that cannot be reached,
+// or is not able to answer now, is followed by the next, and all of them again until the timeout; an
+// order that may have arrived and was not answered is UnknownOutcome. Thread-safe.
 #pragma once
 
 #include <memory>
@@ -23,6 +23,11 @@ class AdminClient {
   virtual Result<v1::GetRingResponse> GetRing(const v1::GetRingRequest& request) = 0;
   virtual Result<v1::LocateResponse> Locate(const std::string& key) = 0;
   virtual Result<v1::PlanChangeResponse> PlanChange(const v1::PlanChangeRequest& request) = 0;
+  virtual Result<v1::StartChangeResponse> StartChange(const v1::StartChangeRequest& request) = 0;
+  // `id` 0: all.
+  virtual Result<v1::ListMigrationsResponse> ListMigrations(uint64_t id) = 0;
+  virtual Result<v1::OrderMigrationResponse> OrderMigration(
+      const v1::OrderMigrationRequest& request) = 0;
 };
 
 }  // namespace ringkv

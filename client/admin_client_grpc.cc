@@ -65,6 +65,21 @@ class GrpcAdminClient final : public AdminClient {
     return Ask<v1::PlanChangeResponse>(&v1::Admin::Stub::PlanChange, request, kOneLongTry);
   }
 
+  Result<v1::StartChangeResponse> StartChange(const v1::StartChangeRequest& request) override {
+    return Order<v1::StartChangeResponse>(&v1::Admin::Stub::StartChange, request);
+  }
+
+  Result<v1::ListMigrationsResponse> ListMigrations(uint64_t id) override {
+    v1::ListMigrationsRequest request;
+    request.set_id(id);
+    return Ask<v1::ListMigrationsResponse>(&v1::Admin::Stub::ListMigrations, request);
+  }
+
+  Result<v1::OrderMigrationResponse> OrderMigration(
+      const v1::OrderMigrationRequest& request) override {
+    return Order<v1::OrderMigrationResponse>(&v1::Admin::Stub::OrderMigration, request);
+  }
+
  private:
   template <class Response, class Request>
   using Method = grpc::Status (v1::Admin::Stub::*)(grpc::ClientContext*, const Request&, Response*);
@@ -93,6 +108,19 @@ class GrpcAdminClient final : public AdminClient {
     return Status(last.code(), last.message() + "; tried " + Names() +
                                    "; check that a router runs there, or name another (kvctl: "
                                    "--router or RINGKV_ROUTER)");
+  }
+
+  // Something that is to be done once. A router that answers nothing to a question was not ordered
+  // anything; afterwards one cannot know.
+  template <class Response, class Request>
+  Result<Response> Order(Method<Response, Request> method, const Request& request) {
+    const Result<v1::GetClusterResponse> reached = GetCluster();
+    if (!reached.ok()) return reached.status();
+    Result<Response> answer = Ask<Response>(method, request, kOneLongTry);
+    const StatusCode code = answer.status().code();
+    if (code != StatusCode::kUnavailable && code != StatusCode::kDeadline) return answer;
+    return Status::UnknownOutcome(answer.status().message() +
+                                  "; see: kvctl admin migrations list");
   }
 
   template <class Response, class Request>

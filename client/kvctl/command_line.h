@@ -69,8 +69,20 @@ struct PlanArgs {
   bool all = false;  // every line of text, however many
 };
 
-using CommandArgs = std::variant<PutArgs, GetArgs, DelArgs, IncrArgs, ScanArgs, ImportArgs,
-                                 ExportArgs, BenchArgs, StatusArgs, RingArgs, LocateArgs, PlanArgs>;
+struct ChangeArgs {
+  v1::PlanChangeRequest request;  // add_node, remove_node or set_vnodes
+  bool force = false;
+  bool wait = false;  // until the migration is over
+};
+struct MigrationsArgs {
+  enum class Verb { kList, kShow, kWatch, kPause, kResume, kAbort };
+  Verb verb = Verb::kList;
+  uint64_t id = 0;  // kShow, kPause, kResume, kAbort
+};
+
+using CommandArgs =
+    std::variant<PutArgs, GetArgs, DelArgs, IncrArgs, ScanArgs, ImportArgs, ExportArgs, BenchArgs,
+                 StatusArgs, RingArgs, LocateArgs, PlanArgs, ChangeArgs, MigrationsArgs>;
 
 struct Globals {
   std::vector<std::string> routers = {"127.0.0.1:7400"};

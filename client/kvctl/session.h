@@ -35,5 +35,7 @@ int RunStatus(const StatusArgs& args, Session& session);
 int RunRing(const RingArgs& args, Session& session);
 int RunLocate(const LocateArgs& args, Session& session);
 int RunPlan(const PlanArgs& args, Session& session);
+int RunChange(const ChangeArgs& args, Session& session);
+int RunMigrations(const MigrationsArgs& args, Session& session);
 
 }  // namespace ringkv

@@ -41,6 +41,19 @@ FaultMix DyingRouters() {
   return mix;
 }
 
+// Nodes come and go all the while, and what is written seldom reaches everybody.
+FaultMix Moving() {
+  FaultMix mix;
+  mix.synced_writes = true;
+  mix.topology = true;
+  mix.spare = 2;
+  mix.loss = 0.15;
+  mix.partition = true;
+  mix.router_crash = true;
+  mix.between_faults = std::chrono::milliseconds(300);
+  return mix;
+}
+
 constexpr uint64_t kSeeds = 2000;
 constexpr int kNoticed = 42;
 
@@ -92,12 +105,16 @@ INSTANTIATE_TEST_SUITE_P(
         Ablation{Rule::kGapStartsSyncAnew, "GapStartsSyncAnew"},
         Ablation{Rule::kRestartEndsSync, "RestartEndsSync"},
         Ablation{Rule::kSmallerStable, "SmallerStable"},
-        Ablation{Rule::kStableIsBoundToItsBoot, "StableIsBoundToItsBoot", LateMessages()}),
+        Ablation{Rule::kStableIsBoundToItsBoot, "StableIsBoundToItsBoot", LateMessages()},
+        Ablation{Rule::kLearnerDoesNotCount, "LearnerDoesNotCount", Moving()},
+        Ablation{Rule::kJointQuorum, "JointQuorum", Moving()},
+        Ablation{Rule::kLearnerHasAllBeforeFlip, "LearnerHasAllBeforeFlip", Moving()}),
     [](const auto& info) { return std::string(info.param.name); });
 
 TEST(Ablation, NothingSwitchedOffFindsNothing) {
   for (const std::optional<FaultMix>& mix :
-       {std::optional<FaultMix>(), std::optional<FaultMix>(LateMessages())}) {
+       {std::optional<FaultMix>(), std::optional<FaultMix>(LateMessages()),
+        std::optional<FaultMix>(Moving())}) {
     for (uint64_t seed = 1; seed <= 50; ++seed) {
       RunOptions options;
       options.seed = seed;

@@ -11,6 +11,9 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+// A transaction, or a takeover, takes less.
+constexpr Duration kOrderTime = milliseconds(100);
+
 // Nodes 0 to 2 are members at first, 3 and 4 are not.
 class Replace : public Scenario {
  protected:
@@ -31,7 +34,9 @@ class Replace : public Scenario {
     return condition();
   }
 
+  // What was ordered is known by then, and at its end.
   bool Quiet() {
+    Wait(kOrderTime);
     return Until([&] { return !cluster_.Moving(); });
   }
 
@@ -91,6 +96,7 @@ TEST_F(Replace, S11_OldAndNewMajoritiesMeetOverAWholeExchangeOfReplicas) {
       ASSERT_TRUE(Put("round " + std::to_string(node) + "." + std::to_string(i)).done());
     }
     ASSERT_TRUE(cluster_.RemoveNode(node, false, &why)) << why;
+    Wait(kOrderTime);
     int last = 0;
     for (int i = 0; i < 200 && cluster_.Moving(); ++i) {
       Outcome put = Put("while " + std::to_string(node) + "." + std::to_string(i));
@@ -288,7 +294,9 @@ TEST_F(Replace, S24_DrainTheLastCleanReplica) {
   // Nobody is clean after a takeover; the sync among the others is kept from ending.
   cluster_.LoseOps([](int node, const v1::ReplicaOp& op) { return node == 1 && op.has_pull(); });
   cluster_.RestartRouter();
+  Wait(kOrderTime);
   ASSERT_TRUE(cluster_.RemoveNode(0, false, &why)) << why;
+  Wait(seconds(1));
   ASSERT_TRUE(Put("after").done());
   Wait(seconds(10));
   EXPECT_EQ(Get().value, "after");

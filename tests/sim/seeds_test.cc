@@ -50,6 +50,12 @@ TEST(RareBranches, AreReachedByTheFixedSeeds) {
     sum.shard.resolved += report.shard.resolved;
     sum.shard.stable_rounds += report.shard.stable_rounds;
     sum.shard.stable_dropped += report.shard.stable_dropped;
+    sum.faults.changes += report.faults.changes;
+    sum.faults.metadata_faults += report.faults.metadata_faults;
+    sum.shard.joints_left += report.shard.joints_left;
+    sum.shard.flips += report.shard.flips;
+    sum.shard.abandoned += report.shard.abandoned;
+    sum.replica.dropped += report.replica.dropped;
     sum.replica.pulled_records += report.replica.pulled_records;
     sum.replica.source_refusals += report.replica.source_refusals;
     sum.replica.reinstated += report.replica.reinstated;
@@ -74,6 +80,12 @@ TEST(RareBranches, AreReachedByTheFixedSeeds) {
   EXPECT_GT(sum.shard.resolved, 0u);
   EXPECT_GT(sum.shard.stable_rounds, 0u);
   EXPECT_GT(sum.shard.stable_dropped, 0u);
+  EXPECT_GT(sum.faults.changes, 0u);
+  EXPECT_GT(sum.faults.metadata_faults, 0u);
+  EXPECT_GT(sum.shard.joints_left, 0u);
+  EXPECT_GT(sum.shard.flips, 0u);
+  EXPECT_GT(sum.shard.abandoned, 0u);
+  EXPECT_GT(sum.replica.dropped, 0u);
   EXPECT_GT(sum.replica.pulled_records, 0u);
   EXPECT_GT(sum.replica.source_refusals, 0u);
   EXPECT_GT(sum.replica.reinstated, 0u);

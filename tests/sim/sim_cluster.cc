@@ -383,10 +383,12 @@ void SimCluster::TakeStep(int i, Result<BootStep> step) {
     case BootStep::Kind::kAsk:
       return Ask(i, step->request);
     case BootStep::Kind::kAskLater:
+      node.asking = 0;  // answered; another copy of the answer finds nobody
       scheduler_.After(milliseconds(random_.Between(50, 200)),
                        [this, i, request = step->request, generation = node.generation] {
                          const Node& waits = *nodes_[i];
-                         if (waits.generation == generation && waits.up) Ask(i, request);
+                         const bool idle = waits.generation == generation && waits.up;
+                         if (idle && waits.asking == 0) Ask(i, request);
                        });
       return;
     case BootStep::Kind::kServe: {
@@ -425,6 +427,7 @@ void SimCluster::TakeStep(int i, Result<BootStep> step) {
 void SimCluster::Ask(int i, const v1::RegisterRequest& request) {
   Node& node = *nodes_[i];
   node.asking = request.nonce();
+  const uint64_t ask = ++node.asks;
   uint64_t generation = node.generation;
   Deliver(i, [this, i, request, generation] {
     if (shard_ == nullptr) return;
@@ -443,10 +446,10 @@ void SimCluster::Ask(int i, const v1::RegisterRequest& request) {
       });
     });
   });
-  scheduler_.After(milliseconds(random_.Between(100, 300)), [this, i, request, generation] {
+  scheduler_.After(milliseconds(random_.Between(100, 300)), [this, i, request, generation, ask] {
     Node& again = *nodes_[i];
     bool waits = again.generation == generation && again.up && again.replica == nullptr;
-    if (waits && again.asking == request.nonce()) Ask(i, request);
+    if (waits && again.asking == request.nonce() && again.asks == ask) Ask(i, request);
   });
 }
 
@@ -651,13 +654,18 @@ Version SimCluster::CommittedAs(const std::string& key, Version origin) {
   for (auto version = written_back->second.rbegin(); version != written_back->second.rend();
        ++version) {
     int holders = 0;
-    for (const auto& node : nodes_) holders += StoredVersion(*node, key) >= *version ? 1 : 0;
+    for (const v1::ReplicaRef& replica : state_->slots()[SlotFor(key).value()].replicas()) {
+      auto at = std::find_if(nodes_.begin(), nodes_.end(),
+                             [&](const auto& n) { return n->id == replica.node(); });
+      holders += StoredVersion(**at, key, Incarnation(replica.inc())) >= *version ? 1 : 0;
+    }
     if (holders > mix_.replicas / 2) return *version;
   }
   return origin;
 }
 
 void SimCluster::OnReleased(const std::string& key, Version origin) {
+  LookAtMetadata();  // a transaction of this very event may have made it a commit
   CheckFencing(key);
   const Version version = CommittedAs(key, origin);
   Version& committed = committed_[key];

@@ -163,7 +163,8 @@ class SimCluster {
     Boot boot;
     bool up = false;
     uint64_t generation = 0;  // processes so far
-    uint64_t asking = 0;      // nonce of the registration that it waits for
+    uint64_t asking = 0;      // nonce of the registration that it waits for; 0: none
+    uint64_t asks = 0;        // times that it has asked
     std::string kernel_boot_id = "k1";
     // The injector's own knowledge: slots whose instance lost something and got no vote since.
     std::set<uint32_t> lost;

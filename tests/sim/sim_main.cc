@@ -58,6 +58,16 @@ void Add(const RunReport& run, Totals* totals) {
   sum.shard.resolved += run.shard.resolved;
   sum.shard.stable_rounds += run.shard.stable_rounds;
   sum.shard.stable_dropped += run.shard.stable_dropped;
+  sum.faults.changes += run.faults.changes;
+  sum.faults.changes_refused += run.faults.changes_refused;
+  sum.faults.metadata_faults += run.faults.metadata_faults;
+  sum.shard.joints += run.shard.joints;
+  sum.shard.joints_left += run.shard.joints_left;
+  sum.shard.flips += run.shard.flips;
+  sum.shard.abandoned += run.shard.abandoned;
+  sum.shard.retired += run.shard.retired;
+  sum.replica.created += run.replica.created;
+  sum.replica.dropped += run.replica.dropped;
   sum.replica.pulled_records += run.replica.pulled_records;
   sum.replica.leftovers += run.replica.leftovers;
   sum.replica.source_refusals += run.replica.source_refusals;
@@ -107,6 +117,12 @@ void Print(const Totals& totals, double seconds) {
       "votes given back; W advanced %llu times, %llu times not\n",
       n(sum.replica.pulled_records), n(sum.replica.leftovers), n(sum.replica.source_refusals),
       n(sum.replica.reinstated), n(sum.shard.stable_rounds), n(sum.shard.stable_dropped));
+  std::printf(
+      "replacements     %llu changes ordered (%llu refused), %llu instances made, %llu times joint "
+      "(%llu left), %llu flips, %llu abandoned, %llu retired, %llu dropped, %llu metadata faults\n",
+      n(sum.faults.changes), n(sum.faults.changes_refused), n(sum.replica.created),
+      n(sum.shard.joints), n(sum.shard.joints_left), n(sum.shard.flips), n(sum.shard.abandoned),
+      n(sum.shard.retired), n(sum.replica.dropped), n(sum.faults.metadata_faults));
 }
 
 int Main(int argc, char** argv) {
