@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "router/migration_report.h"
 #include "router/op_status.h"
 
 namespace ringkv {
@@ -99,13 +98,7 @@ void ChangeOrders::Order(const v1::OrderMigrationRequest& request,
 
 void ChangeOrders::List(const v1::ListMigrationsRequest& request,
                         std::function<void(v1::ListMigrationsResponse)> done) {
-  status_.GetCluster([this, request, done = std::move(done)](const v1::GetClusterResponse& cluster) {
-    const std::shared_ptr<const ClusterView> view = membership_.view();
-    if (view->state == nullptr) {
-      return Answer(done, Status::Unavailable("no cluster is known yet"));
-    }
-    done(ReportMigrations(*view->state, cluster, request.id(), clock_.WallMillis()));
-  });
+  status_.ListMigrations(request.id(), std::move(done));
 }
 
 }  // namespace ringkv

@@ -47,6 +47,7 @@ void Membership::Publish() {
   view->router = options_.router;
   view->state = state_;
   view->peers = peer_names_;
+  view->heard = heard_;
   std::lock_guard lock(view_mutex_);
   view_ = std::move(view);
 }
@@ -328,6 +329,9 @@ void Membership::OnRegistered(const MetadataTxn& txn, v1::RegisterReply reply,
   }
   if (!result.ok() || !*result) return Load();  // and plan again on what is there
   if (!txn.puts.empty() && !Apply(txn)) return;
+  if (reply.outcome() == v1::REGISTER_OUTCOME_NOT_A_MEMBER) {
+    heard_[waiting_.front().request.node()] = clock_.Now();
+  }
   if (reply.outcome() == v1::REGISTER_OUTCOME_REGISTERED) {
     TellPeer(*state_->FindNode(waiting_.front().request.node()));
   }

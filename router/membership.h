@@ -59,6 +59,7 @@ struct ClusterView {
   std::string router;
   std::shared_ptr<const ClusterState> state;  // null: no cluster is known yet
   std::vector<std::string> peers;             // node ids, by Peer
+  std::map<std::string, MonoTime> heard;      // when nodes asked last that are no members
 };
 
 class Membership {
@@ -142,6 +143,7 @@ class Membership {
   std::map<std::string, Peer> peers_;
   std::vector<std::string> peer_names_;  // by Peer
   std::vector<uint64_t> owners_;         // ours, by group
+  std::map<std::string, MonoTime> heard_;
   std::deque<Waiting> waiting_;
   std::deque<Command> commands_;
   SlotMover mover_;

@@ -123,6 +123,15 @@ std::string NodeOf(const v1::PlanChangeRequest& change) {
   return change.has_remove_node() ? change.remove_node().node() : change.set_vnodes().node();
 }
 
+// Ordered again: perhaps its answer was lost, or a node that leaves need not be waited for any more.
+bool IsTheSame(const v1::MigrationRecord& current, const v1::PlanChangeRequest& change) {
+  if (change.has_remove_node()) return LeavingNode(current) == NodeOf(change);
+  if (current.aborting() || current.node() != NodeOf(change)) return false;
+  if (change.has_add_node()) return current.kind() == v1::MIGRATION_KIND_ADD_NODE;
+  return current.kind() == v1::MIGRATION_KIND_SET_VNODES &&
+         current.vnodes() == change.set_vnodes().vnodes();
+}
+
 // The planner says no: what would do.
 Status Advise(const ClusterState& state, const v1::PlanChangeRequest& change, const Status& why) {
   const size_t members = static_cast<size_t>(
@@ -167,13 +176,11 @@ Result<StartedMigration> StartMigration(const ClusterState& state, const Migrati
   }
   RINGKV_RETURN_IF_ERROR(NodeId::Parse(NodeOf(change)).status());
   if (const v1::MigrationRecord* current = state.CurrentMigration()) {
-    const bool same = change.has_remove_node() && start.force && !current->force() &&
-                      LeavingNode(*current) == NodeOf(change);
-    if (!same) return AnotherRuns(*current);
+    if (!IsTheSame(*current, change)) return AnotherRuns(*current);
     StartedMigration started;
     started.id = current->id();
     v1::MigrationRecord forced = *current;
-    forced.set_force(true);
+    forced.set_force(current->force() || start.force);
     state.Expect(MigrationName(started.id), &started.txn);
     Put(MigrationName(started.id), forced, &started.txn);
     return started;

@@ -26,8 +26,8 @@ struct StartedMigration {
 };
 
 // The planner's errors and those of PlanRequestedChange; NotFound: the node to add has not registered;
-// Refused: it has with another address, another migration runs, or the node leaves already. A removal
-// ordered again with `force` while it runs is the same migration, which then waits for nobody.
+// Refused: it has with another address, or another migration runs. What runs already and is ordered
+// again is that migration; a removal ordered again with `force` then waits for nobody.
 Result<StartedMigration> StartMigration(const ClusterState& state, const MigrationStart& start);
 
 enum class MigrationOrder { kPause, kResume, kAbort };

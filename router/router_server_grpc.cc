@@ -71,7 +71,8 @@ void RouterServer::BuildDataPath() {
       KvContext{*loops_, gate_, clock_, *request_metrics_, options_.default_timeout});
   planner_ =
       std::make_unique<ChangePlanner>(clock_, inspection_, [this] { return membership_->view(); });
-  admin_ = std::make_unique<AdminService>(*status_, *planner_);
+  orders_ = std::make_unique<ChangeOrders>(*status_, *control_, *membership_, clock_);
+  admin_ = std::make_unique<AdminService>(*status_, *planner_, *orders_);
   membership_service_ = std::make_unique<MembershipService>(*control_, *membership_);
   collector_ = AddRouterCollector(*status_, gate_, *metadata_, loops_->nodes(), metrics_);
   http_ = std::make_unique<HttpServer>();

@@ -5,6 +5,7 @@
 #include "base/hex.h"
 #include "client/kvctl/byte_text.h"
 #include "client/kvctl/exit_code.h"
+#include "client/kvctl/migration_text.h"
 #include "client/kvctl/session.h"
 #include "client/kvctl/text_table.h"
 
@@ -98,6 +99,10 @@ void PrintStatus(const v1::GetClusterResponse& cluster, Output& output) {
                ShortBytes(node.bytes()), Fixed(node.ops_per_second(), 0), Lag(node)});
   }
   table.Print(output);
+  for (const v1::MigrationStatus& migration : cluster.migrations()) {
+    output.Line("migration " + std::to_string(migration.record().id()) + ": " +
+                Safe(ProgressText(migration)));
+  }
   for (const v1::NodeStatus& node : cluster.nodes()) {
     if (!node.why().empty()) output.Line(Safe(node.node().id()) + ": " + Safe(node.why()));
   }
@@ -120,6 +125,10 @@ Json StatusJson(const v1::GetClusterResponse& cluster) {
                                  {"fully_replicated", std::to_string(slots.fully_replicated())},
                                  {"degraded", std::to_string(slots.degraded())},
                                  {"blocked", std::to_string(slots.blocked())}};
+  document["migrations"] = Json::array();
+  for (const v1::MigrationStatus& migration : cluster.migrations()) {
+    document["migrations"].push_back(MigrationJson(migration));
+  }
   document["nodes"] = Json::array();
   for (const v1::NodeStatus& node : cluster.nodes()) {
     document["nodes"].push_back(Json{{"id", node.node().id()},

@@ -52,7 +52,6 @@ TEST(RareBranches, AreReachedByTheFixedSeeds) {
     sum.shard.stable_dropped += report.shard.stable_dropped;
     sum.faults.changes += report.faults.changes;
     sum.faults.metadata_faults += report.faults.metadata_faults;
-    sum.shard.joints_left += report.shard.joints_left;
     sum.shard.flips += report.shard.flips;
     sum.shard.abandoned += report.shard.abandoned;
     sum.replica.dropped += report.replica.dropped;
@@ -82,7 +81,6 @@ TEST(RareBranches, AreReachedByTheFixedSeeds) {
   EXPECT_GT(sum.shard.stable_dropped, 0u);
   EXPECT_GT(sum.faults.changes, 0u);
   EXPECT_GT(sum.faults.metadata_faults, 0u);
-  EXPECT_GT(sum.shard.joints_left, 0u);
   EXPECT_GT(sum.shard.flips, 0u);
   EXPECT_GT(sum.shard.abandoned, 0u);
   EXPECT_GT(sum.replica.dropped, 0u);
