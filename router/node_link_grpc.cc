@@ -264,6 +264,7 @@ void GrpcNodeLinks::Link::Drop() {
   const bool was_connected = phase_ == Phase::kConnected;
   Close();
   dropped_ = true;
+  answers_ = false;
   why_ = "not part of the cluster";
   if (!was_connected) return;
   owner_.disconnects_.fetch_add(1, std::memory_order_relaxed);

@@ -1,5 +1,5 @@
-// From an operator's command to the last row, transaction by transaction, without a clock or a node:
-// whoever owns the slots says at once that a learner may take its place.
+// From an operator's command to the last row, transaction by transaction, without a clock or a
+// node: whoever owns the slots says at once that a learner may take its place.
 #include "router/slot_mover.h"
 
 #include <gtest/gtest.h>
@@ -69,7 +69,9 @@ class SlotMoverTest : public testing::Test {
         mover_.Take({RowRequest::Kind::kFlip, SlotId(row.slot()), row.epoch(), {}}, "");
       }
       for (const v1::ReplicaRef& replica : row.retiring()) {
-        mover_.Take({RowRequest::Kind::kRetired, SlotId(row.slot()), row.epoch(),
+        mover_.Take({RowRequest::Kind::kRetired,
+                     SlotId(row.slot()),
+                     row.epoch(),
                      {Peer(), Incarnation(replica.inc())}},
                     replica.node());
       }

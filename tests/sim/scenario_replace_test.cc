@@ -1,6 +1,6 @@
-// Courses of events while nodes join and leave, each by name, step by step in the simulated cluster.
-// The cluster's own checks run all the while; at the end all replicas must be clean and equal, every
-// row as it is wished, and nothing retired left on a disk.
+// Courses of events while nodes join and leave, each by name, step by step in the simulated
+// cluster. The cluster's own checks run all the while; at the end all replicas must be clean and
+// equal, every row as it is wished, and nothing retired left on a disk.
 #include <gtest/gtest.h>
 
 #include "tests/sim/scenario.h"
@@ -40,9 +40,7 @@ class Replace : public Scenario {
     return Until([&] { return !cluster_.Moving(); });
   }
 
-  bool HasLearner() {
-    return cluster_.metadata().slots()[Slot().value()].has_learner();
-  }
+  bool HasLearner() { return cluster_.metadata().slots()[Slot().value()].has_learner(); }
   bool Flipped() {
     const v1::SlotPlacement& row = cluster_.metadata().slots()[Slot().value()];
     return !row.has_learner() && row.epoch() > 1;
@@ -181,17 +179,18 @@ TEST_P(ReplaceDeath, S13_CrashAtAStepOfAMove) {
   EXPECT_EQ(Get().value, "after");
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    EveryParticipant, ReplaceDeath,
-    testing::Values(Death{"source", 0}, Death{"source", 1}, Death{"source", 2}, Death{"other", 0},
-                    Death{"other", 1}, Death{"other", 2}, Death{"target", 0}, Death{"target", 1},
-                    Death{"target", 2}, Death{"router", 0}, Death{"router", 1}, Death{"router", 2},
-                    Death{"router, transaction done", 1}),
-    [](const auto& info) {
-      std::string name = std::string(info.param.who) + "AtStep" + std::to_string(info.param.step);
-      std::erase_if(name, [](char c) { return c == ',' || c == ' '; });
-      return name;
-    });
+INSTANTIATE_TEST_SUITE_P(EveryParticipant, ReplaceDeath,
+                         testing::Values(Death{"source", 0}, Death{"source", 1}, Death{"source", 2},
+                                         Death{"other", 0}, Death{"other", 1}, Death{"other", 2},
+                                         Death{"target", 0}, Death{"target", 1}, Death{"target", 2},
+                                         Death{"router", 0}, Death{"router", 1}, Death{"router", 2},
+                                         Death{"router, transaction done", 1}),
+                         [](const auto& info) {
+                           std::string name = std::string(info.param.who) + "AtStep" +
+                                              std::to_string(info.param.step);
+                           std::erase_if(name, [](char c) { return c == ',' || c == ' '; });
+                           return name;
+                         });
 
 // Two coordinators plan on the same ring; the store lets one of them win.
 TEST_F(Replace, S14_TwoCoordinatorsWantDifferentPlacements) {

@@ -335,8 +335,7 @@ void SimCluster::RouterEvent(const std::function<void()>& event) {
 }
 
 void SimCluster::ArmTimer() {
-  MonoTime due =
-      std::max(std::min(shard_->NextDue(), membership_->NextDue()), scheduler_.now());
+  MonoTime due = std::max(std::min(shard_->NextDue(), membership_->NextDue()), scheduler_.now());
   if (timer_at_ != kNever && timer_at_ <= due) return;
   timer_at_ = due;
   uint64_t generation = router_generation_;
@@ -432,8 +431,8 @@ void SimCluster::Ask(int i, const v1::RegisterRequest& request) {
   Deliver(i, [this, i, request, generation] {
     if (shard_ == nullptr) return;
     RouterEvent([&] {
-      membership_->Register(request, [this, i, generation, nonce = request.nonce()](
-                                         Result<v1::RegisterReply> answer) {
+      membership_->Register(request, [this, i, generation,
+                                      nonce = request.nonce()](Result<v1::RegisterReply> answer) {
         RINGKV_CHECK(answer.ok(), answer.status().message());
         auto reply = std::make_shared<v1::RegisterReply>(std::move(*answer));
         Deliver(i, [this, i, reply, generation, nonce] {
@@ -736,7 +735,8 @@ void SimCluster::CheckClean(const std::string& key) {
     for (const ReplicaReport& other : report.replicas) {
       if (other.learner) continue;
       Node& at = *nodes_[static_cast<size_t>(NodeOf(other.peer))];
-      if (at.lost.count(slot.value()) != 0 || StoredVersion(at, key, other.inc) >= stored) ++holders;
+      if (at.lost.count(slot.value()) != 0 || StoredVersion(at, key, other.inc) >= stored)
+        ++holders;
     }
     if (holders <= mix_.replicas / 2) {
       Violate("I4: clean " + node.id + " has " + stored.ToString() + " of " + key +
@@ -774,7 +774,8 @@ std::string SimCluster::DescribeUnfinished() const {
     for (const ReplicaReport& replica : shard_->Describe(SlotId(s)).replicas) {
       if (replica.reachable && replica.clean && replica.voting && replica.behind_keys == 0)
         continue;
-      text += "slot " + std::to_string(s) + " on " + nodes_[static_cast<size_t>(NodeOf(replica.peer))]->id +
+      text += "slot " + std::to_string(s) + " on " +
+              nodes_[static_cast<size_t>(NodeOf(replica.peer))]->id +
               (replica.reachable ? "" : " unreachable") + (replica.clean ? "" : " not clean") +
               (replica.voting ? "" : " without vote") + (replica.syncing ? " in sync" : "") + ", " +
               std::to_string(replica.behind_keys) + " behind; ";

@@ -48,13 +48,13 @@ struct FaultMix {
   bool node_crash = false;  // the process dies
   bool power_loss = false;  // the unsynced tail goes
   bool router_crash = false;
-  bool partition = false;       // one node cut off from the router
-  bool stall = false;           // a node does nothing for a while
-  bool wipe = false;            // a node comes back with an empty disk
-  bool old_copy = false;        // a node comes back with a copy of its disk from an earlier start
-  bool topology = false;        // nodes join and leave, change their weight; that is paused, aborted
-  int spare = 0;                // nodes that run and are no members at first
-  double metadata_faults = 0;   // of a transaction: not taken, or its answer lost
+  bool partition = false;      // one node cut off from the router
+  bool stall = false;          // a node does nothing for a while
+  bool wipe = false;           // a node comes back with an empty disk
+  bool old_copy = false;       // a node comes back with a copy of its disk from an earlier start
+  bool topology = false;       // nodes join and leave, change their weight; that is paused, aborted
+  int spare = 0;               // nodes that run and are no members at first
+  double metadata_faults = 0;  // of a transaction: not taken, or its answer lost
   size_t max_behind = 200'000;  // keys for each node, before a replica stops being tracked
   Duration between_faults = std::chrono::milliseconds(800);
 
@@ -73,12 +73,12 @@ struct FaultCounts {
   uint64_t stalls = 0;
   uint64_t wipes = 0;
   uint64_t old_copies = 0;
-  uint64_t changes = 0;          // of the topology, that were begun
+  uint64_t changes = 0;  // of the topology, that were begun
   uint64_t changes_refused = 0;
   uint64_t metadata_faults = 0;
   uint64_t Total() const {
-    return node_crashes + power_losses + router_crashes + partitions + stalls + wipes +
-           old_copies + changes;
+    return node_crashes + power_losses + router_crashes + partitions + stalls + wipes + old_copies +
+           changes;
   }
 };
 
@@ -246,7 +246,7 @@ class SimCluster {
   Lose lose_;
   std::vector<std::unique_ptr<Node>> nodes_;
   std::shared_ptr<SimulatedMetadata::Contents> metadata_;
-  std::optional<ClusterState> state_;  // what is in the metadata store now
+  std::optional<ClusterState> state_;         // what is in the metadata store now
   std::unique_ptr<SimulatedMetadata> store_;  // the router's way to it
   uint64_t seen_commits_ = 0;
   size_t scheduled_steps_ = 0;

@@ -1,5 +1,6 @@
-// The router of the simulated cluster: the real Membership over the simulated metadata store, and one
-// real Shard as its data plane; what operators order, and what the metadata's rows must keep to.
+// The router of the simulated cluster: the real Membership over the simulated metadata store, and
+// one real Shard as its data plane; what operators order, and what the metadata's rows must keep
+// to.
 #include <algorithm>
 
 #include "base/rule.h"
@@ -82,10 +83,9 @@ void SimCluster::StartRouter() {
   options.moves.per_node = 4;
   options.moves.lot = 3;
   options.retry = milliseconds(100);
-  membership_ = std::make_unique<Membership>(options, scheduler_.clock(), *store_, *data_, *gate_,
-                                             random_, [this](const Status& why) {
-                                               Violate("the router ends: " + why.ToString());
-                                             });
+  membership_ = std::make_unique<Membership>(
+      options, scheduler_.clock(), *store_, *data_, *gate_, random_,
+      [this](const Status& why) { Violate("the router ends: " + why.ToString()); });
   // What it draws for the owners of groups, the run's own randomness does not give again.
   for (uint32_t i = 0; i < kSlots; ++i) random_.Next();
   Trace([&] { return "router starts, generation " + std::to_string(router_generation_); });
@@ -162,17 +162,21 @@ void SimCluster::CheckRows(const ClusterState& before) {
     Trace([&] { return "row " + row.ShortDebugString(); });
     const std::string name = "row of slot " + std::to_string(row.slot());
     if (row.epoch() != was.epoch() + 1) Violate("I11: the " + name + " skips an epoch");
-    if (row.last_inc() < was.last_inc()) Violate("I11: the " + name + " gives an incarnation again");
+    if (row.last_inc() < was.last_inc())
+      Violate("I11: the " + name + " gives an incarnation again");
     int left = 0, came = 0;
     for (const v1::ReplicaRef& replica : was.replicas()) {
-      left += std::any_of(row.replicas().begin(), row.replicas().end(), [&](const auto& r) {
-        return r.inc() == replica.inc() && r.node() == replica.node();
-      }) ? 0 : 1;
+      left += std::any_of(row.replicas().begin(), row.replicas().end(),
+                          [&](const auto& r) {
+                            return r.inc() == replica.inc() && r.node() == replica.node();
+                          })
+                  ? 0
+                  : 1;
     }
     for (const v1::ReplicaRef& replica : row.replicas()) {
-      const bool stayed = std::any_of(was.replicas().begin(), was.replicas().end(), [&](const auto& r) {
-        return r.inc() == replica.inc() && r.node() == replica.node();
-      });
+      const bool stayed = std::any_of(
+          was.replicas().begin(), was.replicas().end(),
+          [&](const auto& r) { return r.inc() == replica.inc() && r.node() == replica.node(); });
       if (stayed) continue;
       ++came;
       if (replica.inc() != was.learner().inc() || replica.node() != was.learner().node()) {
@@ -201,7 +205,8 @@ std::string SimCluster::DescribeMoves() const {
   if (const v1::MigrationRecord* migration = state_->CurrentMigration()) {
     if (migration->state() != v1::MIGRATION_STATE_PAUSED) {
       std::string text = "migration is not over: " + migration->ShortDebugString();
-      for (uint32_t s = 0; s < kSlots; ++s) text += "; " + std::to_string(s) + ": " + RowText(SlotId(s));
+      for (uint32_t s = 0; s < kSlots; ++s)
+        text += "; " + std::to_string(s) + ": " + RowText(SlotId(s));
       return text;
     }
   }
@@ -258,7 +263,8 @@ bool SimCluster::Order(MigrationOrder order) {
   const v1::MigrationRecord* current = state_->CurrentMigration();
   if (membership_ == nullptr || current == nullptr) return false;
   Trace([&] { return "operator: order " + std::to_string(static_cast<int>(order)); });
-  RouterEvent([&] { membership_->OrderChange(current->id(), order, [](const Result<uint64_t>&) {}); });
+  RouterEvent(
+      [&] { membership_->OrderChange(current->id(), order, [](const Result<uint64_t>&) {}); });
   return true;
 }
 
@@ -267,8 +273,9 @@ void SimCluster::ChangeTopology() {
   if (const v1::MigrationRecord* current = state_->CurrentMigration()) {
     const bool paused = current->state() == v1::MIGRATION_STATE_PAUSED;
     if (paused || random_.Chance(0.3)) {
-      Order(paused ? MigrationOrder::kResume
-                   : random_.Chance(0.5) ? MigrationOrder::kPause : MigrationOrder::kAbort);
+      Order(paused                ? MigrationOrder::kResume
+            : random_.Chance(0.5) ? MigrationOrder::kPause
+                                  : MigrationOrder::kAbort);
     }
     // A node that leaves and is dead holds nobody up once an operator says so.
     const std::string leaving = LeavingNode(*current);
@@ -364,22 +371,23 @@ void SimCluster::NoteRetired(int i, const v1::ReplicaBatch& batch,
 void SimCluster::DropLater(int i) {
   Node& node = *nodes_[static_cast<size_t>(i)];
   for (const InstanceName& name : node.replica->TakeDrops()) {
-    scheduler_.After(milliseconds(random_.Between(1, 200)),
-                     [this, i, name, generation = node.generation] {
-      Node& at = *nodes_[static_cast<size_t>(i)];
-      if (at.generation != generation || !at.up || at.replica == nullptr) return;
-      if (Names(name.slot, at.id, name.inc.value())) {
-        Violate("I10: " + at.id + " drops what a row names, slot " +
-                std::to_string(name.slot.value()));
-      }
-      const uint64_t others = at.store.Stats().keys -
-                              at.store.Scan(name.slot, name.inc, "", "", {.max_entries = 1u << 30})
-                                  ->entries.size();
-      RINGKV_CHECK(at.store.DropInstance(name.slot, name.inc).ok() && at.store.Sync().ok() &&
-                       at.replica->OnDropped(name).ok(),
-                   "the simulated disk works");
-      if (at.store.Stats().keys != others) Violate("I10: a drop took records of another instance");
-    });
+    scheduler_.After(
+        milliseconds(random_.Between(1, 200)), [this, i, name, generation = node.generation] {
+          Node& at = *nodes_[static_cast<size_t>(i)];
+          if (at.generation != generation || !at.up || at.replica == nullptr) return;
+          if (Names(name.slot, at.id, name.inc.value())) {
+            Violate("I10: " + at.id + " drops what a row names, slot " +
+                    std::to_string(name.slot.value()));
+          }
+          const uint64_t others =
+              at.store.Stats().keys -
+              at.store.Scan(name.slot, name.inc, "", "", {.max_entries = 1u << 30})->entries.size();
+          RINGKV_CHECK(at.store.DropInstance(name.slot, name.inc).ok() && at.store.Sync().ok() &&
+                           at.replica->OnDropped(name).ok(),
+                       "the simulated disk works");
+          if (at.store.Stats().keys != others)
+            Violate("I10: a drop took records of another instance");
+        });
   }
 }
 
