@@ -107,7 +107,7 @@ class ReplicaReplace : public ReplicaInstances {
     op.mutable_retire()->set_epoch(epoch);
     return op;
   }
-  v1::ReplicaCode Code(const v1::ReplicaOp& op) { return Run({op})[0].code(); }
+  v1::ReplicaCode Code(const v1::ReplicaOp& op) { return Run(op).code(); }
   void DropAll() {
     for (const InstanceName& name : replica_->TakeDrops()) {
       ASSERT_TRUE(store_.DropInstance(name.slot, name.inc).ok());
@@ -119,15 +119,15 @@ class ReplicaReplace : public ReplicaInstances {
 
 TEST_F(ReplicaReplace, CreatedInstanceIsEmptyDoesNotVoteAndIsFoundAgain) {
   ASSERT_EQ(Code(Retire(1)), v1::REPLICA_CODE_OK);
-  v1::ReplicaOpReply made = Run({Create(2)})[0];
+  v1::ReplicaOpReply made = Run(Create(2));
   EXPECT_EQ(made.code(), v1::REPLICA_CODE_OK);
   EXPECT_FALSE(made.voting());
   EXPECT_EQ(Code(Create(2)), v1::REPLICA_CODE_OK);
   ASSERT_EQ(Code(Meant(Apply("k", kTestTerm, 1, "v"), 2)), v1::REPLICA_CODE_OK);
-  EXPECT_EQ(Run({Meant(Read("k"), 2)})[0].read().record().value(), "v");
+  EXPECT_EQ(Run(Meant(Read("k"), 2)).read().record().value(), "v");
   Open(Boot(2));
   EXPECT_EQ(Code(Create(2)), v1::REPLICA_CODE_OK);
-  EXPECT_EQ(Run({Meant(Read("k"), 2)})[0].read().record().value(), "v");
+  EXPECT_EQ(Run(Meant(Read("k"), 2)).read().record().value(), "v");
 }
 
 TEST_F(ReplicaReplace, RetiredInstanceServesNothingAndIsNeverMadeAgain) {
@@ -158,7 +158,7 @@ TEST_F(ReplicaReplace, DropTakesOneInstanceAndWhatARestartLeftIsDroppedThen) {
   Open(Boot(2));  // before it was dropped
   DropAll();
   EXPECT_EQ(store_.Stats().keys, 1u);
-  EXPECT_EQ(Run({Meant(Read("k"), 2)})[0].read().record().value(), "new");
+  EXPECT_EQ(Run(Meant(Read("k"), 2)).read().record().value(), "new");
   // Nothing of it is left to be dropped again.
   Open(Boot(3));
   EXPECT_TRUE(replica_->TakeDrops().empty());
