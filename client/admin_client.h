@@ -1,6 +1,6 @@
-// AdminClient: what operators ask routers, and order them. Blocking. A router that cannot be reached,
-// or is not able to answer now, is followed by the next, and all of them again until the timeout; an
-// order that may have arrived and was not answered is UnknownOutcome. Thread-safe.
+// AdminClient: what operators ask routers, and order them. Blocking. A router that cannot be
+// reached, or is not able to answer now, is followed by the next, and all of them again until the
+// timeout; an order that may have arrived and was not answered is UnknownOutcome. Thread-safe.
 #pragma once
 
 #include <memory>

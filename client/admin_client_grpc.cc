@@ -119,8 +119,7 @@ class GrpcAdminClient final : public AdminClient {
     Result<Response> answer = Ask<Response>(method, request, kOneLongTry);
     const StatusCode code = answer.status().code();
     if (code != StatusCode::kUnavailable && code != StatusCode::kDeadline) return answer;
-    return Status::UnknownOutcome(answer.status().message() +
-                                  "; see: kvctl admin migrations list");
+    return Status::UnknownOutcome(answer.status().message() + "; see: kvctl admin migrations list");
   }
 
   template <class Response, class Request>

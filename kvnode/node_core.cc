@@ -219,6 +219,8 @@ NodeCore::Totals NodeCore::totals() const {
     totals.replica.created += one.stats.created;
     totals.replica.retired += one.stats.retired;
     totals.replica.dropped += one.stats.dropped;
+    totals.replica.sweeps += one.stats.sweeps;
+    totals.replica.collected += one.stats.collected;
     totals.instances += one.instances;
     totals.voting_instances += one.voting_instances;
     totals.queued_ops += worker->queued_ops();
@@ -272,6 +274,8 @@ void NodeCore::ExportTotals(MetricSink& sink) const {
   sink.Counter("node_instances_created_total", "Instances made to be filled.", d(r.created));
   sink.Counter("node_instances_retired_total", "Instances that left this node.", d(r.retired));
   sink.Counter("node_instances_dropped_total", "Of them: their records are gone.", d(r.dropped));
+  sink.Counter("node_sweeps_total", "Instances searched for garbage.", d(r.sweeps));
+  sink.Counter("node_collected_total", "Tombstones and expired records removed.", d(r.collected));
   sink.Counter("node_corrupt_total", "Records that could not be read.", d(r.corrupt));
 }
 

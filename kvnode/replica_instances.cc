@@ -1,4 +1,5 @@
-// Replica, the life of an instance (docs/protocol.md, "Replace"): made without a vote, retired, dropped.
+// Replica, the life of an instance (docs/protocol.md, "Replace"): made without a vote, retired,
+// dropped.
 #include <algorithm>
 
 #include "kvnode/instance_facts.h"
@@ -42,7 +43,8 @@ Status Replica::DoCreate(const v1::ReplicaOp& op, v1::ReplicaOpReply* reply) {
     if (same) {
       reply->set_voting(found->second.voting);
     } else {
-      Refuse(reply, v1::REPLICA_CODE_NO_INSTANCE, "this incarnation or a later one was retired here");
+      Refuse(reply, v1::REPLICA_CODE_NO_INSTANCE,
+             "this incarnation or a later one was retired here");
     }
     return Status::Ok();
   }

@@ -7,8 +7,8 @@ namespace ringkv {
 namespace {
 
 bool Wishes(const v1::DesiredRow* wish, const std::string& node) {
-  return wish != nullptr && std::find(wish->nodes().begin(), wish->nodes().end(), node) !=
-                                wish->nodes().end();
+  return wish != nullptr &&
+         std::find(wish->nodes().begin(), wish->nodes().end(), node) != wish->nodes().end();
 }
 
 bool Holds(const v1::SlotPlacement& row, const std::string& node) {
@@ -22,11 +22,9 @@ bool Retires(const v1::SlotPlacement& row, const std::string& node) {
 }
 
 bool SameOrder(const v1::SlotPlacement& row, const v1::DesiredRow& wish) {
-  return std::equal(row.replicas().begin(), row.replicas().end(), wish.nodes().begin(),
-                    wish.nodes().end(),
-                    [](const v1::ReplicaRef& is, const std::string& to_be) {
-                      return is.node() == to_be;
-                    });
+  return std::equal(
+      row.replicas().begin(), row.replicas().end(), wish.nodes().begin(), wish.nodes().end(),
+      [](const v1::ReplicaRef& is, const std::string& to_be) { return is.node() == to_be; });
 }
 
 using Pair = std::pair<std::string, std::string>;  // out, in

@@ -1,6 +1,6 @@
-// Which changes of rows are to begin next (docs/protocol.md, "Replace"): what the rows are, what they
-// are wished to be, and how much may be under way, in; decisions out. It rests on nothing else, so that
-// it may be asked at any time, by a router that knows nothing of what came before.
+// Which changes of rows are to begin next (docs/protocol.md, "Replace"): what the rows are, what
+// they are wished to be, and how much may be under way, in; decisions out. It rests on nothing
+// else, so that it may be asked at any time, by a router that knows nothing of what came before.
 //
 // Guarantees
 //  1. One change of a slot at a time, and nobody leaves before somebody has come.
@@ -22,8 +22,8 @@
 namespace ringkv {
 
 struct MoveLimits {
-  size_t per_node = 64;      // slots under way from a node, and to one
-  size_t lot = 32;           // of one pair of nodes, begun together
+  size_t per_node = 64;       // slots under way from a node, and to one
+  size_t lot = 32;            // of one pair of nodes, begun together
   size_t rows_at_once = 256;  // written by one transaction
 };
 

@@ -62,8 +62,8 @@ grpc::ServerUnaryReactor* AdminService::PlanChange(grpc::CallbackServerContext* 
 }
 
 grpc::ServerUnaryReactor* AdminService::StartChange(grpc::CallbackServerContext* call,
-                                                      const v1::StartChangeRequest* request,
-                                                      v1::StartChangeResponse* response) {
+                                                    const v1::StartChangeRequest* request,
+                                                    v1::StartChangeResponse* response) {
   grpc::ServerUnaryReactor* reactor = call->DefaultReactor();
   orders_.Start(*request, [reactor, response](v1::StartChangeResponse answer) {
     *response = std::move(answer);
@@ -73,8 +73,8 @@ grpc::ServerUnaryReactor* AdminService::StartChange(grpc::CallbackServerContext*
 }
 
 grpc::ServerUnaryReactor* AdminService::ListMigrations(grpc::CallbackServerContext* call,
-                                                      const v1::ListMigrationsRequest* request,
-                                                      v1::ListMigrationsResponse* response) {
+                                                       const v1::ListMigrationsRequest* request,
+                                                       v1::ListMigrationsResponse* response) {
   grpc::ServerUnaryReactor* reactor = call->DefaultReactor();
   orders_.List(*request, [reactor, response](v1::ListMigrationsResponse answer) {
     *response = std::move(answer);
@@ -84,8 +84,8 @@ grpc::ServerUnaryReactor* AdminService::ListMigrations(grpc::CallbackServerConte
 }
 
 grpc::ServerUnaryReactor* AdminService::OrderMigration(grpc::CallbackServerContext* call,
-                                                      const v1::OrderMigrationRequest* request,
-                                                      v1::OrderMigrationResponse* response) {
+                                                       const v1::OrderMigrationRequest* request,
+                                                       v1::OrderMigrationResponse* response) {
   grpc::ServerUnaryReactor* reactor = call->DefaultReactor();
   orders_.Order(*request, [reactor, response](v1::OrderMigrationResponse answer) {
     *response = std::move(answer);

@@ -55,23 +55,25 @@ Status CheckOrder(const v1::StartChangeRequest& request, const v1::GetClusterRes
 
 void ChangeOrders::Start(const v1::StartChangeRequest& request,
                          std::function<void(v1::StartChangeResponse)> done) {
-  status_.GetCluster([this, request, done = std::move(done)](const v1::GetClusterResponse& cluster) {
-    if (Status refused = CheckOrder(request, cluster); !refused.ok()) return Answer(done, refused);
-    MigrationStart start;
-    start.change = request.change();
-    start.force = request.force();
-    start.now_ms = clock_.WallMillis();
-    const bool posted = control_.Post([this, start, done] {
-      membership_.StartChange(start, [done](const Result<uint64_t>& id) {
-        if (!id.ok()) return Answer(done, id.status());
-        v1::StartChangeResponse response;
-        SetDone(response.mutable_status());
-        response.set_migration(*id);
-        done(std::move(response));
+  status_.GetCluster(
+      [this, request, done = std::move(done)](const v1::GetClusterResponse& cluster) {
+        if (Status refused = CheckOrder(request, cluster); !refused.ok())
+          return Answer(done, refused);
+        MigrationStart start;
+        start.change = request.change();
+        start.force = request.force();
+        start.now_ms = clock_.WallMillis();
+        const bool posted = control_.Post([this, start, done] {
+          membership_.StartChange(start, [done](const Result<uint64_t>& id) {
+            if (!id.ok()) return Answer(done, id.status());
+            v1::StartChangeResponse response;
+            SetDone(response.mutable_status());
+            response.set_migration(*id);
+            done(std::move(response));
+          });
+        });
+        if (!posted) Answer(done, Status::Unavailable("this router is stopping"));
       });
-    });
-    if (!posted) Answer(done, Status::Unavailable("this router is stopping"));
-  });
 }
 
 void ChangeOrders::Order(const v1::OrderMigrationRequest& request,

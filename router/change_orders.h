@@ -1,5 +1,5 @@
-// Operators' orders for changes of the ring: looks first whether the nodes concerned are there, then
-// hands the order to the control loop.
+// Operators' orders for changes of the ring: looks first whether the nodes concerned are there,
+// then hands the order to the control loop.
 //
 // Thread-safe. `done` runs once, on any thread, and not at all once a loop has stopped.
 #pragma once

@@ -88,8 +88,8 @@ Status CheckSlot(const std::string& name, const v1::SlotPlacement& slot,
   if (slot.has_learner()) {
     RINGKV_RETURN_IF_ERROR(CheckReplica(name, slot.learner(), slot.last_inc(), nodes));
     if (seen.contains(slot.learner().node())) {
-      return Wrong(name, "has its learner on node `" + slot.learner().node() +
-                             "`, which holds a replica");
+      return Wrong(
+          name, "has its learner on node `" + slot.learner().node() + "`, which holds a replica");
     }
   }
   if (slot.has_replaced() && (!slot.has_learner() || !seen.contains(slot.replaced().node()))) {
@@ -107,9 +107,7 @@ std::string GroupName(GroupId group) { return Numbered("group", group.value()); 
 std::string SlotName(SlotId slot) { return Numbered("slot", slot.value()); }
 std::string NodeName(std::string_view id) { return "node/" + std::string(id); }
 std::string DesiredName(GroupId group) { return Numbered("desired", group.value()); }
-std::string MigrationName(uint64_t id) {
-  return Numbered("migration", static_cast<uint32_t>(id));
-}
+std::string MigrationName(uint64_t id) { return Numbered("migration", static_cast<uint32_t>(id)); }
 
 bool IsMember(const v1::NodeRecord& node) {
   return node.state() == v1::NODE_STATE_MEMBER || node.state() == v1::NODE_STATE_DRAINING;

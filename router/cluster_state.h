@@ -2,9 +2,8 @@
 // loaded, changed only by applying transactions that were committed. Pure.
 //
 // Names (contents: proto/ringkv/v1/cluster.proto): "cluster", "placement", "next_term" (decimal),
-// "group/NNNNNNNN", "slot/NNNNNNNN", "node/ID", "desired/NNNNNNNN" (by group), "migration/NNNNNNNN".
-// Other names are left alone: they belong to newer
-// versions.
+// "group/NNNNNNNN", "slot/NNNNNNNN", "node/ID", "desired/NNNNNNNN" (by group),
+// "migration/NNNNNNNN". Other names are left alone: they belong to newer versions.
 //
 // Guarantees
 //  1. A state that was loaded is consistent: every group and slot is there, every replica is on a
@@ -60,7 +59,9 @@ class ClusterState {
 
   // Rows that are to be others, by slot.
   const std::map<uint32_t, v1::DesiredRow>& desired() const { return desired_; }
-  const std::map<uint64_t, v1::MigrationRecord>& migrations() const { return migrations_; }  // by id
+  const std::map<uint64_t, v1::MigrationRecord>& migrations() const {
+    return migrations_;
+  }  // by id
   // The one that is not over; null: none.
   const v1::MigrationRecord* CurrentMigration() const;
 

@@ -37,8 +37,8 @@ void ClusterStatus::GetCluster(std::function<void(v1::GetClusterResponse)> done)
     auto sample = last();
     auto view = membership_->view();
     v1::GetClusterResponse cluster = ReportCluster(
-        *view, loops,
-        sample == nullptr ? std::map<std::string, double>() : sample->ops_per_second, WhyClosed());
+        *view, loops, sample == nullptr ? std::map<std::string, double>() : sample->ops_per_second,
+        WhyClosed());
     ShowWaiting(*view, &cluster);
     if (view->state != nullptr) {
       const v1::ListMigrationsResponse all =

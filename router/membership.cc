@@ -362,7 +362,8 @@ void Membership::AnswerFirst(Result<v1::RegisterReply> reply) {
 
 void Membership::StartChange(MigrationStart start, ChangeDone done) {
   if (phase_ != Phase::kServing) return done(Status::Unavailable(gate_.why_closed()));
-  if (commands_.size() >= options_.max_waiting) return done(Status::Overloaded("too many commands"));
+  if (commands_.size() >= options_.max_waiting)
+    return done(Status::Overloaded("too many commands"));
   auto plan = [start = std::move(start)](const ClusterState& state) {
     return StartMigration(state, start);
   };
@@ -372,7 +373,8 @@ void Membership::StartChange(MigrationStart start, ChangeDone done) {
 
 void Membership::OrderChange(uint64_t migration, MigrationOrder order, ChangeDone done) {
   if (phase_ != Phase::kServing) return done(Status::Unavailable(gate_.why_closed()));
-  if (commands_.size() >= options_.max_waiting) return done(Status::Overloaded("too many commands"));
+  if (commands_.size() >= options_.max_waiting)
+    return done(Status::Overloaded("too many commands"));
   auto plan = [migration, order](const ClusterState& state) -> Result<StartedMigration> {
     Result<MetadataTxn> txn = OrderMigration(state, migration, order);
     if (!txn.ok()) return txn.status();

@@ -73,7 +73,8 @@ class Membership {
 
   void Start() { Load(); }
   void Register(v1::RegisterRequest request, RegisterDone done);
-  // Errors: StartMigration's and OrderMigration's; Unavailable, if nothing was changed; UnknownOutcome.
+  // Errors: StartMigration's and OrderMigration's; Unavailable, if nothing was changed;
+  // UnknownOutcome.
   void StartChange(MigrationStart start, ChangeDone done);
   void OrderChange(uint64_t migration, MigrationOrder order, ChangeDone done);
   // What slots want of the metadata.

@@ -63,7 +63,8 @@ std::string WaitsFor(const v1::MigrationRecord& migration, const Underway& under
   }
   const std::string leaving = LeavingNode(migration);
   if (left == 0 && underway.left.contains(leaving) && down.contains(leaving)) {
-    return "node " + leaving + " does not say that it has left its slots; if it is dead for good: " +
+    return "node " + leaving +
+           " does not say that it has left its slots; if it is dead for good: " +
            "kvctl admin remove-node " + leaving + " --force";
   }
   return "";
@@ -105,8 +106,8 @@ v1::ListMigrationsResponse ReportMigrations(const ClusterState& state,
     const uint64_t done = record.moves() - std::min(record.moves(), left);
     const uint64_t end_ms = over ? record.ended_ms() : now_ms;
     const uint64_t took_ms = end_ms - std::min(end_ms, record.started_ms());
-    const double rate = took_ms == 0 ? 0 : static_cast<double>(done) * 1000.0 /
-                                               static_cast<double>(took_ms);
+    const double rate =
+        took_ms == 0 ? 0 : static_cast<double>(done) * 1000.0 / static_cast<double>(took_ms);
     status->set_stage(StageOf(record, underway, left));
     status->set_slots_done(done);
     status->set_slots_moving(over ? 0 : underway.filling);

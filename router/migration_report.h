@@ -8,8 +8,8 @@
 
 namespace ringkv {
 
-// `id` 0: all of them, the newest last. `cluster`: how the router sees the nodes now. NotFound: there
-// is no such migration.
+// `id` 0: all of them, the newest last. `cluster`: how the router sees the nodes now. NotFound:
+// there is no such migration.
 v1::ListMigrationsResponse ReportMigrations(const ClusterState& state,
                                             const v1::GetClusterResponse& cluster, uint64_t id,
                                             uint64_t now_ms);

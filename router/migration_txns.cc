@@ -53,9 +53,10 @@ void PutWish(const ClusterState& state, const Ring& next, MetadataTxn* txn) {
         wish.add_nodes(next.member(node).id.value());
       }
       const auto& is = state.slots()[slot].replicas();
-      const bool same = std::equal(
-          is.begin(), is.end(), wish.nodes().begin(), wish.nodes().end(),
-          [](const v1::ReplicaRef& replica, const std::string& id) { return replica.node() == id; });
+      const bool same = std::equal(is.begin(), is.end(), wish.nodes().begin(), wish.nodes().end(),
+                                   [](const v1::ReplicaRef& replica, const std::string& id) {
+                                     return replica.node() == id;
+                                   });
       if (!same) *rows.add_rows() = std::move(wish);
     }
     const std::string name = DesiredName(group);
@@ -123,7 +124,8 @@ std::string NodeOf(const v1::PlanChangeRequest& change) {
   return change.has_remove_node() ? change.remove_node().node() : change.set_vnodes().node();
 }
 
-// Ordered again: perhaps its answer was lost, or a node that leaves need not be waited for any more.
+// Ordered again: perhaps its answer was lost, or a node that leaves need not be waited for any
+// more.
 bool IsTheSame(const v1::MigrationRecord& current, const v1::PlanChangeRequest& change) {
   if (change.has_remove_node()) return LeavingNode(current) == NodeOf(change);
   if (current.aborting() || current.node() != NodeOf(change)) return false;
@@ -134,14 +136,15 @@ bool IsTheSame(const v1::MigrationRecord& current, const v1::PlanChangeRequest& 
 
 // The planner says no: what would do.
 Status Advise(const ClusterState& state, const v1::PlanChangeRequest& change, const Status& why) {
-  const size_t members = static_cast<size_t>(
-      std::count_if(state.nodes().begin(), state.nodes().end(),
-                    [](const auto& entry) { return IsMember(entry.second); }));
+  const size_t members =
+      static_cast<size_t>(std::count_if(state.nodes().begin(), state.nodes().end(),
+                                        [](const auto& entry) { return IsMember(entry.second); }));
   const bool too_few = change.has_remove_node() && why.code() == StatusCode::kRefused &&
                        members <= state.placement().replicas();
   if (!too_few) return why;
-  return Status::Refused(why.message() + "; first add another one: kvctl admin add-node ID "
-                                         "HOST:PORT");
+  return Status::Refused(why.message() +
+                         "; first add another one: kvctl admin add-node ID "
+                         "HOST:PORT");
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // The coordinator: operators' commands as transactions that change the wish, never a row
-// (docs/protocol.md, "Replace"). Pure functions of the state; each transaction is conditional on the
-// epoch of the ring and on what else it was planned on, so that of two coordinators one wins.
+// (docs/protocol.md, "Replace"). Pure functions of the state; each transaction is conditional on
+// the epoch of the ring and on what else it was planned on, so that of two coordinators one wins.
 //
 // Thread-safe.
 #pragma once
@@ -25,9 +25,10 @@ struct StartedMigration {
   MetadataTxn txn;
 };
 
-// The planner's errors and those of PlanRequestedChange; NotFound: the node to add has not registered;
-// Refused: it has with another address, or another migration runs. What runs already and is ordered
-// again is that migration; a removal ordered again with `force` then waits for nobody.
+// The planner's errors and those of PlanRequestedChange; NotFound: the node to add has not
+// registered; Refused: it has with another address, or another migration runs. What runs already
+// and is ordered again is that migration; a removal ordered again with `force` then waits for
+// nobody.
 Result<StartedMigration> StartMigration(const ClusterState& state, const MigrationStart& start);
 
 enum class MigrationOrder { kPause, kResume, kAbort };

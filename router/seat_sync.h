@@ -1,5 +1,6 @@
 // Where the owner is with making one replica clean (docs/protocol.md, "Sync"), with its next stable
-// watermark, and with a change of the set of replicas ("Replace"). Plain values of a Sequencer.
+// watermark and floor, and with a change of the set of replicas ("Replace"). Plain values of a
+// Sequencer.
 #pragma once
 
 #include <array>
@@ -51,10 +52,19 @@ struct SetChange {
     kFlipping,  // the same, and the metadata may change the set at any time
   };
   Stage stage = Stage::kNone;
-  int learner = -1;   // seat
-  int replaced = -1;  // seat; -1: nobody leaves
+  int learner = -1;    // seat
+  int replaced = -1;   // seat; -1: nobody leaves
   Version joint_from;  // kJoint, kFlipping: last version handed out before
   MonoTime next_ask;   // kFlipping
+};
+
+// R7: what the owner knows of garbage below the floor.
+struct FloorState {
+  Version floor;        // as given out
+  bool garbage = true;  // there may be some above it; after a takeover nobody knows
+  MonoTime next;
+  uint64_t round = 0;    // of SetFloor
+  uint8_t answered = 0;  // bit i: seat i
 };
 
 }  // namespace ringkv

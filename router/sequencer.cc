@@ -214,6 +214,8 @@ void Sequencer::OnReply(Peer peer, const Expected& expected, const v1::ReplicaOp
       return OnPersistReply(i, expected, reply);
     case Expected::Kind::kCreate:
       return OnCreateReply(i, reply);
+    case Expected::Kind::kSetFloor:
+      return OnFloorReply(i, expected, reply);
     case Expected::Kind::kSetStable:
       return;  // a W that did not arrive is made up for by the next one
     default:
@@ -240,8 +242,7 @@ SlotReport Sequencer::Report() const {
     replica.clean = seat.clean;
     replica.voting = seat.voting;
     replica.syncing = seat.sync.stage != SeatSync::Stage::kNone;
-    replica.serves =
-        replica.reachable && seat.clean && seat.voting && lease && !replica.learner;
+    replica.serves = replica.reachable && seat.clean && seat.voting && lease && !replica.learner;
     replica.behind_keys = seat.behind_keys;
     report.replicas.push_back(replica);
   }

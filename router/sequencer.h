@@ -1,7 +1,7 @@
 // Sequencer: the owner's rules for one slot (docs/protocol.md, R2 write, R3 read, R4 conditional
-// writes, R5 sync, R6 replace, R8 TTL, R9 outcomes, R12 scan). A key is a register: the sequencer hands out its
-// versions, sends each to every replica, and calls it committed when a quorum of voting replicas
-// holds it.
+// writes, R5 sync, R6 replace, R8 TTL, R9 outcomes, R12 scan). A key is a register: the sequencer
+// hands out its versions, sends each to every replica, and calls it committed when a quorum of
+// voting replicas holds it.
 //
 // Invariants
 //  1. A version is sent nowhere before it stands in `pending` and in `behind` of every tracked
@@ -52,12 +52,13 @@ struct Expected {
     kSetStable,
     kCreate,
     kRetire,
+    kSetFloor,
   };
   Kind kind = Kind::kStats;
   SlotId slot;
   Incarnation inc;       // the instance asked
   GroupId group;         // kPromise
-  uint64_t call = 0;     // kRead, kScan: who asked; kPull, kReinstate, kPersist: id of the sync
+  uint64_t call = 0;     // kRead, kScan: who asked; kPull, kReinstate, kPersist, kSetFloor: id
   uint32_t attempt = 0;  // of that call
   std::string key;       // kApply
   Version version;       // kApply
@@ -136,6 +137,8 @@ class Sequencer {
   // W: begins a round if there is something to gain.
   void AdvanceStable();
   Version stable() const { return stable_; }
+  // R7: raises the floor to W if there may be garbage and everything is on all replicas.
+  void AdvanceFloor();
 
   // Another owner has taken over: everything ends here.
   void Depose();
@@ -363,9 +366,14 @@ class Sequencer {
 
   // ---- W (sequencer_stable.cc) ----
   bool AllCleanAndQuiet() const;
+  bool SameBoots(const std::array<Boot, kMaxSeats>& boots) const;
   Version LowestMissing() const;
   void OnPersistReply(int seat, const Expected& expected, const v1::ReplicaOpReply& reply);
   void GiveStable();
+
+  // ---- floor (sequencer_floor.cc) ----
+  bool MayRaiseFloor() const;
+  void OnFloorReply(int seat, const Expected& expected, const v1::ReplicaOpReply& reply);
 
   SequencerHost& host_;
   const SlotId slot_;
@@ -375,10 +383,10 @@ class Sequencer {
   uint64_t last_seq_ = 0;
   bool deposed_ = false;
   std::vector<Seat> seats_;
-  uint64_t epoch_ = 0;        // of the row
-  std::vector<int> row_;      // seats of the replicas, in order of preference
-  Mask set_ = 0;              // the same
-  Mask next_set_ = 0;         // what it will be; the same as set_ unless joint
+  uint64_t epoch_ = 0;    // of the row
+  std::vector<int> row_;  // seats of the replicas, in order of preference
+  Mask set_ = 0;          // the same
+  Mask next_set_ = 0;     // what it will be; the same as set_ unless joint
   SetChange change_;
   std::vector<Leaving> retiring_;
   std::unordered_map<std::string, Key> keys_;  // keys with anything going on
@@ -386,10 +394,12 @@ class Sequencer {
   std::map<uint64_t, std::unique_ptr<Call>> calls_;
   std::map<uint64_t, std::unique_ptr<Scan>> scans_;
   MonoTime next_repair_;
-  Mask compared_ = 0;         // R5 without a clean source: who takes part
-  uint32_t comparisons_ = 0;  // begun
-  Version stable_;            // W, as given out
+  Mask compared_ = 0;                           // R5 without a clean source: who takes part
+  uint32_t comparisons_ = 0;                    // begun
+  Version stable_;                              // W, as given out
+  std::array<Boot, kMaxSeats> stable_boots_{};  // under which all had persisted it
   StableRound stable_round_;
+  FloorState floor_;
 };
 
 }  // namespace ringkv

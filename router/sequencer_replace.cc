@@ -1,5 +1,6 @@
-// Sequencer, R6: the set of replicas changes, one at a time (docs/protocol.md, "Replace"). The metadata
-// says what the set is; the sequencer says when it may change, and which quorum counts until then.
+// Sequencer, R6: the set of replicas changes, one at a time (docs/protocol.md, "Replace"). The
+// metadata says what the set is; the sequencer says when it may change, and which quorum counts
+// until then.
 #include <algorithm>
 #include <bit>
 #include <utility>
@@ -28,9 +29,8 @@ bool Sequencer::AdoptRow(const SlotGrant& row) {
   const Incarnation learner = had_learner ? seats_[change_.learner].inc : Incarnation();
   TakeRow(row);
   if (had_learner && change_.learner < 0) {
-    const bool took_its_place = std::any_of(row_.begin(), row_.end(), [&](int seat) {
-      return seats_[seat].inc == learner;
-    });
+    const bool took_its_place = std::any_of(row_.begin(), row_.end(),
+                                            [&](int seat) { return seats_[seat].inc == learner; });
     ++(took_its_place ? host_.stats().flips : host_.stats().abandoned);
   }
   RecheckCommits();
@@ -44,8 +44,12 @@ bool Sequencer::AdoptRow(const SlotGrant& row) {
 void Sequencer::TakeRow(const SlotGrant& row) {
   RINGKV_CHECK(row.replicas.size() < kMaxSeats, "a slot has at most 7 replicas");
   epoch_ = row.epoch;
-  // What the round rested on may be another set.
+  // What was persisted, and told of garbage, may be another set's.
   stable_round_ = {};
+  stable_boots_ = {};
+  floor_.round = 0;
+  floor_.answered = 0;
+  floor_.garbage = true;
   auto named = [&row](const Seat& seat) {
     auto is = [&seat](const ReplicaGrant& r) { return r.peer == seat.peer && r.inc == seat.inc; };
     return std::any_of(row.replicas.begin(), row.replicas.end(), is) ||

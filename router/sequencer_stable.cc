@@ -28,13 +28,17 @@ Version Sequencer::LowestMissing() const {
   return lowest;
 }
 
+bool Sequencer::SameBoots(const std::array<Boot, kMaxSeats>& boots) const {
+  return std::all_of(row_.begin(), row_.end(), [&](int i) { return seats_[i].boot == boots[i]; });
+}
+
 void Sequencer::AdvanceStable() {
   if (!AllCleanAndQuiet()) return;
   const Version lowest = LowestMissing();
   // Below a version of an earlier term nothing is known of what that term gave out.
   if (lowest.term != term_) return;
   const Version stable{term_, lowest.seq - 1};
-  if (stable <= stable_) return;
+  if (stable < stable_ || (stable == stable_ && SameBoots(stable_boots_))) return;
   stable_round_ = {};
   stable_round_.id = host_.NextCallId();
   stable_round_.stable = stable;
@@ -58,9 +62,7 @@ void Sequencer::OnPersistReply(int seat, const Expected& expected,
   round.answered |= static_cast<Mask>(1u << seat);
   if (round.answered != set_) return;
   // Everything that the choice rested on has to hold still, under the boots that answered.
-  bool holds = AllCleanAndQuiet() && LowestMissing() > round.stable;
-  for (int i : row_) holds = holds && seats_[i].boot == round.boots[i];
-  if (holds) {
+  if (AllCleanAndQuiet() && LowestMissing() > round.stable && SameBoots(round.boots)) {
     GiveStable();
   } else {
     ++host_.stats().stable_dropped;
@@ -71,6 +73,7 @@ void Sequencer::OnPersistReply(int seat, const Expected& expected,
 void Sequencer::GiveStable() {
   ++host_.stats().stable_rounds;
   stable_ = stable_round_.stable;
+  stable_boots_ = stable_round_.boots;
   for (int i : row_) {
     v1::ReplicaOp op = MakeOp(i);
     op.mutable_set_stable()->set_boot(stable_round_.boots[i].value());

@@ -52,6 +52,9 @@ struct ShardOptions {
   Duration sync_poll = std::chrono::milliseconds(20);    // how often a pull is asked how it is
   Duration sync_stall = std::chrono::seconds(3);         // without a step: another source
   Duration stable_interval = std::chrono::seconds(10);   // how often W is advanced
+  Duration floor_interval = std::chrono::seconds(60);    // and the floor, at most
+  Duration clock_skew = std::chrono::seconds(10);        // between routers' clocks, at most
+  Duration expiry_grace = std::chrono::seconds(60);      // an expired record stays so much longer
   double read_bound = 1.25;   // a node takes reads up to this × its fair share in flight...
   uint64_t read_always = 16;  // ...or so many
 };
@@ -77,15 +80,15 @@ struct ReplicaGrant {
 // A slot's row as the metadata has it.
 struct SlotGrant {
   SlotId slot;
-  std::vector<ReplicaGrant> replicas;  // first is the primary
-  uint64_t epoch = 0;                  // grows with each change of the row
+  std::vector<ReplicaGrant> replicas;    // first is the primary
+  uint64_t epoch = 0;                    // grows with each change of the row
   std::optional<ReplicaGrant> learner;   // is being filled, and then takes the place of...
   std::optional<ReplicaGrant> replaced;  // ...this one
   std::vector<ReplicaGrant> retiring;    // left the row; to be told so until they answer
 };
 
-// What the owner of a slot wants of the metadata (docs/protocol.md, "Replace"). Said again from time
-// to time, as long as the row's epoch is the one that is named.
+// What the owner of a slot wants of the metadata (docs/protocol.md, "Replace"). Said again from
+// time to time, as long as the row's epoch is the one that is named.
 struct RowRequest {
   enum class Kind {
     kFlip,     // the learner may take its place
@@ -144,7 +147,7 @@ struct ReplicaReport {
   bool clean = false;
   bool voting = false;
   bool syncing = false;
-  bool serves = false;  // single-replica reads go there
+  bool serves = false;   // single-replica reads go there
   bool learner = false;  // is being filled: no replica yet
   uint64_t behind_keys = 0;
 };
@@ -211,6 +214,7 @@ struct ShardStats {
   uint64_t flips = 0;           // sets changed
   uint64_t abandoned = 0;       // learners given up
   uint64_t retired = 0;         // instances whose nodes know that they are retired
+  uint64_t floors = 0;          // times that a floor was given out
 };
 
 class Sequencer;
@@ -313,7 +317,7 @@ class Shard {
   std::vector<Sequencer*> active_;  // to be ticked
   std::deque<Sequencer*> waiting_syncs_;
   std::unordered_map<uint64_t, Outstanding> outstanding_;  // by op
-  std::vector<RowRequest> requests_;  // not taken yet
+  std::vector<RowRequest> requests_;                       // not taken yet
   uint64_t last_op_ = 0;
   uint64_t last_call_ = 0;
   uint64_t last_wall_ms_ = 0;

@@ -46,7 +46,8 @@ std::optional<MetadataTxn> SlotMover::NextRetired(const ClusterState& state) {
       it = retired_.erase(it);
       continue;
     }
-    if (known.size() < limits_.rows_at_once) known.push_back({SlotId(slot), node, Incarnation(inc)});
+    if (known.size() < limits_.rows_at_once)
+      known.push_back({SlotId(slot), node, Incarnation(inc)});
     ++it;
   }
   if (known.empty()) return std::nullopt;
@@ -56,8 +57,7 @@ std::optional<MetadataTxn> SlotMover::NextRetired(const ClusterState& state) {
 // What brings something to its end comes first; what begins waits for it.
 std::optional<MetadataTxn> SlotMover::Next(const ClusterState& state, uint64_t now_ms) {
   const v1::MigrationRecord* migration = state.CurrentMigration();
-  const bool may_begin =
-      migration != nullptr && migration->state() != v1::MIGRATION_STATE_PAUSED;
+  const bool may_begin = migration != nullptr && migration->state() != v1::MIGRATION_STATE_PAUSED;
   const MoveChoice choice = ChooseMoves(state.slots(), state.desired(), limits_, may_begin);
   std::vector<SlotId> abandon = choice.abandon;
   for (SlotId slot : Current(state, &abandons_)) {

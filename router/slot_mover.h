@@ -1,6 +1,7 @@
 // Carries out what is wished of the placement (docs/protocol.md, "Replace"): remembers what the
 // owners of slots have asked for, and says which transaction comes next. Whoever drives it commits
-// one at a time, applies it to the state, and asks again; what is lost meanwhile is asked for again.
+// one at a time, applies it to the state, and asks again; what is lost meanwhile is asked for
+// again.
 //
 // Nothing that it remembers is needed: a new one, on the same state, does the same.
 //
@@ -35,8 +36,8 @@ class SlotMover {
   std::optional<MetadataTxn> NextRetired(const ClusterState& state);
 
   const MoveLimits limits_;
-  std::map<uint32_t, uint64_t> flips_;     // slot -> epoch of the row
-  std::map<uint32_t, uint64_t> abandons_;  // the same
+  std::map<uint32_t, uint64_t> flips_;                             // slot -> epoch of the row
+  std::map<uint32_t, uint64_t> abandons_;                          // the same
   std::set<std::tuple<uint32_t, std::string, uint64_t>> retired_;  // slot, node, inc
 };
 

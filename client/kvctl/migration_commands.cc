@@ -35,9 +35,9 @@ Result<v1::MigrationStatus> WaitForEnd(AdminClient& admin, uint64_t id) {
     Result<v1::MigrationStatus> migration = Look(admin, id);
     if (!migration.ok()) {
       if (migration.status().code() != StatusCode::kUnavailable) return migration.status();
-      return Status::UnknownOutcome("migration " + std::to_string(id) +
-                                    " goes on, as far as is known: " +
-                                    migration.status().message());
+      return Status::UnknownOutcome(
+          "migration " + std::to_string(id) +
+          " goes on, as far as is known: " + migration.status().message());
     }
     if (IsOver(*migration)) return migration;
     bar.Show(ProgressText(*migration), FractionOf(*migration));
@@ -96,9 +96,8 @@ int RunChange(const ChangeArgs& args, Session& session) {
   request.set_force(args.force);
   const Result<v1::StartChangeResponse> started = (*admin)->StartChange(request);
   if (!started.ok()) return session.output.Fail(started.status());
-  const Result<v1::MigrationStatus> migration = args.wait
-                                                    ? WaitForEnd(**admin, started->migration())
-                                                    : Look(**admin, started->migration());
+  const Result<v1::MigrationStatus> migration =
+      args.wait ? WaitForEnd(**admin, started->migration()) : Look(**admin, started->migration());
   if (!migration.ok()) return session.output.Fail(migration.status());
   PrintOne(*migration, session);
   if (!args.wait && !session.output.json() && !IsOver(*migration)) {

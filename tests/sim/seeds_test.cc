@@ -58,6 +58,8 @@ TEST(RareBranches, AreReachedByTheFixedSeeds) {
     sum.replica.pulled_records += report.replica.pulled_records;
     sum.replica.source_refusals += report.replica.source_refusals;
     sum.replica.reinstated += report.replica.reinstated;
+    sum.shard.floors += report.shard.floors;
+    sum.replica.collected += report.replica.collected;
   }
   EXPECT_GT(sum.unknown, 0u);
   EXPECT_GT(sum.faults.power_losses, 0u);
@@ -84,6 +86,8 @@ TEST(RareBranches, AreReachedByTheFixedSeeds) {
   EXPECT_GT(sum.shard.flips, 0u);
   EXPECT_GT(sum.shard.abandoned, 0u);
   EXPECT_GT(sum.replica.dropped, 0u);
+  EXPECT_GT(sum.shard.floors, 0u);
+  EXPECT_GT(sum.replica.collected, 0u);
   EXPECT_GT(sum.replica.pulled_records, 0u);
   EXPECT_GT(sum.replica.source_refusals, 0u);
   EXPECT_GT(sum.replica.reinstated, 0u);

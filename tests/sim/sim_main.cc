@@ -68,6 +68,9 @@ void Add(const RunReport& run, Totals* totals) {
   sum.shard.retired += run.shard.retired;
   sum.replica.created += run.replica.created;
   sum.replica.dropped += run.replica.dropped;
+  sum.shard.floors += run.shard.floors;
+  sum.replica.sweeps += run.replica.sweeps;
+  sum.replica.collected += run.replica.collected;
   sum.replica.pulled_records += run.replica.pulled_records;
   sum.replica.leftovers += run.replica.leftovers;
   sum.replica.source_refusals += run.replica.source_refusals;
@@ -123,6 +126,8 @@ void Print(const Totals& totals, double seconds) {
       n(sum.faults.changes), n(sum.faults.changes_refused), n(sum.replica.created),
       n(sum.shard.joints), n(sum.shard.joints_left), n(sum.shard.flips), n(sum.shard.abandoned),
       n(sum.shard.retired), n(sum.replica.dropped), n(sum.faults.metadata_faults));
+  std::printf("garbage          %llu floors, %llu sweeps, %llu records collected\n",
+              n(sum.shard.floors), n(sum.replica.sweeps), n(sum.replica.collected));
 }
 
 int Main(int argc, char** argv) {

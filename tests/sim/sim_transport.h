@@ -15,6 +15,7 @@ class SimCluster::Transport final : public NodeTransport {
 
   bool Send(Peer peer, v1::ReplicaOp op) override {
     cluster_.CheckOneValue(op);
+    cluster_.CheckFloor(op);
     auto& batch = outbox_[static_cast<size_t>(cluster_.NodeOf(peer))];
     if (batch == nullptr) batch = std::make_shared<v1::ReplicaBatch>();
     *batch->add_ops() = std::move(op);
