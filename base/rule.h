@@ -12,6 +12,7 @@ enum class Rule {
   kQuorumCommits,          // R2: a quorum of acknowledgements, not one, commits
   kPendingIsNotReleased,   // R3: a single-replica read does not give out a pending version
   kCompareVersions,        // Node: a lower version never replaces a higher one
+  kNewDiskNamesTheLastBoot,  // Node: a new disk registers as the successor of the last boot
   // R5:
   kBehindOfSourceTakenOver,  // what the source lacks, and what is pending, the target lacks too
   kExcessIsResolved,         // what is newer at the target, from an older term, is resolved

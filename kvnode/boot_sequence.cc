@@ -160,6 +160,7 @@ v1::RegisterRequest BootSequence::Request() const {
   request.set_nonce(intent_.nonce());
   request.set_version(options_.version);
   request.set_vnodes(options_.vnodes);
+  request.set_after_boot(after_boot_);
   return request;
 }
 
@@ -173,6 +174,8 @@ Result<BootStep> BootSequence::OnReply(const v1::RegisterReply& reply) {
   switch (reply.outcome()) {
     case v1::REGISTER_OUTCOME_REGISTERED:
       return OnRegistered(reply);
+    case v1::REGISTER_OUTCOME_CONFIRM:
+      return OnConfirm(reply);
     case v1::REGISTER_OUTCOME_NOT_A_MEMBER:
       return AskAgain(Kind::kAskLater, reply.message().empty() ? "waits for kvctl admin add-node " +
                                                                      node + " " + options_.address
@@ -213,6 +216,22 @@ Result<BootStep> BootSequence::OnReply(const v1::RegisterReply& reply) {
                       WithDetail("the router gives an answer that this version does not know",
                                  reply.message()));
   }
+}
+
+// The last boot under this id is learnt, and named with the next request. Not durable: a start that
+// is cut short begins with the question again.
+BootStep BootSequence::OnConfirm(const v1::RegisterReply& reply) {
+  using Kind = BootStep::Kind;
+  if (boot_ != 0 || reply.boot() == 0) {
+    return AskAgain(Kind::kRefused,
+                    "the router's answer makes no sense: it takes this disk for a new one");
+  }
+  const bool again = after_boot_ != 0;
+  after_boot_ = reply.boot();
+  if (!again) return AskAgain(Kind::kAsk, "");
+  return AskAgain(Kind::kAskLater, "another disk has registered as " + identity_.node() +
+                                       " meanwhile, with boot " + std::to_string(reply.boot()) +
+                                       ": make sure that only one process runs as it");
 }
 
 Status BootSequence::CheckRegistered(const v1::RegisterReply& reply) const {

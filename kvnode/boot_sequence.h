@@ -95,6 +95,7 @@ class BootSequence {
   Status MakeIntent();
   v1::RegisterRequest Request() const;
   BootStep AskAgain(BootStep::Kind kind, std::string reason) const;
+  BootStep OnConfirm(const v1::RegisterReply& reply);
   Result<BootStep> OnRegistered(const v1::RegisterReply& reply);
   // Why the reply cannot be acted on; ok if it can.
   Status CheckRegistered(const v1::RegisterReply& reply) const;
@@ -109,6 +110,7 @@ class BootSequence {
   uint64_t boot_ = 0;       // durable
   v1::DiskIntent intent_;   // durable; boot 0: none
   bool finishing_ = false;  // intent_ is of an earlier start
+  uint64_t after_boot_ = 0;  // a disk without a boot: the last one under the id, as it was told
   Registered registered_;
 };
 

@@ -30,6 +30,18 @@ FaultMix LateMessages() {
   return mix;
 }
 
+// Disks are replaced again while what their predecessors sent is still on its way.
+FaultMix LateRegistrations() {
+  FaultMix mix;
+  mix.synced_writes = true;
+  mix.loss = 0.2;
+  mix.long_delay = 0.5;
+  mix.wipe = true;
+  mix.node_crash = true;
+  mix.between_faults = std::chrono::milliseconds(250);
+  return mix;
+}
+
 constexpr uint64_t kSeeds = 2000;
 constexpr int kNoticed = 42;
 
@@ -71,6 +83,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Ablation{Rule::kQuorumCommits, "QuorumCommits"},
                     Ablation{Rule::kPendingIsNotReleased, "PendingIsNotReleased"},
                     Ablation{Rule::kCompareVersions, "CompareVersions"},
+                    Ablation{Rule::kNewDiskNamesTheLastBoot, "NewDiskNamesTheLastBoot",
+                             LateRegistrations()},
                     Ablation{Rule::kBehindOfSourceTakenOver, "BehindOfSourceTakenOver"},
                     Ablation{Rule::kExcessIsResolved, "ExcessIsResolved"},
                     Ablation{Rule::kCandidateIsAwaited, "CandidateIsAwaited"},
@@ -85,7 +99,8 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(Ablation, NothingSwitchedOffFindsNothing) {
   for (const std::optional<FaultMix>& mix :
-       {std::optional<FaultMix>(), std::optional<FaultMix>(LateMessages())}) {
+       {std::optional<FaultMix>(), std::optional<FaultMix>(LateMessages()),
+        std::optional<FaultMix>(LateRegistrations())}) {
     for (uint64_t seed = 1; seed <= 50; ++seed) {
       RunOptions options;
       options.seed = seed;
