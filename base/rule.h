@@ -24,6 +24,10 @@ enum class Rule {
   kRestartEndsSync,          // a sync is bound to the target's boot
   kSmallerStable,            // only what lies above the smaller W of both ends is compared
   kStableIsBoundToItsBoot,   // W is given only to an instance that answered, under that boot
+  // R11:
+  kUnionTakesAFreshTerm,   // nothing else was ever sent under the term of a union
+  kUnionIsBoundToItsBoots, // a replica that starts again in between begins it again
+  kUnionReachesAll,        // nobody votes again before every key is on all replicas
 };
 
 #ifdef RINGKV_ABLATION

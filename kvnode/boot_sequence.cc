@@ -124,10 +124,16 @@ Status BootSequence::JudgeLastRun() {
   StoreBatch batch;
   for (InstanceFact& instance : *on_disk) {
     // A damaged log may have taken what was synced, too: nothing is known to be everywhere.
-    const bool unstable = options_.store_lost_tail && instance.fact.has_stable();
-    if (instance.fact.retired() || (!instance.fact.voting() && !unstable)) continue;
+    const bool damaged = options_.store_lost_tail;
+    const bool says_more = instance.fact.has_stable() || instance.fact.has_lost_tail();
+    if (instance.fact.retired() || (!instance.fact.voting() && !(damaged && says_more))) continue;
+    if (damaged) {
+      instance.fact.clear_stable();
+      instance.fact.clear_lost_tail();
+    } else {
+      instance.fact.mutable_lost_tail()->set_window_ms(last.window_ms());
+    }
     instance.fact.set_voting(false);
-    if (unstable) instance.fact.clear_stable();
     PutFact(InstanceMetaName(instance.name.slot, instance.name.inc), instance.fact, &batch);
   }
   if (batch.empty()) return Status::Ok();
@@ -287,6 +293,8 @@ Result<BootStep> BootSequence::OnRegistered(const v1::RegisterReply& reply) {
     v1::DiskRunning running;
     running.set_kernel_boot_id(options_.kernel_boot_id);
     running.set_synced_writes(options_.synced_writes);
+    running.set_window_ms(static_cast<uint64_t>(
+        std::chrono::duration_cast<std::chrono::milliseconds>(options_.sync_window).count()));
     PutFact(kRunningName, running, &batch);
   }
   RINGKV_RETURN_IF_ERROR(store_.Write(batch, /*sync=*/true).Annotate("writing the boot"));

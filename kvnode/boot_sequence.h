@@ -9,7 +9,7 @@
 //     instances, and that this run is not a clean stop yet.
 //  3. No instance votes that may have lost an acknowledged write: it lived through the death of the
 //     operating system without its writes synced, or its log was damaged, or it was made for a disk
-//     that is not the node's first.
+//     that is not the node's first. What lacks no more than the unsynced end says so (lost_tail).
 //  4. It never deletes, and never goes back behind a promise.
 //
 // Pure but for the Store and the Random it is given: no thread, socket or clock. Thread-compatible.
@@ -19,6 +19,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/clock.h"
 #include "base/ids.h"
 #include "base/random.h"
 #include "base/status.h"
@@ -40,6 +41,8 @@ struct BootOptions {
   // /proc/sys/kernel/random/boot_id; empty: cannot be known, so the OS is taken to have died.
   std::string kernel_boot_id;
   bool synced_writes = false;  // every write of this run is synced before it is acknowledged
+  // Else: it is synced within so long after; 0: nobody says when.
+  Duration sync_window = Duration::zero();
   bool store_lost_tail =
       false;  // the store had to drop a damaged end of its log when it was opened
 };

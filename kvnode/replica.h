@@ -22,6 +22,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -107,6 +108,7 @@ class Replica {
     bool retired = false;
     Version floor;
     Version stable;  // W
+    std::optional<v1::LostTail> lost_tail;  // since it had a vote
     // No record of this instance has a version above `bound`, if it is known: unknown after a start
     // until a promise or a contact says so, and then every Apply reads first. `bound` covers what
     // this process applied in either case.

@@ -72,6 +72,7 @@ void Membership::OnLoaded(Result<MetadataStore::Entries> entries) {
   state_ = std::make_shared<const ClusterState>(std::move(**loaded));
   Publish();
   if (phase_ == Phase::kStarting) return Take();
+  if (RetakeHappened()) return FinishRetake();
   if (!StillOwner()) {
     return Fail(Status::Refused("another router has taken this cluster over"));
   }
@@ -137,7 +138,9 @@ void Membership::Serve() {
   owners_.clear();
   for (const v1::GroupOwnership& group : state_->groups()) owners_.push_back(group.owner());
   data_.SetLeaseUntil(store_.LeaseUntil());
-  data_.TakeGroups(Grants());
+  std::vector<GroupGrant> grants;
+  for (const v1::GroupOwnership& group : state_->groups()) grants.push_back(GrantOf(group));
+  data_.TakeGroups(std::move(grants));
   Publish();
   phase_ = Phase::kServing;
   RINGKV_LOG(kInfo, "membership", "router {} owns cluster {}: {} slots in {} groups, terms from {}",
@@ -167,31 +170,28 @@ void Membership::Fail(Status why) {
   phase_ = Phase::kFailed;
   gate_.Close(why.message());
   while (!waiting_.empty()) AnswerFirst(TryAgain(why.message()));
+  while (!retakes_.empty()) AnswerRetake(Status::UnknownOutcome(why.message()));
   on_fatal_(std::move(why));
 }
 
-std::vector<GroupGrant> Membership::Grants() const {
-  std::vector<GroupGrant> grants;
-  for (const v1::GroupOwnership& group : state_->groups()) {
-    GroupGrant grant;
-    grant.group = GroupId(group.group());
-    grant.term = Term(group.term());
-    grant.owner = OwnerId(group.owner());
-    grant.first_term = group.term() == group.first_term();
-    grant.predecessor_gone = store_.PredecessorsGone();
-    grants.push_back(std::move(grant));
-  }
+GroupGrant Membership::GrantOf(const v1::GroupOwnership& group) const {
+  GroupGrant grant;
+  grant.group = GroupId(group.group());
+  grant.term = Term(group.term());
+  grant.owner = OwnerId(group.owner());
+  grant.first_term = group.term() == group.first_term();
+  grant.predecessor_gone = store_.PredecessorsGone();
   const v1::ClusterIdentity& cluster = state_->identity();
-  for (const v1::SlotPlacement& row : state_->slots()) {
+  const uint32_t each = cluster.slots() / cluster.groups();
+  for (uint32_t i = group.group() * each; i < (group.group() + 1) * each; ++i) {
     SlotGrant slot;
-    slot.slot = SlotId(row.slot());
-    for (const v1::ReplicaRef& replica : row.replicas()) {
+    slot.slot = SlotId(i);
+    for (const v1::ReplicaRef& replica : state_->slots()[i].replicas()) {
       slot.replicas.push_back({peers_.at(replica.node()), Incarnation(replica.inc())});
     }
-    const GroupId group = GroupOf(slot.slot, cluster.slots(), cluster.groups());
-    grants[group.value()].slots.push_back(std::move(slot));
+    grant.slots.push_back(std::move(slot));
   }
-  return grants;
+  return grant;
 }
 
 void Membership::TellPeer(const v1::NodeRecord& node) {
@@ -252,7 +252,15 @@ void Membership::Register(v1::RegisterRequest request, RegisterDone done) {
 void Membership::Pump() {
   if (pumping_) return;
   pumping_ = true;
-  while (!busy_ && !waiting_.empty() && phase_ == Phase::kServing) BeginFirst();
+  while (!busy_ && phase_ == Phase::kServing) {
+    if (!retakes_.empty()) {
+      BeginRetake();
+    } else if (!waiting_.empty()) {
+      BeginFirst();
+    } else {
+      break;
+    }
+  }
   pumping_ = false;
 }
 

@@ -25,6 +25,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,7 @@
 #include "base/timers.h"
 #include "ringkv/v1/replica.pb.h"
 #include "router/cluster_state.h"
+#include "router/cluster_txns.h"
 #include "router/data_plane.h"
 #include "router/metadata_store.h"
 #include "router/serving_gate.h"
@@ -61,6 +63,7 @@ struct ClusterView {
 class Membership {
  public:
   using RegisterDone = std::function<void(Result<v1::RegisterReply>)>;
+  using Done = std::function<void(Status)>;
 
   // Borrows all.
   Membership(MembershipOptions options, const Clock& clock, MetadataStore& store, DataPlane& data,
@@ -68,6 +71,11 @@ class Membership {
 
   void Start() { Load(); }
   void Register(v1::RegisterRequest request, RegisterDone done);
+  // R11: takes the group again, under a fresh term, unless that has happened since it was asked for.
+  void NeedTerm(TermRequest request);
+  // R11: goes on with these slots without the copies that are given up. Refused: they have changed.
+  // UnknownOutcome: the metadata store does not say.
+  void AcceptLoss(std::vector<AcceptedLoss> losses, Done done);
 
   MonoTime NextDue() const { return timers_.NextDue(); }
   void RunDue() { timers_.RunDue(clock_.Now()); }
@@ -80,6 +88,17 @@ class Membership {
   struct Waiting {
     v1::RegisterRequest request;
     RegisterDone done;
+    int attempts = 0;
+  };
+
+  // Groups that this router owns are taken again (membership_retake.cc).
+  struct Retake {
+    std::optional<TermRequest> asked;  // for this; else `losses`
+    std::vector<GroupId> groups;
+    std::vector<SlotId> united;
+    std::vector<AcceptedLoss> losses;
+    Done done;                     // may be empty
+    std::vector<uint64_t> owners;  // of the groups, as last tried; empty: not tried yet
     int attempts = 0;
   };
 
@@ -98,8 +117,14 @@ class Membership {
   void OnRegistered(const MetadataTxn& txn, v1::RegisterReply reply, Result<bool> result);
   void AnswerFirst(Result<v1::RegisterReply> reply);
 
+  void BeginRetake();
+  void OnRetaken(const MetadataTxn& txn, Result<bool> result);
+  void FinishRetake();
+  bool RetakeHappened() const;
+  void AnswerRetake(const Status& status);
+
   void TellPeer(const v1::NodeRecord& node);
-  std::vector<GroupGrant> Grants() const;
+  GroupGrant GrantOf(const v1::GroupOwnership& group) const;
   void WarnOfIgnoredConfiguration() const;
   void LogOutcome(const v1::RegisterRequest& request, const v1::RegisterReply& reply) const;
   void Publish();
@@ -118,6 +143,7 @@ class Membership {
   std::vector<std::string> peer_names_;  // by Peer
   std::vector<uint64_t> owners_;         // ours, by group
   std::deque<Waiting> waiting_;
+  std::deque<Retake> retakes_;  // come before registrations
   bool busy_ = false;  // a transaction or a load is under way
   bool pumping_ = false;
   Timers timers_;

@@ -66,6 +66,10 @@ void RouterServer::BuildDataPath() {
   status_->Watch(membership_.get());
   control_ = std::make_unique<EventLoop>("control", clock_, [this] { return EndControlTurn(); });
 
+  loops_->OnNeedTerm([this](TermRequest request) {
+    control_->Post([this, request = std::move(request)] { membership_->NeedTerm(request); });
+  });
+
   request_metrics_ = std::make_unique<RequestMetrics>(metrics_);
   kv_ = std::make_unique<KvService>(
       KvContext{*loops_, gate_, clock_, *request_metrics_, options_.default_timeout});

@@ -23,9 +23,11 @@ v1::OpStatus MakeStatus(v1::Outcome outcome, v1::ErrorCode code, std::string mes
 Sequencer::Sequencer(SequencerHost& host, const GroupGrant& group, const SlotGrant& grant)
     : host_(host),
       slot_(grant.slot),
+      group_(group.group),
       term_(group.term),
       owner_(group.owner),
-      predecessor_gone_(group.predecessor_gone) {
+      predecessor_gone_(group.predecessor_gone),
+      loss_accepted_(grant.loss_accepted) {
   RINGKV_CHECK(grant.replicas.size() < kMaxSeats, "a slot has at most 7 replicas");
   for (const ReplicaGrant& replica : grant.replicas) {
     Seat seat;
@@ -33,6 +35,7 @@ Sequencer::Sequencer(SequencerHost& host, const GroupGrant& group, const SlotGra
     seat.inc = replica.inc;
     // Before the first term nothing was written: all hold all of it.
     seat.tracked = seat.clean = group.first_term;
+    if (replica.in_place_of_lost) in_place_of_lost_ |= static_cast<Mask>(1u << seats_.size());
     seats_.push_back(seat);
   }
 }
@@ -92,7 +95,9 @@ void Sequencer::Contact(Peer peer, Boot boot) {
     seat.boot = boot;
     seat.usable = false;
     seat.voting = false;
-    if (RINGKV_RULE(kRestartEndsSync)) {
+    if (union_.running && (compared_ & (1u << i)) && !RINGKV_RULE(kUnionIsBoundToItsBoots)) {
+      seat.sync.boot = boot;
+    } else if (RINGKV_RULE(kRestartEndsSync)) {
       if (seat.sync.stage != SeatSync::Stage::kNone) AbortSync(i);
     } else {
       seat.sync.boot = boot;
@@ -115,6 +120,8 @@ void Sequencer::OnContactReply(int i, const v1::ReplicaOpReply& reply) {
   seat.promised = true;
   // Within a boot a vote is given back and never taken: an answer that says no may be a late one.
   seat.voting = seat.voting || reply.voting();
+  seat.lost_tail.reset();
+  if (!seat.voting && reply.contact().has_lost_tail()) seat.lost_tail = reply.contact().lost_tail();
   // Without a vote it may have lost what it had acknowledged.
   if (!seat.voting && seat.clean) Untrack(i);
   for (size_t k = 0; k < pending_keys_.size(); ++k) {
@@ -122,6 +129,17 @@ void Sequencer::OnContactReply(int i, const v1::ReplicaOpReply& reply) {
   }
   next_repair_ = host_.Now();
   if (WantsSync()) host_.QueueSync(this);
+}
+
+// The metadata names a copy that the node has not heard of: it was made in place of another one, or
+// for a node that was not there. Empty, it waits for its turn to be filled.
+void Sequencer::SendCreate(int i) {
+  v1::ReplicaOp op = MakeOp(i);
+  op.mutable_create()->set_voting(false);
+  Expected expected;
+  expected.kind = Expected::Kind::kCreate;
+  expected.slot = slot_;
+  host_.Send(seats_[i].peer, std::move(op), std::move(expected));
 }
 
 void Sequencer::OnPeerDown(Peer peer) {
@@ -161,7 +179,10 @@ void Sequencer::OnReply(Peer peer, const Expected& expected, const v1::ReplicaOp
   }
   switch (expected.kind) {
     case Expected::Kind::kContact:
+      if (reply.code() == v1::REPLICA_CODE_NO_INSTANCE) return SendCreate(i);
       return OnContactReply(i, reply);
+    case Expected::Kind::kCreate:
+      return;  // contact is made again, and tells
     case Expected::Kind::kApply:
       return OnApplyReply(i, expected, reply);
     case Expected::Kind::kRead:
@@ -185,6 +206,7 @@ SlotReport Sequencer::Report() const {
   SlotReport report;
   report.slot = slot_;
   report.term = term_;
+  report.blocked = WhyBlocked();
   bool lease = host_.LeaseValid();
   for (size_t i = 0; i < seats_.size(); ++i) {
     const Seat& seat = seats_[i];
@@ -197,6 +219,7 @@ SlotReport Sequencer::Report() const {
     replica.syncing = seat.sync.stage != SeatSync::Stage::kNone;
     replica.serves = replica.reachable && seat.clean && seat.voting && lease;
     replica.behind_keys = seat.behind_keys;
+    replica.lost_tail = seat.lost_tail;
     report.replicas.push_back(replica);
   }
   return report;
@@ -338,7 +361,7 @@ void Sequencer::Start(Call* call) {
 
 void Sequencer::Run(Call* call) {
   if (!call->needs_lock) return StartRead(call);
-  if (!QuorumReachable()) {
+  if (!call->in_union && !QuorumReachable()) {
     return Fail(
         call, v1::ERROR_CODE_UNAVAILABLE,
         "too few replicas of slot " + std::to_string(slot_.value()) + " are reachable; try again");
@@ -477,6 +500,7 @@ void Sequencer::Depose() {
     seats_[i].sync = SeatSync{};
   }
   compared_ = 0;
+  union_ = {};
   pending_keys_.clear();
   keys_.clear();
 }

@@ -24,6 +24,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -48,6 +49,7 @@ struct Expected {
     kReinstate,
     kPersist,
     kSetStable,
+    kCreate,
   };
   Kind kind = Kind::kStats;
   SlotId slot;
@@ -84,6 +86,8 @@ class SequencerHost {
   // A place among the repairs in flight; false: none is free. Given back by EndRepair.
   virtual bool BeginRepair() = 0;
   virtual void EndRepair() = 0;
+  // R11: asks for a fresh term for the group, under which another sequencer takes this one's place.
+  virtual void NeedTerm(GroupId group) = 0;
   // Asks for StartSyncs when there is room for one more slot in sync.
   virtual void QueueSync(Sequencer* sequencer) = 0;
   // Asks to be ticked until idle().
@@ -129,6 +133,7 @@ class Sequencer {
   bool HasSeat(Peer peer) const { return SeatOf(peer) >= 0; }
   bool IsUsable(Peer peer) const;
   bool QuorumReachable() const;
+  BlockedBy WhyBlocked() const;
   SlotReport Report() const;
   KeyReport Report(const std::string& key) const;
   uint64_t pending_keys() const { return pending_keys_.size(); }
@@ -149,6 +154,7 @@ class Sequencer {
     bool voting = false;
     bool tracked = false;  // everything sent and not acknowledged since some moment is in behind
     bool clean = false;    // tracked, and lacks nothing committed but what is in behind
+    std::optional<v1::LostTail> lost_tail;  // R11: without a vote, and lacks no more than that
     Boot boot;
     uint64_t behind_keys = 0;
     SeatSync sync;
@@ -195,6 +201,7 @@ class Sequencer {
     Mask answered = 0;
     Mask voted = 0;       // answers that count for the quorum
     Mask candidates = 0;  // R5: seats whose answers are awaited, vote or not
+    bool in_union = false;  // R11: the candidates are the quorum
     std::array<Version, kMaxSeats> versions{};
     v1::Record best;  // highest answer of the attempt
     Version best_version;
@@ -232,6 +239,7 @@ class Sequencer {
   Key* UseKey(const std::string& name);
   void ReleaseKey(Key* key);
   void OnContactReply(int seat, const v1::ReplicaOpReply& reply);
+  void SendCreate(int seat);
   void ClearBehind(int seat);
   void MarkBehind(Key* key, int seat, Version version);
   void UnmarkBehind(Key* key, int seat);
@@ -314,6 +322,15 @@ class Sequencer {
   void SendReinstate(int target);
   void OnReinstateReply(int target, const Expected& expected, const v1::ReplicaOpReply& reply);
 
+  // ---- union (sequencer_union.cc) ----
+  Mask UnionMembers() const;
+  bool UnionMayDecide(Mask unreadable) const;
+  void ConsiderUnion();
+  void BeginUnion();
+  void FinishUnion();
+  void TickPatience();
+  bool UnionHolds(Mask acks) const;
+
   // ---- W (sequencer_stable.cc) ----
   bool AllCleanAndQuiet() const;
   Version LowestMissing() const;
@@ -322,6 +339,7 @@ class Sequencer {
 
   SequencerHost& host_;
   const SlotId slot_;
+  const GroupId group_;
   const Term term_;
   const OwnerId owner_;
   const bool predecessor_gone_;
@@ -334,6 +352,13 @@ class Sequencer {
   std::map<uint64_t, std::unique_ptr<Scan>> scans_;
   MonoTime next_repair_;
   Mask compared_ = 0;         // R5 without a clean source: who takes part
+  // R11. What was ever sent under this term that leaves something at a replica.
+  enum class Sent { kNothing, kOfAUnion, kAnything };
+  Sent sent_ = Sent::kNothing;
+  UnionRound union_;
+  Mask in_place_of_lost_ = 0;
+  bool loss_accepted_ = false;
+  std::optional<MonoTime> blocked_since_;  // with a complete replica, all being there
   uint32_t comparisons_ = 0;  // begun
   Version stable_;            // W, as given out
   StableRound stable_round_;

@@ -20,6 +20,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -50,6 +51,10 @@ struct ShardOptions {
   Duration sync_poll = std::chrono::milliseconds(20);    // how often a pull is asked how it is
   Duration sync_stall = std::chrono::seconds(3);         // without a step: another source
   Duration stable_interval = std::chrono::seconds(10);   // how often W is advanced
+  Duration term_pause = std::chrono::seconds(5);         // between fresh terms asked for a group
+  // Without a quorum, and with a complete replica from which others are filled: for so long, before
+  // the union of all is taken instead.
+  Duration union_patience = std::chrono::seconds(10);
   double read_bound = 1.25;   // a node takes reads up to this × its fair share in flight...
   uint64_t read_always = 16;  // ...or so many
 };
@@ -70,11 +75,22 @@ class NodeTransport {
 struct ReplicaGrant {
   Peer peer;
   Incarnation inc;
+  // R11, with an accepted loss: was made in place of a copy that was given up. A union goes without.
+  bool in_place_of_lost = false;
 };
 
 struct SlotGrant {
   SlotId slot;
   std::vector<ReplicaGrant> replicas;  // first is the primary
+  bool loss_accepted = false;          // R11: an operator knows what may be missing
+};
+
+// Why a slot has no quorum.
+enum class BlockedBy {
+  kNothing,  // it has one
+  kAbsence,  // replicas do not answer
+  kLoss,     // all answer; too few have all but an unsynced end of what they acknowledged
+  kUnion,    // all answer: they are being made equal, and vote again
 };
 
 // Ownership of a group, as a committed metadata transaction gave it.
@@ -124,6 +140,7 @@ struct ReplicaReport {
   bool voting = false;
   bool syncing = false;
   bool serves = false;  // single-replica reads go there
+  std::optional<v1::LostTail> lost_tail;  // without a vote: lacks no more than that
   uint64_t behind_keys = 0;
 };
 
@@ -131,6 +148,7 @@ struct SlotReport {
   SlotId slot;
   Term term;
   std::vector<ReplicaReport> replicas;
+  BlockedBy blocked = BlockedBy::kNothing;
 };
 
 // What is going on with one key.
@@ -182,6 +200,19 @@ struct ShardStats {
   uint64_t resolved = 0;        // keys that replicas disagreed about, each time one was tried
   uint64_t stable_rounds = 0;   // times that W advanced
   uint64_t stable_dropped = 0;  // times that something came between
+  uint64_t unions = 0;          // R11: slots that went on with the union of their replicas...
+  uint64_t unions_begun = 0;
+  uint64_t unions_accepted = 0;  // ...of them: after an operator had accepted a loss
+  // What was acknowledged so long before the loss may be missing: the longest; max: no bound known.
+  uint64_t union_window_ms = 0;
+  uint64_t last_union_ms = 0;  // wall clock
+};
+
+// R11: the slots of a group that can go on only under a term in which nothing was sent yet.
+struct TermRequest {
+  GroupId group;
+  Term term;  // as it is held now
+  std::vector<SlotId> slots;
 };
 
 class Sequencer;
@@ -199,7 +230,11 @@ class Shard {
   // A node that is registered with the balancer, and where other nodes reach it; again when the
   // address changes.
   void AddPeer(Peer peer, NodeId node, std::string address);
+  // Again, under a later term: what was going on in the group ends, as when another owner takes it.
+  // Not from within a call of this shard.
   void TakeGroup(const GroupGrant& grant);
+  // Who is asked for fresh terms (R11), by TakeGroup sooner or later; again and again until then.
+  void OnNeedTerm(std::function<void(TermRequest)> ask) { need_term_ = std::move(ask); }
   // Single-replica reads are allowed until then (R10). kNever with an embedded metadata store.
   void SetLeaseUntil(MonoTime until) { lease_until_ = until; }
 
@@ -221,6 +256,8 @@ class Shard {
   ShardReport Report() const;
   // A slot that this shard does not own: no replicas.
   SlotReport Describe(SlotId slot) const;
+  // All slots without a quorum, by number.
+  std::vector<SlotReport> DescribeBlocked() const;
   KeyReport Describe(SlotId slot, const std::string& key) const;
   const ShardStats& stats() const { return stats_; }
 
@@ -234,6 +271,7 @@ class Shard {
     bool deposed = false;
     std::vector<SlotId> slots;
     std::vector<Peer> peers;  // that hold a replica of any of its slots
+    MonoTime next_ask;        // for a fresh term
   };
   // One node, as long as the shard lives; reset with each connection.
   struct Session {
@@ -256,6 +294,8 @@ class Shard {
   void OnPromiseReply(Peer peer, GroupId group, const v1::ReplicaOpReply& reply);
   void OnReply(Peer peer, const v1::ReplicaOpReply& reply);
   void Depose(Group& group);
+  void EndGroup(GroupId id);
+  void NeedTerm(GroupId id);
   bool SendOp(Peer peer, v1::ReplicaOp op, struct Expected expected);
   void DropOutstanding(Peer peer);
   void Watch();      // pings and suspicion
@@ -270,6 +310,7 @@ class Shard {
   LoadBalancer& nodes_;
   LoadBalancer::Picker picker_;
   MonoTime lease_until_;
+  std::function<void(TermRequest)> need_term_;
   ShardStats stats_;
 
   std::unique_ptr<Host> host_;     // what the sequencers see of this shard

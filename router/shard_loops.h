@@ -86,10 +86,16 @@ class ShardLoops final : public DataPlane {
   void SetPeer(const PeerAddress& peer) override;
   void TakeGroups(std::vector<GroupGrant> grants) override;
   void SetLeaseUntil(MonoTime until) override;
+  void OnNeedTerm(std::function<void(TermRequest)> ask) override;
   void Gather(std::function<void(std::vector<LoopReport>)> done) override;
   void Describe(SlotId slot, GroupId group, std::function<void(SlotReport)> done) override;
+  void DescribeBlocked(std::function<void(std::vector<SlotReport>)> done) override;
 
  private:
+  template <class Answer>
+  void Collect(std::function<Answer(ShardLoop&)> ask,
+               std::function<void(std::vector<Answer>)> done);
+
   LoadBalancer nodes_;
   std::vector<std::unique_ptr<ShardLoop>> loops_;
 };

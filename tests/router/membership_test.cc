@@ -28,6 +28,8 @@ class FakeDataPlane final : public DataPlane {
   void SetLeaseUntil(MonoTime until) override { lease_until = until; }
   void Gather(std::function<void(std::vector<LoopReport>)> done) override { done({}); }
   void Describe(SlotId, GroupId, std::function<void(SlotReport)> done) override { done({}); }
+  void OnNeedTerm(std::function<void(TermRequest)>) override {}
+  void DescribeBlocked(std::function<void(std::vector<SlotReport>)> done) override { done({}); }
 
   std::map<std::string, PeerAddress> peers;
   std::vector<GroupGrant> grants;

@@ -36,6 +36,9 @@ void Add(const ShardStats& from, ShardStats* to) {
   to->resolved += from.resolved;
   to->stable_rounds += from.stable_rounds;
   to->stable_dropped += from.stable_dropped;
+  to->unions += from.unions;
+  to->unions_begun += from.unions_begun;
+  to->unions_accepted += from.unions_accepted;
 }
 
 void Add(const ReplicaStats& from, ReplicaStats* to) {
@@ -63,6 +66,8 @@ ShardOptions SimOptions(const FaultMix& mix) {
   options.max_syncs = 4;
   options.sync_stall = milliseconds(1000);
   options.stable_interval = milliseconds(500);
+  options.term_pause = milliseconds(300);
+  options.union_patience = milliseconds(3000);
   options.read_always = 1;  // few clients: a node has its share at once
   return options;
 }
@@ -84,6 +89,7 @@ FaultMix FaultMix::Draw(Random& random) {
   mix.wipe = random.Chance(0.4);
   mix.old_copy = random.Chance(0.3);
   if (random.Chance(0.3)) mix.max_behind = random.Between(1, 4);
+  mix.total_loss = random.Chance(0.3);
   if (!mix.node_crash && !mix.partition && !mix.stall) mix.node_crash = true;
   mix.between_faults = milliseconds(random.Between(300, 1500));
   return mix;
@@ -100,6 +106,7 @@ std::string FaultMix::ToString() const {
   if (stall) text += ", stalls";
   if (wipe) text += ", wiped disks";
   if (old_copy) text += ", old disks";
+  if (total_loss) text += ", losses of all power";
   text += ", " + std::to_string(max_behind) + " keys behind";
   return text;
 }
@@ -330,37 +337,103 @@ void SimCluster::StartRouter() {
   transport_ = std::make_unique<Transport>(*this);
   balancer_ = std::make_unique<LoadBalancer>(ReadBalancing(SimOptions(mix_)));
   shard_ = std::make_unique<Shard>(SimOptions(mix_), scheduler_.clock(), *transport_, *balancer_);
-  std::map<std::string, Peer> peers;
   for (size_t i = 0; i < nodes_.size(); ++i) {
     Peer peer(static_cast<uint32_t>(i));
-    peers[nodes_[i]->id] = peer;
     const v1::NodeRecord& record = *state_->FindNode(nodes_[i]->id);
     RINGKV_CHECK(balancer_->RegisterServer(record.id(), record.address(), record.vnodes()).ok(),
                  "the metadata's nodes make sense");
     shard_->AddPeer(peer, NodeId::Parse(nodes_[i]->id).value(), record.address());
     nodes_[i]->connected = false;
   }
-  uint32_t per_group = kSlots / state_->identity().groups();
-  for (const v1::GroupOwnership& group : state_->groups()) {
-    GroupGrant grant;
-    grant.group = GroupId(group.group());
-    grant.term = Term(group.term());
-    grant.owner = OwnerId(group.owner());
-    grant.first_term = group.term() == group.first_term();
-    grant.predecessor_gone = true;
-    for (uint32_t s = group.group() * per_group; s < (group.group() + 1) * per_group; ++s) {
-      SlotGrant slot;
-      slot.slot = SlotId(s);
-      for (const v1::ReplicaRef& replica : state_->slots()[s].replicas()) {
-        slot.replicas.push_back({peers.at(replica.node()), Incarnation(replica.inc())});
-      }
-      grant.slots.push_back(std::move(slot));
-    }
-    shard_->TakeGroup(grant);
-  }
+  shard_->OnNeedTerm([this](TermRequest request) {
+    // The control loop's turn, and the metadata's disk.
+    scheduler_.After(milliseconds(random_.Between(1, 20)),
+                     [this, request = std::move(request), router = router_generation_] {
+                       if (router == router_generation_ && shard_ != nullptr) OnNeedTerm(request);
+                     });
+  });
+  for (const v1::GroupOwnership& group : state_->groups()) shard_->TakeGroup(GrantOf(group));
   Trace([&] { return "router starts, generation " + std::to_string(router_generation_); });
   timer_at_ = kNever;
   RouterEvent([] {});
+}
+
+GroupGrant SimCluster::GrantOf(const v1::GroupOwnership& group) const {
+  GroupGrant grant;
+  grant.group = GroupId(group.group());
+  grant.term = Term(group.term());
+  grant.owner = OwnerId(group.owner());
+  grant.first_term = group.term() == group.first_term();
+  grant.predecessor_gone = true;
+  const uint32_t per_group = kSlots / state_->identity().groups();
+  for (uint32_t s = group.group() * per_group; s < (group.group() + 1) * per_group; ++s) {
+    SlotGrant slot;
+    slot.slot = SlotId(s);
+    for (const v1::ReplicaRef& replica : state_->slots()[s].replicas()) {
+      for (size_t i = 0; i < nodes_.size(); ++i) {
+        if (nodes_[i]->id != replica.node()) continue;
+        slot.replicas.push_back({Peer(static_cast<uint32_t>(i)), Incarnation(replica.inc())});
+      }
+    }
+    grant.slots.push_back(std::move(slot));
+  }
+  return grant;
+}
+
+void SimCluster::OnNeedTerm(const TermRequest& request) {
+  if (Term(state_->groups()[request.group.value()].term()) != request.term) return;
+  RetakeGroup(request.group, request.slots, {});
+}
+
+void SimCluster::RetakeGroup(GroupId group, const std::vector<SlotId>& united,
+                             const std::vector<AcceptedLoss>& losses) {
+  auto txn = RetakeOwnership(*state_, "r1", {group}, united, losses, random_);
+  RINGKV_CHECK(txn.ok(), txn.status().message());
+  SimulatedMetadata store(metadata_);
+  store.Commit(*txn,
+               [](Result<bool> done) { RINGKV_CHECK(done.ok() && *done, "nobody else owns"); });
+  RINGKV_CHECK(state_->Apply(*txn).ok(), "a committed transaction makes sense");
+  GroupGrant grant = GrantOf(state_->groups()[group.value()]);
+  for (SlotGrant& slot : grant.slots) {
+    for (const AcceptedLoss& loss : losses) {
+      if (loss.slot != slot.slot) continue;
+      slot.loss_accepted = true;
+      for (const v1::ReplicaRef& lost : loss.given_up) {
+        for (ReplicaGrant& replica : slot.replicas) {
+          if (nodes_[replica.peer.value()]->id == lost.node()) replica.in_place_of_lost = true;
+        }
+      }
+    }
+  }
+  Trace([&] {
+    return "router takes group " + std::to_string(group.value()) + " again, term " +
+           std::to_string(grant.term.value());
+  });
+  RouterEvent([&] { shard_->TakeGroup(grant); });
+}
+
+bool SimCluster::AcceptLoss(SlotId slot) {
+  const SlotReport report = shard_->Describe(slot);
+  if (report.blocked != BlockedBy::kAbsence && report.blocked != BlockedBy::kLoss) return false;
+  AcceptedLoss loss;
+  loss.slot = slot;
+  std::vector<Node*> kept;
+  for (const ReplicaReport& replica : report.replicas) {
+    Node& node = *nodes_[replica.peer.value()];
+    v1::ReplicaRef ref;
+    ref.set_node(node.id);
+    ref.set_inc(replica.inc.value());
+    (replica.reachable ? loss.kept : loss.given_up).push_back(ref);
+    if (replica.reachable) {
+      kept.push_back(&node);
+    } else {
+      node.lost.insert(slot.value());
+    }
+  }
+  if (kept.empty()) return false;
+  RetakeGroup(GroupOf(slot, kSlots, state_->identity().groups()), {}, {loss});
+  NoteWhatIsLeft(slot, kept);
+  return true;
 }
 
 void SimCluster::CrashRouter() {
@@ -523,7 +596,10 @@ void SimCluster::CrashNode(int i, Disk disk) {
   }
   // Under `periodic` nobody can tell after a loss of power whether something is missing.
   if (disk != Disk::kPowerLost || !mix_.synced_writes) {
-    for (uint32_t slot = 0; slot < kSlots; ++slot) node.lost.insert(slot);
+    for (uint32_t slot = 0; slot < kSlots; ++slot) {
+      node.lost.insert(slot);
+      if (AllLost(SlotId(slot))) NoteWhatIsLeft(SlotId(slot), Holders(SlotId(slot)));
+    }
   }
   for (const auto& [key, version] : committed_) CheckCommitted(key, /*released=*/false);
 }
@@ -531,6 +607,11 @@ void SimCluster::CrashNode(int i, Disk disk) {
 void SimCluster::NewDisk(int i) {
   nodes_[i]->store.Wipe();
   ++nodes_[i]->disks;
+}
+
+void SimCluster::LosePowerEverywhere() {
+  ++counts_.total_losses;
+  for (size_t i = 0; i < nodes_.size(); ++i) CrashNode(static_cast<int>(i), Disk::kPowerLost);
 }
 
 void SimCluster::CopyDisk(int i) {
@@ -574,6 +655,7 @@ void SimCluster::InjectFault() {
   if (mix_.stall) kinds.push_back(4);
   if (mix_.wipe) kinds.push_back(5);
   if (mix_.old_copy) kinds.push_back(6);
+  if (mix_.total_loss) kinds.push_back(7);
   int kind = kinds[random_.Below(kinds.size())];
   int i = static_cast<int>(random_.Below(nodes_.size()));
   const bool loses = kind == 5 || kind == 6 || (kind == 1 && !mix_.synced_writes);
@@ -591,6 +673,7 @@ void SimCluster::InjectFault() {
     if (node.up && node.replica != nullptr && node.copy == nullptr) CopyDisk(i);
     return;
   }
+  if (kind == 7) return LoseAllPower();
   if (kind <= 1 || kind >= 5) {
     if (!node.up) return;
     switch (kind) {
@@ -634,6 +717,21 @@ void SimCluster::InjectFault() {
   }
 }
 
+// Power comes back for one after the other.
+void SimCluster::LoseAllPower() {
+  LosePowerEverywhere();
+  for (size_t i = 0; i < nodes_.size(); ++i) {
+    scheduler_.After(milliseconds(random_.Between(5, 1500)), [this, i] {
+      if (!nodes_[i]->up) StartNode(static_cast<int>(i));
+    });
+  }
+  if (shard_ == nullptr || random_.Chance(0.6)) return;
+  CrashRouter();
+  scheduler_.After(milliseconds(random_.Between(5, 1500)), [this] {
+    if (shard_ == nullptr) StartRouter();
+  });
+}
+
 void SimCluster::Heal() {
   faults_on_ = false;
   Trace([] { return std::string("the faults stop"); });
@@ -660,8 +758,88 @@ void SimCluster::CheckOneValue(const v1::ReplicaOp& op) {
   }
 }
 
+Incarnation SimCluster::IncOf(const Node& node, SlotId slot) const {
+  for (const v1::ReplicaRef& replica : state_->slots()[slot.value()].replicas()) {
+    if (replica.node() == node.id) return Incarnation(replica.inc());
+  }
+  return Incarnation(1);
+}
+
+std::vector<SimCluster::Node*> SimCluster::Holders(SlotId slot) {
+  std::vector<Node*> holders;
+  for (const v1::ReplicaRef& replica : state_->slots()[slot.value()].replicas()) {
+    for (const auto& node : nodes_) {
+      if (node->id == replica.node()) holders.push_back(node.get());
+    }
+  }
+  return holders;
+}
+
+bool SimCluster::AllLost(SlotId slot) {
+  const std::vector<Node*> holders = Holders(slot);
+  return std::all_of(holders.begin(), holders.end(),
+                     [&](const Node* node) { return node->lost.count(slot.value()) != 0; });
+}
+
+std::set<std::string> SimCluster::KeysOf(SlotId slot) {
+  std::set<std::string> keys;
+  for (const Node* holder : Holders(slot)) {
+    Node& node = const_cast<Node&>(*holder);
+    auto page = node.store.Scan(slot, IncOf(node, slot), "", "",
+                                {.max_bytes = 1u << 30, .max_entries = 1u << 30});
+    for (const StoredEntry& entry : page->entries) keys.insert(entry.key);
+  }
+  for (const auto& [key, version] : committed_) {
+    if (SlotFor(key) == slot) keys.insert(key);
+  }
+  return keys;
+}
+
+// What none of them has is lost, and nobody can be blamed.
+void SimCluster::NoteWhatIsLeft(SlotId slot, const std::vector<Node*>& of) {
+  for (const std::string& key : KeysOf(slot)) {
+    Version left;
+    for (Node* node : of) left = std::max(left, StoredVersion(*node, key));
+    left_[key] = left;
+    auto committed = committed_.find(key);
+    if (committed != committed_.end()) committed->second = std::min(committed->second, left);
+  }
+}
+
+// The first replica of a slot whose replicas had all lost something is about to vote again.
+void SimCluster::CheckUnited(SlotId slot) {
+  for (const std::string& key : KeysOf(slot)) {
+    v1::Record best;
+    Version highest;
+    bool same = true;
+    const std::vector<Node*> holders = Holders(slot);
+    for (Node* node : holders) {
+      RecordKey name{slot, IncOf(*node, slot), key};
+      RecordLookup found;
+      node->store.MultiGet({&name, 1}, {&found, 1});
+      const Version version = found.found ? FromProto(found.record.version()) : Version{};
+      if (node != holders.front() && version != highest) same = false;
+      if (version <= highest) continue;
+      highest = version;
+      best = std::move(found.record);
+    }
+    if (!same) {
+      Violate("R11: a replica votes again before " + key + " is the same on all");
+    }
+    if (auto left = left_.find(key); left != left_.end() && highest < left->second) {
+      Violate("R11: version " + left->second.ToString() + " of " + key +
+              " had survived, and its slot goes on with " + highest.ToString());
+    }
+    committed_[key] = highest;
+    Cut cut;
+    cut.at = scheduler_.now();
+    if (highest != Version{} && !best.tombstone()) cut.value = best.value();
+    cuts_[key].push_back(std::move(cut));
+  }
+}
+
 Version SimCluster::StoredVersion(Node& node, const std::string& key) {
-  RecordKey name{SlotFor(key), Incarnation(1), key};
+  RecordKey name{SlotFor(key), IncOf(node, SlotFor(key)), key};
   RecordLookup found;
   node.store.MultiGet({&name, 1}, {&found, 1});
   return found.found ? FromProto(found.record.version()) : Version{};
@@ -759,6 +937,7 @@ void SimCluster::NoteReinstated(int i, const v1::ReplicaBatch& batch,
     if (!op.has_reinstate() || nodes_[i]->lost.count(op.slot()) == 0) continue;
     for (const v1::ReplicaOpReply& reply : replies) {
       if (reply.op() != op.op() || reply.code() != v1::REPLICA_CODE_OK) continue;
+      if (AllLost(SlotId(op.slot()))) CheckUnited(SlotId(op.slot()));
       nodes_[i]->lost.erase(op.slot());
       for (const auto& [key, version] : committed_) {
         if (SlotFor(key).value() == op.slot()) CheckCommitted(key, /*released=*/false);

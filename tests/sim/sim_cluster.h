@@ -10,7 +10,9 @@
 //       nothing that is neither pending nor held by a quorum;
 //   I5  a value given to a client is held by a quorum;
 //   I9  an instance that lost something has no vote until it was reinstated;
-//   I12 at rest all replicas are clean, vote, and are equal.
+//   I12 at rest all replicas are clean, vote, and are equal;
+//   R11 after all replicas of a slot lost the ends of their logs, whatever version one of them still
+//       had is not passed over, and is on all of them before any votes again.
 #pragma once
 
 #include <functional>
@@ -26,6 +28,7 @@
 #include "kvnode/memory_store.h"
 #include "kvnode/replica.h"
 #include "router/cluster_state.h"
+#include "router/cluster_txns.h"
 #include "router/shard.h"
 #include "router/simulated_metadata.h"
 #include "tests/sim/scheduler.h"
@@ -48,6 +51,7 @@ struct FaultMix {
   bool stall = false;           // a node does nothing for a while
   bool wipe = false;            // a node comes back with an empty disk
   bool old_copy = false;        // a node comes back with a copy of its disk from an earlier start
+  bool total_loss = false;      // all nodes lose power at once, and now and then the router too
   size_t max_behind = 200'000;  // keys for each node, before a replica stops being tracked
   Duration between_faults = std::chrono::milliseconds(800);
 
@@ -66,8 +70,10 @@ struct FaultCounts {
   uint64_t stalls = 0;
   uint64_t wipes = 0;
   uint64_t old_copies = 0;
+  uint64_t total_losses = 0;
   uint64_t Total() const {
-    return node_crashes + power_losses + router_crashes + partitions + stalls + wipes + old_copies;
+    return node_crashes + power_losses + router_crashes + partitions + stalls + wipes + old_copies +
+           total_losses;
   }
 };
 
@@ -85,6 +91,13 @@ class SimCluster {
 
   // A client was given this version of the key: I3 and I5.
   void OnReleased(const std::string& key, Version version);
+  // A key whose replicas had all lost what they had not synced: when its slot went on, and with
+  // what. What clients were told before holds no more; its history is judged from there anew.
+  struct Cut {
+    MonoTime at;
+    std::optional<std::string> value;  // nullopt: absent
+  };
+  const std::map<std::string, std::vector<Cut>>& cuts() const { return cuts_; }
 
   void StartFaults();
   // No more faults; everybody comes back.
@@ -97,7 +110,13 @@ class SimCluster {
   void RestoreOldCopy(int node) { CrashNode(node, Disk::kOldCopy); }
   void Start(int node) { StartNode(node); }
   void CutOff(int node, bool cut_off) { nodes_[node]->cut_off = cut_off; }
+  // Power fails everywhere at once.
+  void LosePowerEverywhere();
+  // An operator gives up the copies of a slot that are not to be had.
+  bool AcceptLoss(SlotId slot);
+  SlotReport Describe(SlotId slot) const { return shard_->Describe(slot); }
   void RestartRouter();
+  void StopRouter() { CrashRouter(); }
   // The router's operations for which this says so are lost on their way.
   using Lose = std::function<bool(int node, const v1::ReplicaOp& op)>;
   void LoseOps(Lose lose) { lose_ = std::move(lose); }
@@ -158,6 +177,10 @@ class SimCluster {
   // ---- router ----
   void StartRouter();
   void CrashRouter();
+  GroupGrant GrantOf(const v1::GroupOwnership& group) const;
+  void OnNeedTerm(const TermRequest& request);
+  void RetakeGroup(GroupId group, const std::vector<SlotId>& united,
+                   const std::vector<AcceptedLoss>& losses);
   void RouterEvent(const std::function<void()>& event);
   void ArmTimer();
 
@@ -173,9 +196,16 @@ class SimCluster {
   // ---- faults and checks ----
   void NextFault();
   void InjectFault();
+  void LoseAllPower();
   void CheckOneValue(const v1::ReplicaOp& op);
   void CheckCommitted(const std::string& key, bool released);
   void CheckClean(const std::string& key);
+  Incarnation IncOf(const Node& node, SlotId slot) const;
+  std::vector<Node*> Holders(SlotId slot);
+  bool AllLost(SlotId slot);
+  std::set<std::string> KeysOf(SlotId slot);
+  void NoteWhatIsLeft(SlotId slot, const std::vector<Node*>& of);
+  void CheckUnited(SlotId slot);
   void CheckFencing(const std::string& key);
   void CheckAllLoop();
   std::string DescribeUnfinished() const;
@@ -206,6 +236,9 @@ class SimCluster {
 
   std::map<std::string, std::string> values_;  // I1: "slot/key/version" -> record
   std::map<std::string, Version> committed_;   // highest version known committed, by key
+  std::map<std::string, std::vector<Cut>> cuts_;  // by key
+  // Of slots whose replicas have all lost something: the highest version left anywhere.
+  std::map<std::string, Version> left_;
 };
 
 }  // namespace ringkv
