@@ -272,6 +272,7 @@ void SimCluster::OnBatch(int i, const v1::ReplicaBatch& batch, uint64_t router) 
   std::vector<v1::ReplicaOpReply> replies;
   Status status = node.replica->Execute(ops, &replies);
   RINGKV_CHECK(status.ok(), "the simulated disk works");
+  NoteLateApplies(batch);
   NoteReinstated(i, batch, replies);
   SendQuestions(i);
   auto answer = std::make_shared<v1::ReplicaBatchReply>();
@@ -752,9 +753,14 @@ void SimCluster::CheckOneValue(const v1::ReplicaOp& op) {
   const v1::Record& record = op.apply().record();
   std::string content = (record.tombstone() ? "-" : "+") + std::to_string(record.expires_at_ms()) +
                         "/" + record.value();
+  if (record.has_origin()) content += "/" + FromProto(record.origin()).ToString();
   auto [at, made] = values_.emplace(name, content);
   if (!made && at->second != content) {
     Violate("I1: two values for " + name);
+  }
+  if (record.has_origin()) {
+    write_backs_[{op.apply().key(), FromProto(record.origin())}].insert(
+        FromProto(record.version()));
   }
 }
 
@@ -797,56 +803,90 @@ std::set<std::string> SimCluster::KeysOf(SlotId slot) {
 
 // What none of them has is lost, and nobody can be blamed.
 void SimCluster::NoteWhatIsLeft(SlotId slot, const std::vector<Node*>& of) {
-  for (const std::string& key : KeysOf(slot)) {
-    Version left;
-    for (Node* node : of) left = std::max(left, StoredVersion(*node, key));
-    left_[key] = left;
-    auto committed = committed_.find(key);
-    if (committed != committed_.end()) committed->second = std::min(committed->second, left);
+  for (const std::string& key : KeysOf(slot)) NoteWhatIsLeft(key, of);
+}
+
+void SimCluster::NoteWhatIsLeft(const std::string& key, const std::vector<Node*>& of) {
+  Left left;
+  for (Node* node : of) {
+    std::optional<v1::Record> record = StoredRecord(*node, key);
+    if (!record.has_value() || FromProto(record->version()) <= left.version) continue;
+    left = {FromProto(record->version()), FromProto(OriginOf(*record))};
+  }
+  left_[key] = left;
+  auto committed = committed_.find(key);
+  if (committed != committed_.end()) committed->second = std::min(committed->second, left.version);
+}
+
+// What an earlier owner sent, and arrives only now, is there before the union begins.
+void SimCluster::NoteLateApplies(const v1::ReplicaBatch& batch) {
+  for (const v1::ReplicaOp& op : batch.ops()) {
+    const SlotId slot(op.slot());
+    if (!op.has_apply() || !AllLost(slot)) continue;
+    const GroupId group = GroupOf(slot, kSlots, state_->identity().groups());
+    if (op.apply().record().version().term() == state_->groups()[group.value()].term()) continue;
+    Left before = left_[op.apply().key()];
+    NoteWhatIsLeft(op.apply().key(), Holders(slot));
+    if (left_[op.apply().key()].version < before.version) left_[op.apply().key()] = before;
   }
 }
 
 // The first replica of a slot whose replicas had all lost something is about to vote again.
 void SimCluster::CheckUnited(SlotId slot) {
   for (const std::string& key : KeysOf(slot)) {
-    v1::Record best;
-    Version highest;
-    bool same = true;
     const std::vector<Node*> holders = Holders(slot);
+    const std::optional<v1::Record> record = StoredRecord(*holders.front(), key);
+    const Version version = record.has_value() ? FromProto(record->version()) : Version{};
+    const Version origin = record.has_value() ? FromProto(OriginOf(*record)) : Version{};
     for (Node* node : holders) {
-      RecordKey name{slot, IncOf(*node, slot), key};
-      RecordLookup found;
-      node->store.MultiGet({&name, 1}, {&found, 1});
-      const Version version = found.found ? FromProto(found.record.version()) : Version{};
-      if (node != holders.front() && version != highest) same = false;
-      if (version <= highest) continue;
-      highest = version;
-      best = std::move(found.record);
-    }
-    if (!same) {
+      if (StoredVersion(*node, key) == version) continue;
       Violate("R11: a replica votes again before " + key + " is the same on all");
     }
-    if (auto left = left_.find(key); left != left_.end() && highest < left->second) {
-      Violate("R11: version " + left->second.ToString() + " of " + key +
-              " had survived, and its slot goes on with " + highest.ToString());
+    if (auto left = left_.find(key); left != left_.end()) {
+      if (version < left->second.version || origin != left->second.origin) {
+        Violate("R11: version " + left->second.version.ToString() + " (written as " +
+                left->second.origin.ToString() + ") of " + key +
+                " had survived, and its slot goes on with " + version.ToString() +
+                " (written as " + origin.ToString() + ")");
+      }
     }
-    committed_[key] = highest;
+    committed_[key] = version;
     Cut cut;
     cut.at = scheduler_.now();
-    if (highest != Version{} && !best.tombstone()) cut.value = best.value();
+    if (record.has_value() && !record->tombstone()) cut.value = record->value();
     cuts_[key].push_back(std::move(cut));
   }
 }
 
-Version SimCluster::StoredVersion(Node& node, const std::string& key) {
+std::optional<v1::Record> SimCluster::StoredRecord(Node& node, const std::string& key) {
   RecordKey name{SlotFor(key), IncOf(node, SlotFor(key)), key};
   RecordLookup found;
   node.store.MultiGet({&name, 1}, {&found, 1});
-  return found.found ? FromProto(found.record.version()) : Version{};
+  if (!found.found) return std::nullopt;
+  return std::move(found.record);
 }
 
-void SimCluster::OnReleased(const std::string& key, Version version) {
+Version SimCluster::StoredVersion(Node& node, const std::string& key) {
+  const std::optional<v1::Record> record = StoredRecord(node, key);
+  return record.has_value() ? FromProto(record->version()) : Version{};
+}
+
+// The highest version under which a quorum holds what was written as `origin`.
+Version SimCluster::CommittedAs(const std::string& key, Version origin) {
+  auto written_back = write_backs_.find({key, origin});
+  if (written_back == write_backs_.end()) return origin;
+  for (auto version = written_back->second.rbegin(); version != written_back->second.rend();
+       ++version) {
+    int holders = 0;
+    for (const auto& node : nodes_) holders += StoredVersion(*node, key) >= *version ? 1 : 0;
+    if (holders > mix_.replicas / 2) return *version;
+  }
+  return origin;
+}
+
+void SimCluster::OnReleased(const std::string& key, Version origin) {
   CheckFencing(key);
+  const Version version = CommittedAs(key, origin);
   Version& committed = committed_[key];
   if (version < committed) return;
   committed = version;

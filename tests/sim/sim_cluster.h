@@ -89,8 +89,9 @@ class SimCluster {
   uint64_t router_generation() const { return router_generation_; }
   SlotId SlotFor(const std::string& key) const;
 
-  // A client was given this version of the key: I3 and I5.
-  void OnReleased(const std::string& key, Version version);
+  Version CommittedAs(const std::string& key, Version origin);
+  // A client was given what was written to the key as version `origin`: I3 and I5.
+  void OnReleased(const std::string& key, Version origin);
   // A key whose replicas had all lost what they had not synced: when its slot went on, and with
   // what. What clients were told before holds no more; its history is judged from there anew.
   struct Cut {
@@ -205,6 +206,8 @@ class SimCluster {
   bool AllLost(SlotId slot);
   std::set<std::string> KeysOf(SlotId slot);
   void NoteWhatIsLeft(SlotId slot, const std::vector<Node*>& of);
+  void NoteWhatIsLeft(const std::string& key, const std::vector<Node*>& of);
+  void NoteLateApplies(const v1::ReplicaBatch& batch);
   void CheckUnited(SlotId slot);
   void CheckFencing(const std::string& key);
   void CheckAllLoop();
@@ -212,6 +215,7 @@ class SimCluster {
   void NoteReinstated(int node, const v1::ReplicaBatch& batch,
                       const std::vector<v1::ReplicaOpReply>& replies);
   Version StoredVersion(Node& node, const std::string& key);
+  std::optional<v1::Record> StoredRecord(Node& node, const std::string& key);
   void Violate(std::string what);
   void Trace(const std::function<std::string()>& text);
 
@@ -237,8 +241,15 @@ class SimCluster {
   std::map<std::string, std::string> values_;  // I1: "slot/key/version" -> record
   std::map<std::string, Version> committed_;   // highest version known committed, by key
   std::map<std::string, std::vector<Cut>> cuts_;  // by key
-  // Of slots whose replicas have all lost something: the highest version left anywhere.
-  std::map<std::string, Version> left_;
+  // Of slots whose replicas have all lost something: the highest version left anywhere, and which
+  // write it is of.
+  struct Left {
+    Version version;
+    Version origin;
+  };
+  std::map<std::string, Left> left_;
+  // Versions under which owners wrote a (key, origin) back.
+  std::map<std::pair<std::string, Version>, std::set<Version>> write_backs_;
 };
 
 }  // namespace ringkv
