@@ -1,5 +1,5 @@
-// AdminClient: what operators ask routers. Blocking; reads only, so that a router that cannot be
-// reached, or is not able to answer now, is followed by the next, and all of them again until the
+// AdminClient: what operators ask routers, and order. Blocking. What only reads is asked of the next
+// router if one cannot be reached, or is not able to answer now, and of all of them again until the
 // timeout. Thread-safe.
 #pragma once
 
@@ -23,6 +23,10 @@ class AdminClient {
   virtual Result<v1::GetRingResponse> GetRing(const v1::GetRingRequest& request) = 0;
   virtual Result<v1::LocateResponse> Locate(const std::string& key) = 0;
   virtual Result<v1::PlanChangeResponse> PlanChange(const v1::PlanChangeRequest& request) = 0;
+  // What accepting would give up; `request.agreed` is 0.
+  virtual Result<v1::AcceptLossResponse> PlanAcceptedLoss(const v1::AcceptLossRequest& request) = 0;
+  // Does it. Sent once: UnknownOutcome if no answer came.
+  virtual Result<v1::AcceptLossResponse> AcceptLoss(const v1::AcceptLossRequest& request) = 0;
 };
 
 }  // namespace ringkv

@@ -1,4 +1,4 @@
-// The Admin service: what operators ask. Reads only. Thread-safe; borrows what answers until the
+// The Admin service: what operators ask and order. Thread-safe; borrows what answers until the
 // gRPC server has stopped.
 #pragma once
 
@@ -7,13 +7,14 @@
 #include "ringkv/v1/admin.grpc.pb.h"
 #include "router/change_planner.h"
 #include "router/cluster_status.h"
+#include "router/loss_acceptance.h"
 
 namespace ringkv {
 
 class AdminService final : public v1::Admin::CallbackService {
  public:
-  AdminService(ClusterStatus& status, ChangePlanner& planner)
-      : status_(status), planner_(planner) {}
+  AdminService(ClusterStatus& status, ChangePlanner& planner, LossAcceptance& losses)
+      : status_(status), planner_(planner), losses_(losses) {}
 
   grpc::ServerUnaryReactor* GetCluster(grpc::CallbackServerContext* call,
                                        const v1::GetClusterRequest* request,
@@ -27,10 +28,14 @@ class AdminService final : public v1::Admin::CallbackService {
   grpc::ServerUnaryReactor* PlanChange(grpc::CallbackServerContext* call,
                                        const v1::PlanChangeRequest* request,
                                        v1::PlanChangeResponse* response) override;
+  grpc::ServerUnaryReactor* AcceptLoss(grpc::CallbackServerContext* call,
+                                       const v1::AcceptLossRequest* request,
+                                       v1::AcceptLossResponse* response) override;
 
  private:
   ClusterStatus& status_;
   ChangePlanner& planner_;
+  LossAcceptance& losses_;
 };
 
 }  // namespace ringkv

@@ -41,6 +41,7 @@ class ClusterStatus {
   std::vector<std::string> WhyNotReady() const;
 
  private:
+  void Alarm(const Sample& sample, const Sample* before) const;
   std::string WhyClosed() const { return gate_.open() ? "" : gate_.why_closed(); }
 
   DataPlane& data_;

@@ -75,7 +75,14 @@ void RouterServer::BuildDataPath() {
       KvContext{*loops_, gate_, clock_, *request_metrics_, options_.default_timeout});
   planner_ =
       std::make_unique<ChangePlanner>(clock_, inspection_, [this] { return membership_->view(); });
-  admin_ = std::make_unique<AdminService>(*status_, *planner_);
+  losses_ = std::make_unique<LossAcceptance>(
+      *loops_, [this] { return membership_->view(); },
+      [this](std::vector<AcceptedLoss> losses, Membership::Done done) {
+        control_->Post([this, losses = std::move(losses), done = std::move(done)] {
+          membership_->AcceptLoss(losses, done);
+        });
+      });
+  admin_ = std::make_unique<AdminService>(*status_, *planner_, *losses_);
   membership_service_ = std::make_unique<MembershipService>(*control_, *membership_);
   collector_ = AddRouterCollector(*status_, gate_, *metadata_, loops_->nodes(), metrics_);
   http_ = std::make_unique<HttpServer>();

@@ -213,6 +213,7 @@ SlotReport Sequencer::Report() const {
     ReplicaReport replica;
     replica.peer = seat.peer;
     replica.inc = seat.inc;
+    replica.responds = host_.Responsive(seat.peer);
     replica.reachable = Reachable(static_cast<int>(i));
     replica.clean = seat.clean;
     replica.voting = seat.voting;

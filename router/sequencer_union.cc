@@ -121,6 +121,7 @@ void Sequencer::TickPatience() {
     blocked_since_.reset();
     return;
   }
+  if (PickSource(-1, -1) < 0) return ConsiderUnion();
   if (!blocked_since_.has_value()) blocked_since_ = host_.Now();
   if (host_.Now() - *blocked_since_ >= host_.options().union_patience) host_.NeedTerm(group_);
 }

@@ -500,6 +500,7 @@ ShardReport Shard::Report() const {
     peer.stats = session.stats;
     report.peers.push_back(std::move(peer));
   }
+  std::vector<SlotId> blocked;
   for (const auto& [slot, sequencer] : sequencers_) {
     bool full = true;
     report.pending_keys += sequencer->pending_keys();
@@ -516,8 +517,13 @@ ShardReport Shard::Report() const {
       ++report.degraded;
     } else {
       ++report.blocked;
+      blocked.push_back(slot);
     }
   }
+  constexpr size_t kMostShown = 64;
+  std::sort(blocked.begin(), blocked.end());
+  if (blocked.size() > kMostShown) blocked.resize(kMostShown);
+  for (SlotId slot : blocked) report.some_blocked.push_back(sequencers_.at(slot)->Report());
   return report;
 }
 

@@ -135,7 +135,8 @@ struct ScanCall {
 struct ReplicaReport {
   Peer peer;
   Incarnation inc;
-  bool reachable = false;
+  bool responds = false;   // its node does
+  bool reachable = false;  // and has told about this copy
   bool clean = false;
   bool voting = false;
   bool syncing = false;
@@ -173,6 +174,7 @@ struct ShardReport {
   uint64_t fully_replicated = 0;  // all replicas reachable, voting, clean, nothing behind
   uint64_t degraded = 0;          // not so, yet a quorum is there
   uint64_t blocked = 0;           // no quorum
+  std::vector<SlotReport> some_blocked;  // of these the first, at most 64
   uint64_t calls_in_flight = 0;
   uint64_t pending_keys = 0;  // keys with a version that is not committed yet
   std::vector<PeerReport> peers;

@@ -69,8 +69,15 @@ struct PlanArgs {
   bool all = false;  // every line of text, however many
 };
 
+struct AcceptLossArgs {
+  std::vector<uint32_t> slots;
+  bool all = false;
+  bool yes = false;  // do not ask
+};
+
 using CommandArgs = std::variant<PutArgs, GetArgs, DelArgs, IncrArgs, ScanArgs, ImportArgs,
-                                 ExportArgs, BenchArgs, StatusArgs, RingArgs, LocateArgs, PlanArgs>;
+                                 ExportArgs, BenchArgs, StatusArgs, RingArgs, LocateArgs, PlanArgs,
+                                 AcceptLossArgs>;
 
 struct Globals {
   std::vector<std::string> routers = {"127.0.0.1:7400"};

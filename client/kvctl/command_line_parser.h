@@ -51,6 +51,7 @@ class CommandLineParser {
   void AddBench();
   void AddAdmin();
   void AddPlan(CLI::App* admin);
+  void AddAcceptLoss(CLI::App* admin);
   void AddPlanOf(CLI::App* app, const std::string& names, const std::string& about, FillPlan fill);
   Status LoadGlobals(const char* const* environment, Invocation& out) const;
   std::string Explain(const std::string& error) const;

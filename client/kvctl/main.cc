@@ -23,6 +23,7 @@ struct Run {
   int operator()(const RingArgs& args) const { return RunRing(args, session); }
   int operator()(const LocateArgs& args) const { return RunLocate(args, session); }
   int operator()(const PlanArgs& args) const { return RunPlan(args, session); }
+  int operator()(const AcceptLossArgs& args) const { return RunAcceptLoss(args, session); }
 };
 
 int Main(int argc, char** argv) {

@@ -35,5 +35,6 @@ int RunStatus(const StatusArgs& args, Session& session);
 int RunRing(const RingArgs& args, Session& session);
 int RunLocate(const LocateArgs& args, Session& session);
 int RunPlan(const PlanArgs& args, Session& session);
+int RunAcceptLoss(const AcceptLossArgs& args, Session& session);
 
 }  // namespace ringkv

@@ -254,6 +254,44 @@ TEST(BootSequence, LosesTheVoteWithTheOperatingSystem) {
   EXPECT_EQ(outcome->registered.non_voting, 1u);
 }
 
+TEST(BootSequence, CopyThatLostNoMoreThanTheUnsyncedEndSaysSo) {
+  Machine machine;
+  machine.registrar.Grant(1, 1);
+  BootOptions options = machine.Options();
+  options.sync_window = std::chrono::milliseconds(250);
+  ASSERT_TRUE(RunStart(machine.disk, machine, options).has_value());
+  EXPECT_FALSE(InstanceOf(machine.disk, 1, 1).has_lost_tail());
+  machine.LosePower();
+  ASSERT_TRUE(RunStart(machine).has_value());  // and with another window from now on
+  ASSERT_TRUE(InstanceOf(machine.disk, 1, 1).has_lost_tail());
+  EXPECT_EQ(InstanceOf(machine.disk, 1, 1).lost_tail().window_ms(), 250u);
+  // Without a vote it acknowledged nothing that counts: once more costs nothing more.
+  machine.LosePower();
+  ASSERT_TRUE(RunStart(machine).has_value());
+  EXPECT_EQ(InstanceOf(machine.disk, 1, 1).lost_tail().window_ms(), 250u);
+  // A damaged log may have taken anything.
+  options = machine.Options();
+  options.store_lost_tail = true;
+  ASSERT_TRUE(RunStart(machine.disk, machine, options).has_value());
+  EXPECT_FALSE(InstanceOf(machine.disk, 1, 1).has_lost_tail());
+  EXPECT_FALSE(InstanceOf(machine.disk, 1, 1).voting());
+}
+
+TEST(BootSequence, NewDiskOrDamagedLogMayLackAnything) {
+  Machine machine;
+  machine.registrar.Grant(1, 1);
+  ASSERT_TRUE(RunStart(machine).has_value());
+  BootOptions options = machine.Options();
+  options.store_lost_tail = true;
+  ASSERT_TRUE(RunStart(machine.disk, machine, options).has_value());
+  EXPECT_FALSE(InstanceOf(machine.disk, 1, 1).voting());
+  EXPECT_FALSE(InstanceOf(machine.disk, 1, 1).has_lost_tail());
+  machine.disk.Wipe();
+  ASSERT_TRUE(RunStart(machine).has_value());
+  EXPECT_FALSE(InstanceOf(machine.disk, 1, 1).voting());
+  EXPECT_FALSE(InstanceOf(machine.disk, 1, 1).has_lost_tail());
+}
+
 TEST(BootSequence, UnknownKernelBootCountsAsAnother) {
   Machine machine;
   machine.registrar.Grant(1, 1);

@@ -572,7 +572,8 @@ void SimCluster::SyncLoop(int i, uint64_t generation) {
 void SimCluster::CrashNode(int i, Disk disk) {
   Node& node = *nodes_[i];
   Trace([&] {
-    const char* how[] = {" dies", " loses power", " dies, its disk is empty",
+    const char* how[] = {" dies", " loses power", " loses power and its tail",
+                         " dies, its disk is empty",
                          " dies, its disk is an old copy"};
     return node.id + how[static_cast<int>(disk)];
   });
@@ -588,6 +589,10 @@ void SimCluster::CrashNode(int i, Disk disk) {
       node.store.CrashLosingUnsynced(random_.Below(node.store.unsynced_batches() + 1));
       if (RINGKV_RULE(kRegressedDoesNotVote)) node.kernel_boot_id += "+";
       break;
+    case Disk::kTailLost:
+      node.store.CrashLosingUnsynced(0);
+      node.kernel_boot_id += "+";
+      break;
     case Disk::kWiped:
       NewDisk(i);
       break;
@@ -596,9 +601,11 @@ void SimCluster::CrashNode(int i, Disk disk) {
       break;
   }
   // Under `periodic` nobody can tell after a loss of power whether something is missing.
-  if (disk != Disk::kPowerLost || !mix_.synced_writes) {
+  const bool power = disk == Disk::kPowerLost || disk == Disk::kTailLost;
+  if (!power || !mix_.synced_writes) {
     for (uint32_t slot = 0; slot < kSlots; ++slot) {
       node.lost.insert(slot);
+      if (!power && disk != Disk::kKept) node.emptied.insert(slot);
       if (AllLost(SlotId(slot))) NoteWhatIsLeft(SlotId(slot), Holders(SlotId(slot)));
     }
   }
@@ -661,9 +668,13 @@ void SimCluster::InjectFault() {
   int i = static_cast<int>(random_.Below(nodes_.size()));
   const bool loses = kind == 5 || kind == 6 || (kind == 1 && !mix_.synced_writes);
   if (loses) {
-    // A minority of the disks may have lost something at any time.
+    // A minority of the disks may have lost something at any time, but for losses of all power; and
+    // a minority all of it.
     auto lost =
         std::find_if(nodes_.begin(), nodes_.end(), [](const auto& n) { return !n->lost.empty(); });
+    auto emptied = std::find_if(nodes_.begin(), nodes_.end(),
+                                [](const auto& n) { return !n->emptied.empty(); });
+    if (emptied != nodes_.end() && kind != 1) lost = emptied;
     if (lost != nodes_.end()) i = static_cast<int>(lost - nodes_.begin());
   }
   Node& node = *nodes_[i];
@@ -824,7 +835,10 @@ void SimCluster::NoteLateApplies(const v1::ReplicaBatch& batch) {
     const SlotId slot(op.slot());
     if (!op.has_apply() || !AllLost(slot)) continue;
     const GroupId group = GroupOf(slot, kSlots, state_->identity().groups());
-    if (op.apply().record().version().term() == state_->groups()[group.value()].term()) continue;
+    // What a union itself writes goes back to an earlier write.
+    const v1::Record& record = op.apply().record();
+    const bool present = record.version().term() == state_->groups()[group.value()].term();
+    if (present && record.has_origin()) continue;
     Left before = left_[op.apply().key()];
     NoteWhatIsLeft(op.apply().key(), Holders(slot));
     if (left_[op.apply().key()].version < before.version) left_[op.apply().key()] = before;
@@ -979,6 +993,7 @@ void SimCluster::NoteReinstated(int i, const v1::ReplicaBatch& batch,
       if (reply.op() != op.op() || reply.code() != v1::REPLICA_CODE_OK) continue;
       if (AllLost(SlotId(op.slot()))) CheckUnited(SlotId(op.slot()));
       nodes_[i]->lost.erase(op.slot());
+      nodes_[i]->emptied.erase(op.slot());
       for (const auto& [key, version] : committed_) {
         if (SlotFor(key).value() == op.slot()) CheckCommitted(key, /*released=*/false);
       }

@@ -79,6 +79,8 @@ struct FaultCounts {
 
 class SimCluster {
  public:
+  static constexpr uint32_t kSlots = 16;
+
   SimCluster(Scheduler& scheduler, Random& random, const FaultMix& mix);
   ~SimCluster();
 
@@ -111,6 +113,8 @@ class SimCluster {
   void RestoreOldCopy(int node) { CrashNode(node, Disk::kOldCopy); }
   void Start(int node) { StartNode(node); }
   void CutOff(int node, bool cut_off) { nodes_[node]->cut_off = cut_off; }
+  // With everything that was not synced.
+  void LoseTail(int node) { CrashNode(node, Disk::kTailLost); }
   // Power fails everywhere at once.
   void LosePowerEverywhere();
   // An operator gives up the copies of a slot that are not to be had.
@@ -125,6 +129,7 @@ class SimCluster {
   void DeliverLate(int node, const v1::ReplicaOp& op);
   // What a node's disk has of a key; (0, 0): nothing.
   Version OnDisk(int node, const std::string& key) { return StoredVersion(*nodes_[node], key); }
+  bool Up(int node) const { return nodes_[node]->up; }
   bool Serving(int node) const { return nodes_[node]->replica != nullptr; }
 
   // After healing and some quiet time: nothing is left undone (I12). Empty: all is well.
@@ -139,7 +144,6 @@ class SimCluster {
   void SetTrace(std::function<void(const std::string&)> trace) { trace_ = std::move(trace); }
 
  private:
-  static constexpr uint32_t kSlots = 16;
   class Transport;
 
   struct Node {
@@ -154,6 +158,7 @@ class SimCluster {
     std::string kernel_boot_id = "k1";
     // The injector's own knowledge: slots whose instance lost something and got no vote since.
     std::set<uint32_t> lost;
+    std::set<uint32_t> emptied;  // of these: all of it
     std::shared_ptr<const MemoryStore::Image> copy;  // of the disk, as it was...
     Boot copy_boot;                                  // ...under this boot
     uint64_t disks = 0;                              // so far
@@ -187,7 +192,7 @@ class SimCluster {
 
   // ---- nodes ----
   void StartNode(int node);
-  enum class Disk { kKept, kPowerLost, kWiped, kOldCopy };
+  enum class Disk { kKept, kPowerLost, kTailLost, kWiped, kOldCopy };
   void CrashNode(int node, Disk disk);
   void NewDisk(int node);
   void TakeStep(int node, Result<BootStep> step);
