@@ -347,6 +347,12 @@ void Sequencer::Submit(ClientCall client) {
   call->key = UseKey(std::string(KeyOf(client.op)));
   call->client = std::move(client);
   calls_.emplace(call->id, std::move(owned));
+  // Not behind a lock that a union holds: it would run much later than it could be refused.
+  if (union_.running) {
+    return Fail(call, v1::ERROR_CODE_UNAVAILABLE,
+                "the replicas of slot " + std::to_string(slot_.value()) +
+                    " are being made equal after a loss; try again");
+  }
   Start(call);
 }
 

@@ -331,6 +331,7 @@ class Sequencer {
   void FinishUnion();
   void TickPatience();
   bool UnionHolds(Mask acks) const;
+  void EndUnionCalls();
 
   // ---- W (sequencer_stable.cc) ----
   bool AllCleanAndQuiet() const;

@@ -160,6 +160,7 @@ void Sequencer::AbortComparison() {
   }
   compared_ = 0;
   union_.running = false;
+  EndUnionCalls();
 }
 
 // All of them are clean together, or none.

@@ -90,6 +90,7 @@ void Sequencer::FinishUnion() {
   if (!pending_keys_.empty()) return;
   const Mask members = std::exchange(compared_, Mask{0});
   union_.running = false;
+  EndUnionCalls();
   ShardStats& stats = host_.stats();
   ++stats.unions;
   if (loss_accepted_) ++stats.unions_accepted;
@@ -112,6 +113,17 @@ void Sequencer::FinishUnion() {
     }
   }
   host_.QueueSync(this);  // those that were no members have a source soon
+}
+
+// Calls that resolve keys for a union that is over, one way or the other.
+void Sequencer::EndUnionCalls() {
+  std::vector<uint64_t> over;
+  for (const auto& [id, call] : calls_) {
+    if (call->in_union) over.push_back(id);
+  }
+  for (uint64_t id : over) {
+    if (Call* call = FindCall(id)) Fail(call, v1::ERROR_CODE_UNAVAILABLE, "the union is over");
+  }
 }
 
 // A complete replica fills the others also without a quorum, and nothing is lost. Where the two

@@ -134,14 +134,13 @@ TEST_F(ShardUnionTest, ReadsAllAndReinstatesNobodyBeforeAllHaveIt) {
   TakeUnder(7);
   for (Peer peer : {kA, kB, kC}) ConnectAs(peer, Copy::kLostTail, Boot(2));
   Advance(std::chrono::milliseconds(20));
-  bool reported = false;
+  std::map<Peer, v1::ReplicaOp> pulls;
   for (Peer peer : {kA, kB, kC}) {
     v1::ReplicaOp pull = LastPull(peer);
-    if (!pull.has_pull()) continue;
-    AnswerPull(peer, pull, reported ? std::vector<std::string>{} : std::vector<std::string>{"k"},
-               Boot(2));
-    reported = true;
+    if (pull.has_pull()) pulls[peer] = pull;
   }
+  std::vector<std::string> reported = {"k"};
+  for (const auto& [peer, pull] : pulls) AnswerPull(peer, pull, std::exchange(reported, {}), Boot(2));
   auto answer = [&](Peer peer, uint64_t seq, const std::string& value) {
     for (const v1::ReplicaOp& op : Take(peer)) {
       if (!op.has_read()) continue;

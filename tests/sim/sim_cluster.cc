@@ -117,7 +117,7 @@ class SimCluster::Transport final : public NodeTransport {
   explicit Transport(SimCluster& cluster) : cluster_(cluster), outbox_(cluster.nodes_.size()) {}
 
   bool Send(Peer peer, v1::ReplicaOp op) override {
-    cluster_.CheckOneValue(op);
+    cluster_.CheckSent(op);
     if (outbox_[peer.value()] == nullptr)
       outbox_[peer.value()] = std::make_shared<v1::ReplicaBatch>();
     *outbox_[peer.value()]->add_ops() = std::move(op);
@@ -757,7 +757,12 @@ void SimCluster::Heal() {
 
 // ---- checks ---------------------------------------------------------------------------------
 
-void SimCluster::CheckOneValue(const v1::ReplicaOp& op) {
+void SimCluster::CheckSent(const v1::ReplicaOp& op) {
+  if (op.has_reinstate()) {
+    // With the first of a term all is decided: whoever starts again later is filled by the others.
+    const bool first = std::exchange(told_[SlotId(op.slot())], op.term()) != op.term();
+    if (first && AllLost(SlotId(op.slot()))) CheckEqualEverywhere(SlotId(op.slot()));
+  }
   if (!op.has_apply()) return;
   std::string name = std::to_string(op.slot()) + "/" + op.apply().key() + "/" +
                      FromProto(op.apply().record().version()).ToString();
@@ -845,17 +850,29 @@ void SimCluster::NoteLateApplies(const v1::ReplicaBatch& batch) {
   }
 }
 
-// The first replica of a slot whose replicas had all lost something is about to vote again.
-void SimCluster::CheckUnited(SlotId slot) {
+// The owner tells a replica to vote again; all had lost something. It knows of none that has
+// started again.
+void SimCluster::CheckEqualEverywhere(SlotId slot) {
   for (const std::string& key : KeysOf(slot)) {
-    const std::vector<Node*> holders = Holders(slot);
-    const std::optional<v1::Record> record = StoredRecord(*holders.front(), key);
+    std::optional<Version> first;
+    for (Node* node : Holders(slot)) {
+      const bool known = node->up && node->replica != nullptr && node->boot == node->connected_boot;
+      if (!known) continue;
+      const Version version = StoredVersion(*node, key);
+      if (!first.has_value()) first = version;
+      if (version != *first) {
+        Violate("R11: replicas are to vote again, and " + key + " is not the same on all");
+      }
+    }
+  }
+}
+
+// The first replica of a slot whose replicas had all lost something votes again.
+void SimCluster::CheckUnited(SlotId slot, Node& first) {
+  for (const std::string& key : KeysOf(slot)) {
+    const std::optional<v1::Record> record = StoredRecord(first, key);
     const Version version = record.has_value() ? FromProto(record->version()) : Version{};
     const Version origin = record.has_value() ? FromProto(OriginOf(*record)) : Version{};
-    for (Node* node : holders) {
-      if (StoredVersion(*node, key) == version) continue;
-      Violate("R11: a replica votes again before " + key + " is the same on all");
-    }
     if (auto left = left_.find(key); left != left_.end()) {
       if (version < left->second.version || origin != left->second.origin) {
         Violate("R11: version " + left->second.version.ToString() + " (written as " +
@@ -991,7 +1008,7 @@ void SimCluster::NoteReinstated(int i, const v1::ReplicaBatch& batch,
     if (!op.has_reinstate() || nodes_[i]->lost.count(op.slot()) == 0) continue;
     for (const v1::ReplicaOpReply& reply : replies) {
       if (reply.op() != op.op() || reply.code() != v1::REPLICA_CODE_OK) continue;
-      if (AllLost(SlotId(op.slot()))) CheckUnited(SlotId(op.slot()));
+      if (AllLost(SlotId(op.slot()))) CheckUnited(SlotId(op.slot()), *nodes_[i]);
       nodes_[i]->lost.erase(op.slot());
       nodes_[i]->emptied.erase(op.slot());
       for (const auto& [key, version] : committed_) {

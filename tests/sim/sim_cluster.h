@@ -203,7 +203,7 @@ class SimCluster {
   void NextFault();
   void InjectFault();
   void LoseAllPower();
-  void CheckOneValue(const v1::ReplicaOp& op);
+  void CheckSent(const v1::ReplicaOp& op);
   void CheckCommitted(const std::string& key, bool released);
   void CheckClean(const std::string& key);
   Incarnation IncOf(const Node& node, SlotId slot) const;
@@ -213,7 +213,8 @@ class SimCluster {
   void NoteWhatIsLeft(SlotId slot, const std::vector<Node*>& of);
   void NoteWhatIsLeft(const std::string& key, const std::vector<Node*>& of);
   void NoteLateApplies(const v1::ReplicaBatch& batch);
-  void CheckUnited(SlotId slot);
+  void CheckEqualEverywhere(SlotId slot);
+  void CheckUnited(SlotId slot, Node& first);
   void CheckFencing(const std::string& key);
   void CheckAllLoop();
   std::string DescribeUnfinished() const;
@@ -253,6 +254,7 @@ class SimCluster {
     Version origin;
   };
   std::map<std::string, Left> left_;
+  std::map<SlotId, uint32_t> told_;  // last term under which a replica was told to vote again
   // Versions under which owners wrote a (key, origin) back.
   std::map<std::pair<std::string, Version>, std::set<Version>> write_backs_;
 };
