@@ -181,7 +181,9 @@ TEST_F(ShardSyncTest, KeyThatDiffersIsResolvedWithBothEndsAsCandidates) {
   EXPECT_FALSE(Seat(kA).clean);
   AnswerRead(kB, b, 6, 2, "more");
   v1::ReplicaOp back = *Last(kA, v1::ReplicaOp::kApply);
-  EXPECT_EQ(FromProto(back.apply().record().version()), (Version{Term(6), 2}));
+  // Under a version of this term; clients see the one that its write had.
+  EXPECT_EQ(FromProto(back.apply().record().version()), (Version{Term(7), 1}));
+  EXPECT_EQ(FromProto(back.apply().record().origin()), (Version{Term(6), 2}));
   EXPECT_EQ(Seat(kA).behind_keys, 1u);
   Acknowledge(kA, back);
   Acknowledge(kB, *Last(kB, v1::ReplicaOp::kApply));
