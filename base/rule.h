@@ -11,9 +11,9 @@ enum class Rule {
   kSettleBeforeCondition,  // R4: earlier versions of the key are settled before a condition is read
   kQuorumCommits,          // R2: a quorum of acknowledgements, not one, commits
   kPendingIsNotReleased,   // R3: a single-replica read does not give out a pending version
-  kWriteBackUnderThisTerm,  // R3: what an older term left is written back under a version of this
-                            // one
-  kCompareVersions,         // Node: a lower version never replaces a higher one
+  kWriteBackUnderThisTerm,   // R3: what an older term left is written back under a version of this
+                             // one
+  kCompareVersions,          // Node: a lower version never replaces a higher one
   kNewDiskNamesTheLastBoot,  // Node: a new disk registers as the successor of the last boot
   // R5:
   kBehindOfSourceTakenOver,  // what the source lacks, and what is pending, the target lacks too
@@ -27,9 +27,9 @@ enum class Rule {
   kSmallerStable,            // only what lies above the smaller W of both ends is compared
   kStableIsBoundToItsBoot,   // W is given only to an instance that answered, under that boot
   // R11:
-  kUnionTakesAFreshTerm,   // nothing else was ever sent under the term of a union
-  kUnionIsBoundToItsBoots, // a replica that starts again in between begins it again
-  kUnionReachesAll,        // nobody votes again before every key is on all replicas
+  kUnionTakesAFreshTerm,    // nothing else was ever sent under the term of a union
+  kUnionIsBoundToItsBoots,  // a replica that starts again in between begins it again
+  kUnionReachesAll,         // nobody votes again before every key is on all replicas
 };
 
 #ifdef RINGKV_ABLATION

@@ -1,6 +1,6 @@
-// AdminClient: what operators ask routers, and order. Blocking. What only reads is asked of the next
-// router if one cannot be reached, or is not able to answer now, and of all of them again until the
-// timeout. Thread-safe.
+// AdminClient: what operators ask routers, and order. Blocking. What only reads is asked of the
+// next router if one cannot be reached, or is not able to answer now, and of all of them again
+// until the timeout. Thread-safe.
 #pragma once
 
 #include <memory>

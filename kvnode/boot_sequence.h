@@ -110,9 +110,9 @@ class BootSequence {
   const BootOptions options_;
 
   v1::DiskIdentity identity_;
-  uint64_t boot_ = 0;       // durable
-  v1::DiskIntent intent_;   // durable; boot 0: none
-  bool finishing_ = false;  // intent_ is of an earlier start
+  uint64_t boot_ = 0;        // durable
+  v1::DiskIntent intent_;    // durable; boot 0: none
+  bool finishing_ = false;   // intent_ is of an earlier start
   uint64_t after_boot_ = 0;  // a disk without a boot: the last one under the id, as it was told
   Registered registered_;
 };

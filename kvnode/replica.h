@@ -107,7 +107,7 @@ class Replica {
     bool voting = false;
     bool retired = false;
     Version floor;
-    Version stable;  // W
+    Version stable;                         // W
     std::optional<v1::LostTail> lost_tail;  // since it had a vote
     // No record of this instance has a version above `bound`, if it is known: unknown after a start
     // until a promise or a contact says so, and then every Apply reads first. `bound` covers what

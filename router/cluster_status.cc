@@ -56,12 +56,12 @@ void ClusterStatus::Alarm(const Sample& sample, const Sample* before) const {
   const uint64_t united_before = before == nullptr ? 0 : UnionsOf(before->loops).slots();
   if (now.unions().slots() > united_before) {
     const uint64_t window = now.unions().window_ms();
-    RINGKV_LOG(kWarning, "alarm",
-               "{} slots without a quorum go on with the union of their replicas; missing may be "
-               "what was acknowledged {} before the loss of power",
-               now.unions().slots() - united_before,
-               window == 0 ? std::string("at any time")
-                           : "in the last " + std::to_string(window) + " ms");
+    RINGKV_LOG(
+        kWarning, "alarm",
+        "{} slots without a quorum go on with the union of their replicas; missing may be "
+        "what was acknowledged {} before the loss of power",
+        now.unions().slots() - united_before,
+        window == 0 ? std::string("at any time") : "in the last " + std::to_string(window) + " ms");
   }
   if (now.slot_health().blocked() == 0) return;
   std::string text;

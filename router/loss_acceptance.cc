@@ -88,9 +88,10 @@ v1::AcceptLossResponse PlanLoss(const ClusterView& view, const std::vector<SlotR
     named.erase(report.slot.value());
     for (const ReplicaReport& replica : report.replicas) {
       if (!replica.responds || replica.reachable) continue;
-      return Refuse(Status::Unavailable("a node has just come back and is being asked what it has of "
-                                        "slot " +
-                                        std::to_string(slot.slot()) + ": try again"));
+      return Refuse(
+          Status::Unavailable("a node has just come back and is being asked what it has of "
+                              "slot " +
+                              std::to_string(slot.slot()) + ": try again"));
     }
     v1::GivenUp divided = Divide(slot);
     if (divided.kept().empty()) {

@@ -1,5 +1,5 @@
-// R11, what an operator has to decide: slots without a quorum go on without the copies that cannot be
-// had back. First it is told what that gives up, exactly; what is done is what was agreed to, or
+// R11, what an operator has to decide: slots without a quorum go on without the copies that cannot
+// be had back. First it is told what that gives up, exactly; what is done is what was agreed to, or
 // nothing.
 //
 // PlanLoss is a pure function. LossAcceptance is thread-safe; `done` runs on any thread, and not at

@@ -71,7 +71,8 @@ class Membership {
 
   void Start() { Load(); }
   void Register(v1::RegisterRequest request, RegisterDone done);
-  // R11: takes the group again, under a fresh term, unless that has happened since it was asked for.
+  // R11: takes the group again, under a fresh term, unless that has happened since it was asked
+  // for.
   void NeedTerm(TermRequest request);
   // R11: goes on with these slots without the copies that are given up. Refused: they have changed.
   // UnknownOutcome: the metadata store does not say.
@@ -144,7 +145,7 @@ class Membership {
   std::vector<uint64_t> owners_;         // ours, by group
   std::deque<Waiting> waiting_;
   std::deque<Retake> retakes_;  // come before registrations
-  bool busy_ = false;  // a transaction or a load is under way
+  bool busy_ = false;           // a transaction or a load is under way
   bool pumping_ = false;
   Timers timers_;
 

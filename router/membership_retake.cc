@@ -72,8 +72,8 @@ void Membership::BeginRetake() {
 
 void Membership::OnRetaken(const MetadataTxn& txn, Result<bool> result) {
   if (!result.ok() && result.status().code() != StatusCode::kUnknownOutcome) {
-    AnswerRetake(Status::Unavailable("the metadata store does not answer: " +
-                                     result.status().message()));
+    AnswerRetake(
+        Status::Unavailable("the metadata store does not answer: " + result.status().message()));
     return Pump();
   }
   if (!result.ok() || !*result) return Load();  // it shows whether it has happened

@@ -118,8 +118,8 @@ class Planner {
       return Boot(record_->boot() + 1);
     }
     Registration answer =
-        Answer(v1::REGISTER_OUTCOME_CONFIRM, "a new disk: the last boot of this node was " +
-                                                 std::to_string(record_->boot()));
+        Answer(v1::REGISTER_OUTCOME_CONFIRM,
+               "a new disk: the last boot of this node was " + std::to_string(record_->boot()));
     answer.reply.set_boot(record_->boot());
     return answer;
   }

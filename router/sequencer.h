@@ -199,8 +199,8 @@ class Sequencer {
     uint32_t attempt = 0;
     Mask asked = 0;
     Mask answered = 0;
-    Mask voted = 0;       // answers that count for the quorum
-    Mask candidates = 0;  // R5: seats whose answers are awaited, vote or not
+    Mask voted = 0;         // answers that count for the quorum
+    Mask candidates = 0;    // R5: seats whose answers are awaited, vote or not
     bool in_union = false;  // R11: the candidates are the quorum
     std::array<Version, kMaxSeats> versions{};
     v1::Record best;  // highest answer of the attempt
@@ -353,7 +353,7 @@ class Sequencer {
   std::map<uint64_t, std::unique_ptr<Call>> calls_;
   std::map<uint64_t, std::unique_ptr<Scan>> scans_;
   MonoTime next_repair_;
-  Mask compared_ = 0;         // R5 without a clean source: who takes part
+  Mask compared_ = 0;  // R5 without a clean source: who takes part
   // R11. What was ever sent under this term that leaves something at a replica.
   enum class Sent { kNothing, kOfAUnion, kAnything };
   Sent sent_ = Sent::kNothing;
@@ -361,8 +361,8 @@ class Sequencer {
   Mask in_place_of_lost_ = 0;
   bool loss_accepted_ = false;
   std::optional<MonoTime> blocked_since_;  // with a complete replica, all being there
-  uint32_t comparisons_ = 0;  // begun
-  Version stable_;            // W, as given out
+  uint32_t comparisons_ = 0;               // begun
+  Version stable_;                         // W, as given out
   StableRound stable_round_;
 };
 

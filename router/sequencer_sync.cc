@@ -19,9 +19,10 @@ bool Sequencer::syncing() const {
 }
 
 bool Sequencer::WantsSync() const {
-  return !deposed_ && !union_.running && std::any_of(seats_.begin(), seats_.end(), [](const Seat& seat) {
-    return seat.usable && !seat.clean && seat.sync.stage == Stage::kNone;
-  });
+  return !deposed_ && !union_.running &&
+         std::any_of(seats_.begin(), seats_.end(), [](const Seat& seat) {
+           return seat.usable && !seat.clean && seat.sync.stage == Stage::kNone;
+         });
 }
 
 // ---- start ----------------------------------------------------------------------------------

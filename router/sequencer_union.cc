@@ -1,9 +1,10 @@
 // Sequencer, R11 (docs/protocol.md, "Union"): no quorum of the replicas votes, as after a loss of
-// power of the whole cluster. When all are back they are made equal, the highest version of each key
-// everywhere, and then all vote again. What was acknowledged and lost by all of them is gone.
+// power of the whole cluster. When all are back they are made equal, the highest version of each
+// key everywhere, and then all vote again. What was acknowledged and lost by all of them is gone.
 //
-// It works as a comparison without a clean source does (sequencer_sync.cc), with all replicas in the
-// quorum's place. Nothing is acknowledged to clients meanwhile, so that nothing has to be tracked.
+// It works as a comparison without a clean source does (sequencer_sync.cc), with all replicas in
+// the quorum's place. Nothing is acknowledged to clients meanwhile, so that nothing has to be
+// tracked.
 #include <algorithm>
 #include <bit>
 #include <limits>
@@ -39,8 +40,8 @@ BlockedBy Sequencer::WhyBlocked() const {
   return UnionMayDecide(0) ? BlockedBy::kUnion : BlockedBy::kLoss;
 }
 
-// What was acknowledged and synced is on a quorum of replicas that voted then. One of them still has
-// it if those that may lack anything (and those whose record cannot be read) are no quorum.
+// What was acknowledged and synced is on a quorum of replicas that voted then. One of them still
+// has it if those that may lack anything (and those whose record cannot be read) are no quorum.
 bool Sequencer::UnionMayDecide(Mask unreadable) const {
   if (loss_accepted_) return true;
   const Mask members = UnionMembers();
@@ -53,8 +54,8 @@ bool Sequencer::UnionMayDecide(Mask unreadable) const {
   return unsure < Quorum();
 }
 
-// A fresh term fences everything that is still on its way under the present one: late messages would
-// bring back at one replica what the union has found to be lost.
+// A fresh term fences everything that is still on its way under the present one: late messages
+// would bring back at one replica what the union has found to be lost.
 void Sequencer::ConsiderUnion() {
   if (union_.running || WhyBlocked() != BlockedBy::kUnion) return;
   for (const Seat& seat : seats_) {
@@ -100,8 +101,8 @@ void Sequencer::FinishUnion() {
     Seat& seat = seats_[i];
     if (!seat.voting) {
       const uint64_t window = seat.lost_tail.has_value() ? seat.lost_tail->window_ms() : 0;
-      stats.union_window_ms = std::max(
-          stats.union_window_ms, window == 0 ? std::numeric_limits<uint64_t>::max() : window);
+      stats.union_window_ms = std::max(stats.union_window_ms,
+                                       window == 0 ? std::numeric_limits<uint64_t>::max() : window);
     }
     // From here on what is sent is tracked: the first of them may form a quorum and serve.
     (void)Track(i, -1);

@@ -75,7 +75,8 @@ class NodeTransport {
 struct ReplicaGrant {
   Peer peer;
   Incarnation inc;
-  // R11, with an accepted loss: was made in place of a copy that was given up. A union goes without.
+  // R11, with an accepted loss: was made in place of a copy that was given up. A union goes
+  // without.
   bool in_place_of_lost = false;
 };
 
@@ -140,7 +141,7 @@ struct ReplicaReport {
   bool clean = false;
   bool voting = false;
   bool syncing = false;
-  bool serves = false;  // single-replica reads go there
+  bool serves = false;                    // single-replica reads go there
   std::optional<v1::LostTail> lost_tail;  // without a vote: lacks no more than that
   uint64_t behind_keys = 0;
 };
@@ -171,9 +172,9 @@ struct PeerReport {
 
 struct ShardReport {
   uint64_t slots = 0;
-  uint64_t fully_replicated = 0;  // all replicas reachable, voting, clean, nothing behind
-  uint64_t degraded = 0;          // not so, yet a quorum is there
-  uint64_t blocked = 0;           // no quorum
+  uint64_t fully_replicated = 0;         // all replicas reachable, voting, clean, nothing behind
+  uint64_t degraded = 0;                 // not so, yet a quorum is there
+  uint64_t blocked = 0;                  // no quorum
   std::vector<SlotReport> some_blocked;  // of these the first, at most 64
   uint64_t calls_in_flight = 0;
   uint64_t pending_keys = 0;  // keys with a version that is not committed yet

@@ -1,5 +1,5 @@
-// admin accept-loss: slots without a quorum go on without what cannot be had back. It is shown first,
-// exactly, and only what was shown and agreed to is done.
+// admin accept-loss: slots without a quorum go on without what cannot be had back. It is shown
+// first, exactly, and only what was shown and agreed to is done.
 #include <unistd.h>
 
 #include <iostream>
@@ -53,8 +53,9 @@ std::string Kept(const v1::BlockedReplica& replica) {
              " before its loss of power";
     }
     default:
-      return node + "'s copy, which may lack anything (a new disk, a damaged log, or a copy that was "
-                    "not complete yet)";
+      return node +
+             "'s copy, which may lack anything (a new disk, a damaged log, or a copy that was "
+             "not complete yet)";
   }
 }
 
@@ -115,7 +116,8 @@ Json PlanJson(const v1::AcceptLossResponse& plan, bool done) {
 
 bool Confirmed() {
   if (isatty(STDIN_FILENO) == 0) return false;
-  Output::Note(std::string("type `") + kWord + "` to go on without it, anything else to leave it: ");
+  Output::Note(std::string("type `") + kWord +
+               "` to go on without it, anything else to leave it: ");
   std::string answer;
   std::getline(std::cin, answer);
   return answer == kWord;
@@ -157,8 +159,9 @@ int RunAcceptLoss(const AcceptLossArgs& args, Session& session) {
   if (output.json()) {
     output.Document(PlanJson(*done, /*done=*/true));
   } else {
-    output.Line("accepted: these slots go on as soon as what is kept is equal everywhere; see kvctl "
-                "admin status");
+    output.Line(
+        "accepted: these slots go on as soon as what is kept is equal everywhere; see kvctl "
+        "admin status");
   }
   return kExitDone;
 }

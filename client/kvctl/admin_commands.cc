@@ -100,10 +100,9 @@ void PrintUnions(const v1::UnionReport& unions, Output& output) {
               (unions.window_ms() == 0
                    ? std::string("before; no bound is known")
                    : "in the last " + std::to_string(unions.window_ms()) + " ms before") +
-              (unions.accepted_slots() == 0
-                   ? std::string()
-                   : "; in " + std::to_string(unions.accepted_slots()) +
-                         " slots also what an operator gave up"));
+              (unions.accepted_slots() == 0 ? std::string()
+                                            : "; in " + std::to_string(unions.accepted_slots()) +
+                                                  " slots also what an operator gave up"));
 }
 
 Json BlockedJson(const v1::GetClusterResponse& cluster) {
@@ -111,13 +110,13 @@ Json BlockedJson(const v1::GetClusterResponse& cluster) {
   for (const v1::BlockedSlot& slot : cluster.blocked()) {
     Json replicas = Json::array();
     for (const v1::BlockedReplica& replica : slot.replicas()) {
-      replicas.push_back(Json{{"node", replica.node()},
-                              {"inc", std::to_string(replica.inc())},
-                              {"state", CopyStateName(replica.state())},
-                              {"window_ms", replica.has_lost_tail()
-                                                ? Json(std::to_string(
-                                                      replica.lost_tail().window_ms()))
-                                                : Json()}});
+      replicas.push_back(
+          Json{{"node", replica.node()},
+               {"inc", std::to_string(replica.inc())},
+               {"state", CopyStateName(replica.state())},
+               {"window_ms", replica.has_lost_tail()
+                                 ? Json(std::to_string(replica.lost_tail().window_ms()))
+                                 : Json()}});
     }
     list.push_back(
         Json{{"slot", slot.slot()}, {"by", BlockedByName(slot.by())}, {"replicas", replicas}});

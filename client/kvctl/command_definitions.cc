@@ -375,11 +375,12 @@ void CommandLineParser::AddAdmin() {
 }
 
 void CommandLineParser::AddAcceptLoss(CLI::App* admin) {
-  CLI::App* app = Command(admin, "accept-loss",
-                          "Slots without a quorum go on without what cannot be had back");
+  CLI::App* app =
+      Command(admin, "accept-loss", "Slots without a quorum go on without what cannot be had back");
   app->footer(
       "It prints what is given up and asks. A replica that does not answer is given up: when it\n"
-      "comes back it starts empty, whatever it had. Slots whose replicas are all back after a loss\n"
+      "comes back it starts empty, whatever it had. Slots whose replicas are all back after a "
+      "loss\n"
       "of power go on by themselves and need none of this.");
   CLI::Option* words = Words(app, "SLOT", "One or more, or `all`");
   CLI::Option* yes = Flag(app, "--yes", "Do not ask");

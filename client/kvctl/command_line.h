@@ -75,9 +75,9 @@ struct AcceptLossArgs {
   bool yes = false;  // do not ask
 };
 
-using CommandArgs = std::variant<PutArgs, GetArgs, DelArgs, IncrArgs, ScanArgs, ImportArgs,
-                                 ExportArgs, BenchArgs, StatusArgs, RingArgs, LocateArgs, PlanArgs,
-                                 AcceptLossArgs>;
+using CommandArgs =
+    std::variant<PutArgs, GetArgs, DelArgs, IncrArgs, ScanArgs, ImportArgs, ExportArgs, BenchArgs,
+                 StatusArgs, RingArgs, LocateArgs, PlanArgs, AcceptLossArgs>;
 
 struct Globals {
   std::vector<std::string> routers = {"127.0.0.1:7400"};

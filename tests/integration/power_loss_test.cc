@@ -1,6 +1,6 @@
-// A cluster that loses power, as far as processes can show it: every process dies, the disks of some
-// nodes are put back to what they were a moment before, as if that had been the last sync, and every
-// disk says that another kernel wrote it.
+// A cluster that loses power, as far as processes can show it: every process dies, the disks of
+// some nodes are put back to what they were a moment before, as if that had been the last sync, and
+// every disk says that another kernel wrote it.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -172,9 +172,8 @@ TEST_F(PowerLoss, OfWhichOneNodeDoesNotComeBackIsAcceptedByAnOperator) {
 
   const KvctlResult accepted = RunKvctl(router, {"admin", "accept-loss", "all", "--yes"});
   EXPECT_EQ(accepted.code, 0) << accepted.err;
-  ASSERT_TRUE(cluster_.WaitFor([](const v1::GetClusterResponse& cluster) {
-    return cluster.slot_health().blocked() == 0;
-  }));
+  ASSERT_TRUE(cluster_.WaitFor(
+      [](const v1::GetClusterResponse& cluster) { return cluster.slot_health().blocked() == 0; }));
   EXPECT_EQ(Found("synced", 100), 100);
   Put("without", 20);
   EXPECT_EQ(RunKvctl(router, {"admin", "accept-loss", "all", "--yes"}).code, 0);

@@ -45,12 +45,12 @@ class LossPlan : public testing::Test {
 };
 
 TEST_F(LossPlan, SaysWhatIsKeptAndWhatIsGivenUp) {
-  auto plan = PlanLoss(view_,
-                       {Slot(4, BlockedBy::kAbsence, {Copy::kLostTail, Copy::kAway, Copy::kVotes}),
-                        Slot(5, BlockedBy::kLoss, {Copy::kUnknown, Copy::kUnknown, Copy::kVotes}),
-                        Slot(6, BlockedBy::kUnion, {Copy::kLostTail, Copy::kLostTail,
-                                                    Copy::kLostTail})},
-                       Of({}));
+  auto plan =
+      PlanLoss(view_,
+               {Slot(4, BlockedBy::kAbsence, {Copy::kLostTail, Copy::kAway, Copy::kVotes}),
+                Slot(5, BlockedBy::kLoss, {Copy::kUnknown, Copy::kUnknown, Copy::kVotes}),
+                Slot(6, BlockedBy::kUnion, {Copy::kLostTail, Copy::kLostTail, Copy::kLostTail})},
+               Of({}));
   ASSERT_EQ(plan.status().outcome(), v1::OUTCOME_DONE) << plan.status().message();
   ASSERT_EQ(plan.slots_size(), 2);  // the third needs nobody's word
   EXPECT_EQ(plan.slots(0).slot(), 4u);

@@ -140,7 +140,8 @@ TEST_F(ShardUnionTest, ReadsAllAndReinstatesNobodyBeforeAllHaveIt) {
     if (pull.has_pull()) pulls[peer] = pull;
   }
   std::vector<std::string> reported = {"k"};
-  for (const auto& [peer, pull] : pulls) AnswerPull(peer, pull, std::exchange(reported, {}), Boot(2));
+  for (const auto& [peer, pull] : pulls)
+    AnswerPull(peer, pull, std::exchange(reported, {}), Boot(2));
   auto answer = [&](Peer peer, uint64_t seq, const std::string& value) {
     for (const v1::ReplicaOp& op : Take(peer)) {
       if (!op.has_read()) continue;

@@ -260,7 +260,8 @@ TEST_F(Scenario, S17_PowerFailsEverywhereBetweenAcknowledgementAndSync) {
     WaitClean();
     const Outcome found = Get();
     ASSERT_TRUE(found.done());
-    EXPECT_TRUE(found.value == newest || found.value == synced) << found.value << ", not " << newest;
+    EXPECT_TRUE(found.value == newest || found.value == synced)
+        << found.value << ", not " << newest;
     ++(found.value == newest ? kept : lost);
     for (int node = 0; node < 3; ++node) {
       cluster_.KillNode(node);

@@ -573,8 +573,7 @@ void SimCluster::CrashNode(int i, Disk disk) {
   Node& node = *nodes_[i];
   Trace([&] {
     const char* how[] = {" dies", " loses power", " loses power and its tail",
-                         " dies, its disk is empty",
-                         " dies, its disk is an old copy"};
+                         " dies, its disk is empty", " dies, its disk is an old copy"};
     return node.id + how[static_cast<int>(disk)];
   });
   node.up = false;
@@ -877,8 +876,8 @@ void SimCluster::CheckUnited(SlotId slot, Node& first) {
       if (version < left->second.version || origin != left->second.origin) {
         Violate("R11: version " + left->second.version.ToString() + " (written as " +
                 left->second.origin.ToString() + ") of " + key +
-                " had survived, and its slot goes on with " + version.ToString() +
-                " (written as " + origin.ToString() + ")");
+                " had survived, and its slot goes on with " + version.ToString() + " (written as " +
+                origin.ToString() + ")");
       }
     }
     committed_[key] = version;

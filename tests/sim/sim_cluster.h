@@ -11,7 +11,8 @@
 //   I5  a value given to a client is held by a quorum;
 //   I9  an instance that lost something has no vote until it was reinstated;
 //   I12 at rest all replicas are clean, vote, and are equal;
-//   R11 after all replicas of a slot lost the ends of their logs, whatever version one of them still
+//   R11 after all replicas of a slot lost the ends of their logs, whatever version one of them
+//   still
 //       had is not passed over, and is on all of them before any votes again.
 #pragma once
 
@@ -158,7 +159,7 @@ class SimCluster {
     std::string kernel_boot_id = "k1";
     // The injector's own knowledge: slots whose instance lost something and got no vote since.
     std::set<uint32_t> lost;
-    std::set<uint32_t> emptied;  // of these: all of it
+    std::set<uint32_t> emptied;                      // of these: all of it
     std::shared_ptr<const MemoryStore::Image> copy;  // of the disk, as it was...
     Boot copy_boot;                                  // ...under this boot
     uint64_t disks = 0;                              // so far
@@ -244,8 +245,8 @@ class SimCluster {
   MonoTime timer_at_ = kNever;
   ShardStats past_stats_;
 
-  std::map<std::string, std::string> values_;  // I1: "slot/key/version" -> record
-  std::map<std::string, Version> committed_;   // highest version known committed, by key
+  std::map<std::string, std::string> values_;     // I1: "slot/key/version" -> record
+  std::map<std::string, Version> committed_;      // highest version known committed, by key
   std::map<std::string, std::vector<Cut>> cuts_;  // by key
   // Of slots whose replicas have all lost something: the highest version left anywhere, and which
   // write it is of.

@@ -83,8 +83,8 @@ void Print(const Totals& totals, double seconds) {
       "faults           %llu node crashes, %llu power losses, %llu router crashes, %llu "
       "partitions, %llu stalls, %llu wiped disks, %llu old disks, %llu losses of all power\n",
       n(sum.faults.node_crashes), n(sum.faults.power_losses), n(sum.faults.router_crashes),
-      n(sum.faults.partitions), n(sum.faults.stalls), n(sum.faults.wipes),
-      n(sum.faults.old_copies), n(sum.faults.total_losses));
+      n(sum.faults.partitions), n(sum.faults.stalls), n(sum.faults.wipes), n(sum.faults.old_copies),
+      n(sum.faults.total_losses));
   std::printf("messages         %llu lost, %llu duplicated, %llu late\n",
               n(sum.faults.messages_lost), n(sum.faults.messages_duplicated),
               n(sum.faults.messages_late));

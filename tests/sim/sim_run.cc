@@ -8,8 +8,9 @@
 namespace ringkv {
 namespace {
 
-// The stretches of a key's history between the moments at which its replicas had all lost something:
-// what was told before may be gone, and the value after it is one that was written before.
+// The stretches of a key's history between the moments at which its replicas had all lost
+// something: what was told before may be gone, and the value after it is one that was written
+// before.
 std::vector<std::vector<HistoryOp>> Stretches(const std::vector<HistoryOp>& history,
                                               const std::vector<SimCluster::Cut>& cuts) {
   std::vector<std::vector<HistoryOp>> stretches(cuts.size() + 1);
@@ -48,8 +49,8 @@ std::string CheckStretch(const std::string& key, const std::vector<HistoryOp>& h
   std::string text = verdict.code == LinearizabilityVerdict::Code::kGaveUp
                          ? "the checker gave up on "
                          : "not linearizable: ";
-  text += "key " + key + ", " + std::to_string(history.size()) +
-          " operations: " + verdict.explanation;
+  text +=
+      "key " + key + ", " + std::to_string(history.size()) + " operations: " + verdict.explanation;
   return text;
 }
 
@@ -112,7 +113,8 @@ RunReport RunSeed(const RunOptions& options) {
   if (report.violation.empty() && !clients.AllRead())
     report.violation = "a key cannot be read at rest";
   const auto& histories = clients.Finish();
-  if (report.violation.empty()) report.violation = CheckHistories(histories, cluster.cuts(), &report.checker_steps);
+  if (report.violation.empty())
+    report.violation = CheckHistories(histories, cluster.cuts(), &report.checker_steps);
   report.operations = clients.operations();
   report.done = clients.done();
   report.not_applied = clients.not_applied();
