@@ -53,6 +53,27 @@ FaultMix DyingRouters() {
   return mix;
 }
 
+// Power fails everywhere, and again while the replicas are made equal.
+FaultMix LossesOfPower() {
+  FaultMix mix;
+  mix.loss = 0.05;
+  mix.long_delay = 0.3;
+  mix.total_loss = true;
+  mix.power_loss = true;
+  mix.between_faults = std::chrono::milliseconds(600);
+  return mix;
+}
+
+// And is back before all that was sent has arrived.
+FaultMix BriefLossesOfPower() {
+  FaultMix mix;
+  mix.long_delay = 0.5;
+  mix.total_loss = true;
+  mix.longest_loss = std::chrono::milliseconds(20);
+  mix.between_faults = std::chrono::milliseconds(800);
+  return mix;
+}
+
 constexpr uint64_t kSeeds = 2000;
 constexpr int kNoticed = 42;
 
@@ -105,13 +126,17 @@ INSTANTIATE_TEST_SUITE_P(
         Ablation{Rule::kGapStartsSyncAnew, "GapStartsSyncAnew"},
         Ablation{Rule::kRestartEndsSync, "RestartEndsSync"},
         Ablation{Rule::kSmallerStable, "SmallerStable"},
-        Ablation{Rule::kStableIsBoundToItsBoot, "StableIsBoundToItsBoot", LateMessages()}),
+        Ablation{Rule::kStableIsBoundToItsBoot, "StableIsBoundToItsBoot", LateMessages()},
+        Ablation{Rule::kUnionTakesAFreshTerm, "UnionTakesAFreshTerm", BriefLossesOfPower()},
+        Ablation{Rule::kUnionIsBoundToItsBoots, "UnionIsBoundToItsBoots", LossesOfPower()},
+        Ablation{Rule::kUnionReachesAll, "UnionReachesAll", LossesOfPower()}),
     [](const auto& info) { return std::string(info.param.name); });
 
 TEST(Ablation, NothingSwitchedOffFindsNothing) {
   for (const std::optional<FaultMix>& mix :
        {std::optional<FaultMix>(), std::optional<FaultMix>(LateMessages()),
-        std::optional<FaultMix>(LateRegistrations())}) {
+        std::optional<FaultMix>(LateRegistrations()), std::optional<FaultMix>(LossesOfPower()),
+        std::optional<FaultMix>(BriefLossesOfPower())}) {
     for (uint64_t seed = 1; seed <= 50; ++seed) {
       RunOptions options;
       options.seed = seed;

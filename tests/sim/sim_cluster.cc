@@ -521,6 +521,8 @@ void SimCluster::TakeStep(int i, Result<BootStep> step) {
     }
     case BootStep::Kind::kMoveAside:
       Trace([&] { return node.id + " moves its disk aside: " + step->reason; });
+      if (!node.old_disk) Violate(node.id + " moves the disk aside that it ran on");
+      node.old_disk = false;
       NewDisk(i);
       return StartNode(i);
     default:
@@ -597,6 +599,7 @@ void SimCluster::CrashNode(int i, Disk disk) {
       break;
     case Disk::kOldCopy:
       node.store.Restore(*node.copy);
+      node.old_disk = true;
       break;
   }
   // Under `periodic` nobody can tell after a loss of power whether something is missing.
@@ -728,17 +731,22 @@ void SimCluster::InjectFault() {
   }
 }
 
+Duration SimCluster::DrawOutage() {
+  return milliseconds(5) +
+         Duration(static_cast<int64_t>(random_.Unit() * mix_.longest_loss.count()));
+}
+
 // Power comes back for one after the other.
 void SimCluster::LoseAllPower() {
   LosePowerEverywhere();
   for (size_t i = 0; i < nodes_.size(); ++i) {
-    scheduler_.After(milliseconds(random_.Between(5, 1500)), [this, i] {
+    scheduler_.After(DrawOutage(), [this, i] {
       if (!nodes_[i]->up) StartNode(static_cast<int>(i));
     });
   }
   if (shard_ == nullptr || random_.Chance(0.6)) return;
   CrashRouter();
-  scheduler_.After(milliseconds(random_.Between(5, 1500)), [this] {
+  scheduler_.After(DrawOutage(), [this] {
     if (shard_ == nullptr) StartRouter();
   });
 }

@@ -48,11 +48,12 @@ struct FaultMix {
   bool node_crash = false;  // the process dies
   bool power_loss = false;  // the unsynced tail goes
   bool router_crash = false;
-  bool partition = false;       // one node cut off from the router
-  bool stall = false;           // a node does nothing for a while
-  bool wipe = false;            // a node comes back with an empty disk
-  bool old_copy = false;        // a node comes back with a copy of its disk from an earlier start
-  bool total_loss = false;      // all nodes lose power at once, and now and then the router too
+  bool partition = false;   // one node cut off from the router
+  bool stall = false;       // a node does nothing for a while
+  bool wipe = false;        // a node comes back with an empty disk
+  bool old_copy = false;    // a node comes back with a copy of its disk from an earlier start
+  bool total_loss = false;  // all nodes lose power at once, and now and then the router too
+  Duration longest_loss = std::chrono::milliseconds(1500);  // of power
   size_t max_behind = 200'000;  // keys for each node, before a replica stops being tracked
   Duration between_faults = std::chrono::milliseconds(800);
 
@@ -159,6 +160,7 @@ class SimCluster {
     std::string kernel_boot_id = "k1";
     // The injector's own knowledge: slots whose instance lost something and got no vote since.
     std::set<uint32_t> lost;
+    bool old_disk = false;                           // it was given one
     std::set<uint32_t> emptied;                      // of these: all of it
     std::shared_ptr<const MemoryStore::Image> copy;  // of the disk, as it was...
     Boot copy_boot;                                  // ...under this boot
@@ -204,6 +206,7 @@ class SimCluster {
   void NextFault();
   void InjectFault();
   void LoseAllPower();
+  Duration DrawOutage();
   void CheckSent(const v1::ReplicaOp& op);
   void CheckCommitted(const std::string& key, bool released);
   void CheckClean(const std::string& key);
