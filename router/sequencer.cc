@@ -195,6 +195,8 @@ void Sequencer::OnReply(Peer peer, const Expected& expected, const v1::ReplicaOp
       return OnReinstateReply(i, expected, reply);
     case Expected::Kind::kPersist:
       return OnPersistReply(i, expected, reply);
+    case Expected::Kind::kSetFloor:
+      return OnFloorReply(i, expected, reply);
     case Expected::Kind::kSetStable:
       return;  // a W that did not arrive is made up for by the next one
     default:

@@ -50,11 +50,12 @@ struct Expected {
     kPersist,
     kSetStable,
     kCreate,
+    kSetFloor,
   };
   Kind kind = Kind::kStats;
   SlotId slot;
   GroupId group;         // kPromise
-  uint64_t call = 0;     // kRead, kScan: who asked; kPull, kReinstate, kPersist: id of the sync
+  uint64_t call = 0;     // kRead, kScan: who asked; kPull, kReinstate, kPersist, kSetFloor: id
   uint32_t attempt = 0;  // of that call
   std::string key;       // kApply
   Version version;       // kApply
@@ -126,6 +127,8 @@ class Sequencer {
   // W: begins a round if there is something to gain.
   void AdvanceStable();
   Version stable() const { return stable_; }
+  // R7: raises the floor to W if there may be garbage and everything is on all replicas.
+  void AdvanceFloor();
 
   // Another owner has taken over: everything ends here.
   void Depose();
@@ -335,9 +338,14 @@ class Sequencer {
 
   // ---- W (sequencer_stable.cc) ----
   bool AllCleanAndQuiet() const;
+  bool SameBoots(const std::array<Boot, kMaxSeats>& boots) const;
   Version LowestMissing() const;
   void OnPersistReply(int seat, const Expected& expected, const v1::ReplicaOpReply& reply);
   void GiveStable();
+
+  // ---- floor (sequencer_floor.cc) ----
+  bool MayRaiseFloor() const;
+  void OnFloorReply(int seat, const Expected& expected, const v1::ReplicaOpReply& reply);
 
   SequencerHost& host_;
   const SlotId slot_;
@@ -353,7 +361,10 @@ class Sequencer {
   std::map<uint64_t, std::unique_ptr<Call>> calls_;
   std::map<uint64_t, std::unique_ptr<Scan>> scans_;
   MonoTime next_repair_;
-  Mask compared_ = 0;  // R5 without a clean source: who takes part
+  Mask compared_ = 0;                           // R5 without a clean source: who takes part
+  uint32_t comparisons_ = 0;                    // begun
+  Version stable_;                              // W, as given out
+  std::array<Boot, kMaxSeats> stable_boots_{};  // under which all had persisted it
   // R11. What was ever sent under this term that leaves something at a replica.
   enum class Sent { kNothing, kOfAUnion, kAnything };
   Sent sent_ = Sent::kNothing;
@@ -361,9 +372,8 @@ class Sequencer {
   Mask in_place_of_lost_ = 0;
   bool loss_accepted_ = false;
   std::optional<MonoTime> blocked_since_;  // with a complete replica, all being there
-  uint32_t comparisons_ = 0;               // begun
-  Version stable_;                         // W, as given out
   StableRound stable_round_;
+  FloorState floor_;
 };
 
 }  // namespace ringkv

@@ -19,6 +19,7 @@ void Sequencer::BeginWrite(Call* call, v1::Record record) {
         "too few replicas of slot " + std::to_string(slot_.value()) + " are reachable; try again");
   }
   ToProto(Version{term_, ++last_seq_}, record.mutable_version());
+  floor_.garbage |= record.tombstone() || record.expires_at_ms() != 0;
   call->stage = Call::Stage::kWriting;
   AddPending(call, std::move(record));
 }

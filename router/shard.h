@@ -55,6 +55,9 @@ struct ShardOptions {
   // Without a quorum, and with a complete replica from which others are filled: for so long, before
   // the union of all is taken instead.
   Duration union_patience = std::chrono::seconds(10);
+  Duration floor_interval = std::chrono::seconds(60);  // and the floor, at most
+  Duration clock_skew = std::chrono::seconds(10);      // between routers' clocks, at most
+  Duration expiry_grace = std::chrono::seconds(60);    // an expired record stays so much longer
   double read_bound = 1.25;   // a node takes reads up to this × its fair share in flight...
   uint64_t read_always = 16;  // ...or so many
 };
@@ -203,6 +206,7 @@ struct ShardStats {
   uint64_t resolved = 0;        // keys that replicas disagreed about, each time one was tried
   uint64_t stable_rounds = 0;   // times that W advanced
   uint64_t stable_dropped = 0;  // times that something came between
+  uint64_t floors = 0;          // times that a floor was given out
   uint64_t unions = 0;          // R11: slots that went on with the union of their replicas...
   uint64_t unions_begun = 0;
   uint64_t unions_accepted = 0;  // ...of them: after an operator had accepted a loss

@@ -56,6 +56,8 @@ TEST(RareBranches, AreReachedByTheFixedSeeds) {
     sum.replica.pulled_records += report.replica.pulled_records;
     sum.replica.source_refusals += report.replica.source_refusals;
     sum.replica.reinstated += report.replica.reinstated;
+    sum.shard.floors += report.shard.floors;
+    sum.replica.collected += report.replica.collected;
   }
   EXPECT_GT(sum.unknown, 0u);
   EXPECT_GT(sum.faults.power_losses, 0u);
@@ -77,6 +79,8 @@ TEST(RareBranches, AreReachedByTheFixedSeeds) {
   EXPECT_GT(sum.shard.resolved, 0u);
   EXPECT_GT(sum.shard.stable_rounds, 0u);
   EXPECT_GT(sum.shard.stable_dropped, 0u);
+  EXPECT_GT(sum.shard.floors, 0u);
+  EXPECT_GT(sum.replica.collected, 0u);
   EXPECT_GT(sum.replica.pulled_records, 0u);
   EXPECT_GT(sum.replica.source_refusals, 0u);
   EXPECT_GT(sum.replica.reinstated, 0u);

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/rule.h"
+#include "kvnode/instance_facts.h"
 #include "migration/version_proto.h"
 #include "ring/hash.h"
 #include "router/cluster_txns.h"
@@ -39,6 +40,7 @@ void Add(const ShardStats& from, ShardStats* to) {
   to->unions += from.unions;
   to->unions_begun += from.unions_begun;
   to->unions_accepted += from.unions_accepted;
+  to->floors += from.floors;
 }
 
 void Add(const ReplicaStats& from, ReplicaStats* to) {
@@ -57,6 +59,8 @@ void Add(const ReplicaStats& from, ReplicaStats* to) {
   to->source_answers += from.source_answers;
   to->source_refusals += from.source_refusals;
   to->reinstated += from.reinstated;
+  to->sweeps += from.sweeps;
+  to->collected += from.collected;
 }
 
 ShardOptions SimOptions(const FaultMix& mix) {
@@ -68,6 +72,9 @@ ShardOptions SimOptions(const FaultMix& mix) {
   options.stable_interval = milliseconds(500);
   options.term_pause = milliseconds(300);
   options.union_patience = milliseconds(3000);
+  options.floor_interval = milliseconds(700);
+  options.clock_skew = milliseconds(500);
+  options.expiry_grace = milliseconds(500);
   options.read_always = 1;  // few clients: a node has its share at once
   return options;
 }
@@ -118,6 +125,7 @@ class SimCluster::Transport final : public NodeTransport {
 
   bool Send(Peer peer, v1::ReplicaOp op) override {
     cluster_.CheckSent(op);
+    cluster_.CheckFloor(op);
     if (outbox_[peer.value()] == nullptr)
       outbox_[peer.value()] = std::make_shared<v1::ReplicaBatch>();
     *outbox_[peer.value()]->add_ops() = std::move(op);
@@ -171,7 +179,7 @@ SlotId SimCluster::SlotFor(const std::string& key) const { return SlotOf(TokenOf
 Duration SimCluster::DrawDelay() {
   if (random_.Chance(mix_.long_delay)) {
     ++counts_.messages_late;
-    return milliseconds(random_.Between(1, 300));
+    return Duration(random_.Between(1'000'000, mix_.latest.count()));
   }
   return microseconds(20) + Duration(static_cast<int64_t>(random_.Unit() * mix_.delay.count()));
 }
@@ -488,6 +496,7 @@ void SimCluster::StartNode(int i) {
   Trace([&] { return node.id + " starts"; });
   TakeStep(i, node.boot_sequence->Begin());
   if (!mix_.synced_writes) SyncLoop(i, node.generation);
+  SweepLoop(i, node.generation);
 }
 
 void SimCluster::TakeStep(int i, Result<BootStep> step) {
@@ -568,6 +577,18 @@ void SimCluster::SyncLoop(int i, uint64_t generation) {
     if (node.generation != generation || !node.up) return;
     if (node.stalled_until <= scheduler_.now()) (void)node.store.Sync();
     SyncLoop(i, generation);
+  });
+}
+
+void SimCluster::SweepLoop(int i, uint64_t generation) {
+  scheduler_.After(milliseconds(100), [this, i, generation] {
+    Node& node = *nodes_[i];
+    if (node.generation != generation || !node.up) return;
+    if (node.replica != nullptr && node.stalled_until <= scheduler_.now()) {
+      auto swept = node.replica->SweepStep(scheduler_.now());
+      if (!swept.ok()) Violate(node.id + " cannot sweep: " + swept.status().ToString());
+    }
+    SweepLoop(i, generation);
   });
 }
 
@@ -824,6 +845,12 @@ std::set<std::string> SimCluster::KeysOf(SlotId slot) {
   return keys;
 }
 
+// The write that a key has its value of; (0, 0): it has none.
+Version SimCluster::WrittenAs(const std::optional<v1::Record>& record) {
+  const bool there = record.has_value() && !record->tombstone();
+  return there ? FromProto(OriginOf(*record)) : Version{};
+}
+
 // What none of them has is lost, and nobody can be blamed.
 void SimCluster::NoteWhatIsLeft(SlotId slot, const std::vector<Node*>& of) {
   for (const std::string& key : KeysOf(slot)) NoteWhatIsLeft(key, of);
@@ -832,9 +859,8 @@ void SimCluster::NoteWhatIsLeft(SlotId slot, const std::vector<Node*>& of) {
 void SimCluster::NoteWhatIsLeft(const std::string& key, const std::vector<Node*>& of) {
   Left left;
   for (Node* node : of) {
-    std::optional<v1::Record> record = StoredRecord(*node, key);
-    if (!record.has_value() || FromProto(record->version()) <= left.version) continue;
-    left = {FromProto(record->version()), FromProto(OriginOf(*record))};
+    const Version version = StoredVersion(*node, key);
+    if (version > left.version) left = {version, WrittenAs(StoredRecord(*node, key))};
   }
   left_[key] = left;
   auto committed = committed_.find(key);
@@ -862,10 +888,17 @@ void SimCluster::NoteLateApplies(const v1::ReplicaBatch& batch) {
 void SimCluster::CheckEqualEverywhere(SlotId slot) {
   for (const std::string& key : KeysOf(slot)) {
     std::optional<Version> first;
+    Version floor;  // what is absent or collected at or below one is the same
+    for (Node* node : Holders(slot)) {
+      floor = std::max(floor, FloorOf(*node, slot, IncOf(*node, slot)).version);
+    }
     for (Node* node : Holders(slot)) {
       const bool known = node->up && node->replica != nullptr && node->boot == node->connected_boot;
       if (!known) continue;
-      const Version version = StoredVersion(*node, key);
+      const std::optional<v1::Record> record = StoredRecord(*node, key);
+      const bool dead = !record.has_value() || record->tombstone();
+      Version version = StoredVersion(*node, key);
+      if (dead && version <= floor) version = Version{};
       if (!first.has_value()) first = version;
       if (version != *first) {
         Violate("R11: replicas are to vote again, and " + key + " is not the same on all");
@@ -878,8 +911,8 @@ void SimCluster::CheckEqualEverywhere(SlotId slot) {
 void SimCluster::CheckUnited(SlotId slot, Node& first) {
   for (const std::string& key : KeysOf(slot)) {
     const std::optional<v1::Record> record = StoredRecord(first, key);
-    const Version version = record.has_value() ? FromProto(record->version()) : Version{};
-    const Version origin = record.has_value() ? FromProto(OriginOf(*record)) : Version{};
+    const Version version = StoredVersion(first, key);
+    const Version origin = WrittenAs(record);
     if (auto left = left_.find(key); left != left_.end()) {
       if (version < left->second.version || origin != left->second.origin) {
         Violate("R11: version " + left->second.version.ToString() + " (written as " +
@@ -896,17 +929,45 @@ void SimCluster::CheckUnited(SlotId slot, Node& first) {
   }
 }
 
+// Nothing: absent, or collected by the copy's floor.
 std::optional<v1::Record> SimCluster::StoredRecord(Node& node, const std::string& key) {
   RecordKey name{SlotFor(key), IncOf(node, SlotFor(key)), key};
   RecordLookup found;
   node.store.MultiGet({&name, 1}, {&found, 1});
-  if (!found.found) return std::nullopt;
+  if (!found.found || Collected(found.record, FloorOf(node, name.slot, name.inc))) {
+    return std::nullopt;
+  }
   return std::move(found.record);
 }
 
 Version SimCluster::StoredVersion(Node& node, const std::string& key) {
   const std::optional<v1::Record> record = StoredRecord(node, key);
-  return record.has_value() ? FromProto(record->version()) : Version{};
+  if (record.has_value()) return FromProto(record->version());
+  return FloorOf(node, SlotFor(key), IncOf(node, SlotFor(key))).version;
+}
+
+Floor SimCluster::FloorOf(Node& node, SlotId slot, Incarnation inc) {
+  v1::DiskInstance fact;
+  auto bytes = node.store.GetMeta(InstanceMetaName(slot, inc));
+  if (bytes.ok()) RINGKV_CHECK(fact.ParseFromString(*bytes), "a fact of the disk can be read");
+  return {FromProto(fact.floor()), fact.expired_before_ms()};
+}
+
+// I8: the floor moves only when all replicas hold all that is at or below it.
+void SimCluster::CheckFloor(const v1::ReplicaOp& op) {
+  if (!op.has_set_floor()) return;
+  const Version floor = FromProto(op.set_floor().floor());
+  for (const auto& [key, version] : committed_) {
+    if (SlotFor(key).value() != op.slot() || version > floor) continue;
+    for (const v1::ReplicaRef& replica : state_->slots()[op.slot()].replicas()) {
+      auto at = std::find_if(nodes_.begin(), nodes_.end(),
+                             [&](const auto& n) { return n->id == replica.node(); });
+      // A disk that was lost since is filled again before it counts.
+      if ((*at)->lost.count(op.slot()) != 0 || StoredVersion(**at, key) >= version) continue;
+      Violate("I8: floor " + floor.ToString() + " although " + (*at)->id + " lacks " +
+              version.ToString() + " of " + key);
+    }
+  }
 }
 
 // The highest version under which a quorum holds what was written as `origin`.
@@ -989,6 +1050,7 @@ void SimCluster::CheckClean(const std::string& key) {
         going_on.pending.end()) {
       continue;
     }
+    if (stored == FloorOf(node, slot, replica.inc).version) continue;  // nothing is there
     int holders = 0;
     for (const ReplicaReport& other : report.replicas) {
       Node& at = *nodes_[other.peer.value()];
@@ -1054,6 +1116,11 @@ std::string SimCluster::CheckQuiet() {
            " slots are not fully replicated: " + DescribeUnfinished();
   }
   for (uint32_t s = 0; s < kSlots; ++s) {
+    // Whether a replica has swept what the highest floor lets go makes no difference.
+    Floor floor;
+    for (const ReplicaReport& replica : shard_->Describe(SlotId(s)).replicas) {
+      floor = std::max(floor, FloorOf(*nodes_[replica.peer.value()], SlotId(s), replica.inc));
+    }
     std::map<std::string, std::string> first;
     bool have_first = false;
     for (const ReplicaReport& replica : shard_->Describe(SlotId(s)).replicas) {
@@ -1066,8 +1133,10 @@ std::string SimCluster::CheckQuiet() {
       auto page = node.store.Scan(SlotId(s), replica.inc, "", "",
                                   {.max_bytes = 1u << 30, .max_entries = 1u << 30});
       std::map<std::string, std::string> content;
-      for (const StoredEntry& entry : page->entries)
+      for (const StoredEntry& entry : page->entries) {
+        if (Collected(entry.record, floor)) continue;
         content[entry.key] = entry.record.SerializeAsString();
+      }
       if (have_first && content != first)
         return "clean replicas of slot " + std::to_string(s) + " differ";
       first = std::move(content);

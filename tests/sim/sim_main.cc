@@ -61,6 +61,9 @@ void Add(const RunReport& run, Totals* totals) {
   sum.shard.resolved += run.shard.resolved;
   sum.shard.stable_rounds += run.shard.stable_rounds;
   sum.shard.stable_dropped += run.shard.stable_dropped;
+  sum.shard.floors += run.shard.floors;
+  sum.replica.sweeps += run.replica.sweeps;
+  sum.replica.collected += run.replica.collected;
   sum.replica.pulled_records += run.replica.pulled_records;
   sum.replica.leftovers += run.replica.leftovers;
   sum.replica.source_refusals += run.replica.source_refusals;
@@ -112,6 +115,8 @@ void Print(const Totals& totals, double seconds) {
       n(sum.replica.reinstated), n(sum.shard.stable_rounds), n(sum.shard.stable_dropped));
   std::printf("unions           %llu begun, %llu slots went on with one\n",
               n(sum.shard.unions_begun), n(sum.shard.unions));
+  std::printf("garbage          %llu floors, %llu sweeps, %llu records collected\n",
+              n(sum.shard.floors), n(sum.replica.sweeps), n(sum.replica.collected));
 }
 
 int Main(int argc, char** argv) {
