@@ -11,9 +11,10 @@ enum class Rule {
   kSettleBeforeCondition,  // R4: earlier versions of the key are settled before a condition is read
   kQuorumCommits,          // R2: a quorum of acknowledgements, not one, commits
   kPendingIsNotReleased,   // R3: a single-replica read does not give out a pending version
-  kWriteBackUnderThisTerm,  // R3: what an older term left is written back under a version of this
-                            // one
-  kCompareVersions,         // Node: a lower version never replaces a higher one
+  kWriteBackUnderThisTerm,   // R3: what an older term left is written back under a version of this
+                             // one
+  kCompareVersions,          // Node: a lower version never replaces a higher one
+  kNewDiskNamesTheLastBoot,  // Node: a new disk registers as the successor of the last boot
   // R5:
   kBehindOfSourceTakenOver,  // what the source lacks, and what is pending, the target lacks too
   kExcessIsResolved,         // what is newer at the target, from an older term, is resolved
@@ -32,6 +33,10 @@ enum class Rule {
   kLearnerDoesNotCount,      // a replica that is being filled is in no quorum, whatever it votes
   kJointQuorum,              // before the flip a quorum is a majority of the old and of the new set
   kLearnerHasAllBeforeFlip,  // the flip waits for what the learner was behind on
+  // R11:
+  kUnionTakesAFreshTerm,    // nothing else was ever sent under the term of a union
+  kUnionIsBoundToItsBoots,  // a replica that starts again in between begins it again
+  kUnionReachesAll,         // nobody votes again before every key is on all replicas
 };
 
 #ifdef RINGKV_ABLATION

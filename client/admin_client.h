@@ -28,6 +28,10 @@ class AdminClient {
   virtual Result<v1::ListMigrationsResponse> ListMigrations(uint64_t id) = 0;
   virtual Result<v1::OrderMigrationResponse> OrderMigration(
       const v1::OrderMigrationRequest& request) = 0;
+  // What accepting would give up; `request.agreed` is 0.
+  virtual Result<v1::AcceptLossResponse> PlanAcceptedLoss(const v1::AcceptLossRequest& request) = 0;
+  // Does it. Sent once: UnknownOutcome if no answer came.
+  virtual Result<v1::AcceptLossResponse> AcceptLoss(const v1::AcceptLossRequest& request) = 0;
 };
 
 }  // namespace ringkv

@@ -80,6 +80,31 @@ class GrpcAdminClient final : public AdminClient {
     return Order<v1::OrderMigrationResponse>(&v1::Admin::Stub::OrderMigration, request);
   }
 
+  Result<v1::AcceptLossResponse> PlanAcceptedLoss(const v1::AcceptLossRequest& request) override {
+    return Ask<v1::AcceptLossResponse>(&v1::Admin::Stub::AcceptLoss, request, kOneLongTry);
+  }
+
+  Result<v1::AcceptLossResponse> AcceptLoss(const v1::AcceptLossRequest& request) override {
+    for (size_t router = 0; router < routers_.size(); ++router) {
+      grpc::ClientContext context;
+      context.set_deadline(std::chrono::system_clock::now() +
+                           std::chrono::duration_cast<std::chrono::microseconds>(timeout_));
+      v1::AcceptLossResponse response;
+      const grpc::Status status = stubs_[router]->AcceptLoss(&context, request, &response);
+      if (status.error_code() == grpc::StatusCode::UNAVAILABLE && router + 1 < routers_.size()) {
+        continue;
+      }
+      if (!status.ok()) {
+        return Status::UnknownOutcome("router " + routers_[router] + ": " + status.error_message() +
+                                      "; whether it was done is shown by kvctl admin status");
+      }
+      const Verdict verdict = JudgeAnswer({.read = false}, response.status());
+      if (!verdict.status.ok()) return verdict.status;
+      return response;
+    }
+    return Status::Unavailable("no router answered");
+  }
+
  private:
   template <class Response, class Request>
   using Method = grpc::Status (v1::Admin::Stub::*)(grpc::ClientContext*, const Request&, Response*);

@@ -107,7 +107,9 @@ BootOptions NodeServer::MakeBootOptions() const {
   boot.vnodes = options_.vnodes;
   boot.version = std::string(VersionText());
   boot.kernel_boot_id = ReadKernelBootId();
-  boot.synced_writes = RocksOptionsOf(options_).durability == Durability::kSync;
+  const Durability durability = RocksOptionsOf(options_).durability;
+  boot.synced_writes = durability == Durability::kSync;
+  if (durability == Durability::kPeriodic) boot.sync_window = options_.sync_interval;
   return boot;
 }
 

@@ -240,6 +240,8 @@ Status Replica::Load(std::vector<GroupId> mine) {
     instance.floor = FromProto(disk.floor());
     instance.expired_before_ms = disk.expired_before_ms();
     instance.stable = FromProto(disk.stable());
+    instance.lost_tail.reset();
+    if (disk.has_lost_tail()) instance.lost_tail = disk.lost_tail();
   }
   return Status::Ok();
 }
@@ -386,6 +388,9 @@ void Replica::DoContact(const v1::ReplicaOp& op, v1::ReplicaOpReply* reply) {
   instance->bound_known = true;
   ToProto(instance->floor, reply->mutable_contact()->mutable_floor());
   ToProto(instance->stable, reply->mutable_contact()->mutable_stable());
+  if (!instance->voting && instance->lost_tail.has_value()) {
+    *reply->mutable_contact()->mutable_lost_tail() = *instance->lost_tail;
+  }
 }
 
 Status Replica::DoScan(const v1::ReplicaOp& op, v1::ReplicaOpReply* reply) {

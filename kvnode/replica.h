@@ -126,8 +126,9 @@ class Replica {
     bool voting = false;
     bool retired = false;
     Version floor;
-    uint64_t expired_before_ms = 0;  // of the floor
-    Version stable;                  // W
+    uint64_t expired_before_ms = 0;         // of the floor
+    Version stable;                         // W
+    std::optional<v1::LostTail> lost_tail;  // since it had a vote
     GarbageEstimate garbage;
     // No record of this instance has a version above `bound`, if it is known: unknown after a start
     // until a promise or a contact says so, and then every Apply reads first. `bound` covers what

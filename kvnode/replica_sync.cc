@@ -120,6 +120,7 @@ v1::DiskInstance Replica::FactOf(const Instance& instance) {
   ToProto(instance.floor, fact.mutable_floor());
   fact.set_expired_before_ms(instance.expired_before_ms);
   ToProto(instance.stable, fact.mutable_stable());
+  if (instance.lost_tail.has_value()) *fact.mutable_lost_tail() = *instance.lost_tail;
   return fact;
 }
 
@@ -135,7 +136,9 @@ Status Replica::DoSourceQuestion(const v1::ReplicaOp& op, v1::ReplicaOpReply* re
       Refuse(reply, v1::REPLICA_CODE_WRONG_BOOT, "the source has started again since");
       return Status::Ok();
     }
-    if (!instance->voting) {
+    const bool in_union =
+        op.has_sync_ranges() ? op.sync_ranges().in_union() : op.sync_diff().in_union();
+    if (!instance->voting && !in_union) {
       ++stats_.source_refusals;
       Refuse(reply, v1::REPLICA_CODE_NOT_VOTING, "the source may lack something itself");
       return Status::Ok();
@@ -256,6 +259,7 @@ Status Replica::DoDurable(std::span<const v1::ReplicaOp* const> ops,
     } else {
       if (!next.voting) ++stats_.reinstated;
       next.voting = true;
+      next.lost_tail.reset();
       replies[i].set_voting(true);
     }
     batch.PutMeta(InstanceMetaName(SlotId(op.slot()), next.inc), FactOf(next).SerializeAsString());

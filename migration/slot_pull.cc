@@ -10,7 +10,11 @@
 namespace ringkv {
 
 SlotPull::SlotPull(Term term, const v1::Pull& order)
-    : id_(order.id()), term_(term), compare_only_(order.compare_only()), source_(order.source()) {}
+    : id_(order.id()),
+      term_(term),
+      compare_only_(order.compare_only()),
+      in_union_(order.in_union()),
+      source_(order.source()) {}
 
 void SlotPull::OnOrder(const v1::Pull& order) {
   const v1::SyncSource& source = order.source();
@@ -123,6 +127,7 @@ void SlotPull::AskRanges(const PullTarget& copy, v1::ReplicaOp* op) {
   question->set_after(cursor_);
   ToProto(copy.stable(), question->mutable_stable());
   ToProto(copy.floor(), question->mutable_floor());
+  question->set_in_union(in_union_);
 }
 
 void SlotPull::AskDiff(const PullTarget& copy, v1::ReplicaOp* op) {
@@ -135,6 +140,7 @@ void SlotPull::AskDiff(const PullTarget& copy, v1::ReplicaOp* op) {
   ToProto(copy.floor(), question->mutable_floor());
   for (const v1::KeyVersion& mine : mine_) *question->add_mine() = mine;
   question->set_compare_only(compare_only_);
+  question->set_in_union(in_union_);
 }
 
 // ---- answers --------------------------------------------------------------------------------

@@ -72,6 +72,7 @@ class SlotPull {
   const uint64_t id_;
   const Term term_;
   const bool compare_only_;
+  const bool in_union_;  // R11: the source may be without a vote
   v1::SyncSource source_;
 
   std::string cursor_;  // all keys up to it are passed

@@ -94,4 +94,15 @@ grpc::ServerUnaryReactor* AdminService::OrderMigration(grpc::CallbackServerConte
   return reactor;
 }
 
+grpc::ServerUnaryReactor* AdminService::AcceptLoss(grpc::CallbackServerContext* call,
+                                                   const v1::AcceptLossRequest* request,
+                                                   v1::AcceptLossResponse* response) {
+  grpc::ServerUnaryReactor* reactor = call->DefaultReactor();
+  losses_.Answer(*request, [reactor, response](v1::AcceptLossResponse answer) {
+    *response = std::move(answer);
+    reactor->Finish(grpc::Status::OK);
+  });
+  return reactor;
+}
+
 }  // namespace ringkv

@@ -8,13 +8,15 @@
 #include "router/change_orders.h"
 #include "router/change_planner.h"
 #include "router/cluster_status.h"
+#include "router/loss_acceptance.h"
 
 namespace ringkv {
 
 class AdminService final : public v1::Admin::CallbackService {
  public:
-  AdminService(ClusterStatus& status, ChangePlanner& planner, ChangeOrders& orders)
-      : status_(status), planner_(planner), orders_(orders) {}
+  AdminService(ClusterStatus& status, ChangePlanner& planner, ChangeOrders& orders,
+               LossAcceptance& losses)
+      : status_(status), planner_(planner), orders_(orders), losses_(losses) {}
 
   grpc::ServerUnaryReactor* GetCluster(grpc::CallbackServerContext* call,
                                        const v1::GetClusterRequest* request,
@@ -28,6 +30,9 @@ class AdminService final : public v1::Admin::CallbackService {
   grpc::ServerUnaryReactor* PlanChange(grpc::CallbackServerContext* call,
                                        const v1::PlanChangeRequest* request,
                                        v1::PlanChangeResponse* response) override;
+  grpc::ServerUnaryReactor* AcceptLoss(grpc::CallbackServerContext* call,
+                                       const v1::AcceptLossRequest* request,
+                                       v1::AcceptLossResponse* response) override;
 
   grpc::ServerUnaryReactor* StartChange(grpc::CallbackServerContext* call,
                                         const v1::StartChangeRequest* request,
@@ -43,6 +48,7 @@ class AdminService final : public v1::Admin::CallbackService {
   ClusterStatus& status_;
   ChangePlanner& planner_;
   ChangeOrders& orders_;
+  LossAcceptance& losses_;
 };
 
 }  // namespace ringkv

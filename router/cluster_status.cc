@@ -4,6 +4,7 @@
 
 #include "base/limits.h"
 #include "router/migration_report.h"
+#include "base/logging.h"
 #include "router/op_status.h"
 
 namespace ringkv {
@@ -88,6 +89,26 @@ void ClusterStatus::Locate(const std::string& key, std::function<void(v1::Locate
                  });
 }
 
+// What an operator must not have to ask for.
+void ClusterStatus::Alarm(const Sample& sample, const Sample* before) const {
+  if (sample.view->state == nullptr) return;
+  const v1::GetClusterResponse now = ReportCluster(*sample.view, sample.loops, {}, WhyClosed());
+  const uint64_t united_before = before == nullptr ? 0 : UnionsOf(before->loops).slots();
+  if (now.unions().slots() > united_before) {
+    const uint64_t window = now.unions().window_ms();
+    RINGKV_LOG(
+        kWarning, "alarm",
+        "{} slots without a quorum go on with the union of their replicas; missing may be "
+        "what was acknowledged {} before the loss of power",
+        now.unions().slots() - united_before,
+        window == 0 ? std::string("at any time") : "in the last " + std::to_string(window) + " ms");
+  }
+  if (now.slot_health().blocked() == 0) return;
+  std::string text;
+  for (const std::string& reason : now.reasons()) text += (text.empty() ? "" : "; ") + reason;
+  RINGKV_LOG_EVERY(std::chrono::seconds(10), kError, "alarm", "{}", text);
+}
+
 void ClusterStatus::TakeSample(std::function<void()> done) {
   data_.Gather([this, done = std::move(done)](std::vector<LoopReport> loops) {
     auto sample = std::make_shared<Sample>();
@@ -96,6 +117,7 @@ void ClusterStatus::TakeSample(std::function<void()> done) {
     sample->nodes = MergeReports(loops, sample->view->peers.size());
     sample->loops = std::move(loops);
     auto before = last();
+    Alarm(*sample, before.get());
     for (size_t i = 0; i < sample->nodes.size(); ++i) {
       const std::string& id = sample->view->peers[i];
       if (before == nullptr || i >= before->nodes.size()) continue;

@@ -44,6 +44,7 @@ class ClusterStatus {
 
  private:
   void ShowWaiting(const ClusterView& view, v1::GetClusterResponse* cluster) const;
+  void Alarm(const Sample& sample, const Sample* before) const;
   std::string WhyClosed() const { return gate_.open() ? "" : gate_.why_closed(); }
 
   DataPlane& data_;

@@ -35,10 +35,14 @@ class DataPlane {
   // they name.
   virtual void AdoptRows(std::vector<std::pair<GroupId, SlotGrant>> rows) = 0;
   virtual void SetLeaseUntil(MonoTime until) = 0;
+  // Who is asked for fresh terms (R11); called on any loop. Before any group.
+  virtual void OnNeedTerm(std::function<void(TermRequest)> ask) = 0;
 
   // From any thread. `done` does not run if a loop has stopped.
   virtual void Gather(std::function<void(std::vector<LoopReport>)> done) = 0;
   virtual void Describe(SlotId slot, GroupId group, std::function<void(SlotReport)> done) = 0;
+  // All slots without a quorum, by number.
+  virtual void DescribeBlocked(std::function<void(std::vector<SlotReport>)> done) = 0;
 };
 
 }  // namespace ringkv

@@ -75,6 +75,10 @@ void Membership::OnLoaded(Result<MetadataStore::Entries> entries) {
       std::exchange(state_, std::make_shared<const ClusterState>(std::move(**loaded)));
   Publish();
   if (phase_ == Phase::kStarting) return Take();
+  if (RetakeHappened()) {
+    TellChanges(*before);
+    return FinishRetake();
+  }
   if (!StillOwner()) {
     return Fail(Status::Refused("another router has taken this cluster over"));
   }
@@ -139,7 +143,9 @@ void Membership::Serve() {
   owners_.clear();
   for (const v1::GroupOwnership& group : state_->groups()) owners_.push_back(group.owner());
   data_.SetLeaseUntil(store_.LeaseUntil());
-  data_.TakeGroups(Grants());
+  std::vector<GroupGrant> grants;
+  for (const v1::GroupOwnership& group : state_->groups()) grants.push_back(GrantOf(group));
+  data_.TakeGroups(std::move(grants));
   Publish();
   phase_ = Phase::kServing;
   RINGKV_LOG(kInfo, "membership", "router {} owns cluster {}: {} slots in {} groups, terms from {}",
@@ -171,26 +177,23 @@ void Membership::Fail(Status why) {
   gate_.Close(why.message());
   while (!waiting_.empty()) AnswerFirst(TryAgain(why.message()));
   while (!commands_.empty()) AnswerCommand(Status::Unavailable(why.message()));
+  while (!retakes_.empty()) AnswerRetake(Status::UnknownOutcome(why.message()));
   on_fatal_(std::move(why));
 }
 
-std::vector<GroupGrant> Membership::Grants() const {
-  std::vector<GroupGrant> grants;
-  for (const v1::GroupOwnership& group : state_->groups()) {
-    GroupGrant grant;
-    grant.group = GroupId(group.group());
-    grant.term = Term(group.term());
-    grant.owner = OwnerId(group.owner());
-    grant.first_term = group.term() == group.first_term();
-    grant.predecessor_gone = store_.PredecessorsGone();
-    grants.push_back(std::move(grant));
-  }
+GroupGrant Membership::GrantOf(const v1::GroupOwnership& group) const {
+  GroupGrant grant;
+  grant.group = GroupId(group.group());
+  grant.term = Term(group.term());
+  grant.owner = OwnerId(group.owner());
+  grant.first_term = group.term() == group.first_term();
+  grant.predecessor_gone = store_.PredecessorsGone();
   const v1::ClusterIdentity& cluster = state_->identity();
-  for (const v1::SlotPlacement& row : state_->slots()) {
-    const GroupId group = GroupOf(SlotId(row.slot()), cluster.slots(), cluster.groups());
-    grants[group.value()].slots.push_back(GrantOf(row));
+  const uint32_t each = cluster.slots() / cluster.groups();
+  for (uint32_t i = group.group() * each; i < (group.group() + 1) * each; ++i) {
+    grant.slots.push_back(GrantOf(state_->slots()[i]));
   }
-  return grants;
+  return grant;
 }
 
 SlotGrant Membership::GrantOf(const v1::SlotPlacement& row) const {
@@ -296,7 +299,9 @@ void Membership::Pump() {
   if (pumping_) return;
   pumping_ = true;
   while (!busy_ && phase_ == Phase::kServing) {
-    if (!waiting_.empty()) {
+    if (!retakes_.empty()) {
+      BeginRetake();
+    } else if (!waiting_.empty()) {
       BeginFirst();
     } else if (!commands_.empty()) {
       BeginCommand();

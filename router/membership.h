@@ -25,6 +25,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,7 @@
 #include "base/timers.h"
 #include "ringkv/v1/replica.pb.h"
 #include "router/cluster_state.h"
+#include "router/cluster_txns.h"
 #include "router/data_plane.h"
 #include "router/metadata_store.h"
 #include "router/migration_txns.h"
@@ -66,6 +68,7 @@ class Membership {
  public:
   using RegisterDone = std::function<void(Result<v1::RegisterReply>)>;
   using ChangeDone = std::function<void(Result<uint64_t>)>;  // id of the migration
+  using Done = std::function<void(Status)>;
 
   // Borrows all.
   Membership(MembershipOptions options, const Clock& clock, MetadataStore& store, DataPlane& data,
@@ -79,6 +82,12 @@ class Membership {
   void OrderChange(uint64_t migration, MigrationOrder order, ChangeDone done);
   // What slots want of the metadata.
   void OnRowRequests(const std::vector<RowRequest>& requests);
+  // R11: takes the group again, under a fresh term, unless that has happened since it was asked
+  // for.
+  void NeedTerm(TermRequest request);
+  // R11: goes on with these slots without the copies that are given up. Refused: they have changed.
+  // UnknownOutcome: the metadata store does not say.
+  void AcceptLoss(std::vector<AcceptedLoss> losses, Done done);
 
   MonoTime NextDue() const { return timers_.NextDue(); }
   void RunDue() { timers_.RunDue(clock_.Now()); }
@@ -97,6 +106,16 @@ class Membership {
   struct Command {
     std::function<Result<StartedMigration>(const ClusterState&)> plan;
     ChangeDone done;
+    int attempts = 0;
+  };
+  // Groups that this router owns are taken again (membership_retake.cc).
+  struct Retake {
+    std::optional<TermRequest> asked;  // for this; else `losses`
+    std::vector<GroupId> groups;
+    std::vector<SlotId> united;
+    std::vector<AcceptedLoss> losses;
+    Done done;                     // may be empty
+    std::vector<uint64_t> owners;  // of the groups, as last tried; empty: not tried yet
     int attempts = 0;
   };
 
@@ -125,8 +144,14 @@ class Membership {
   // Peers, links and rows: what the data plane has to know of the state, against what it was.
   void TellChanges(const ClusterState& before);
   SlotGrant GrantOf(const v1::SlotPlacement& row) const;
+  void BeginRetake();
+  void OnRetaken(const MetadataTxn& txn, Result<bool> result);
+  void FinishRetake();
+  bool RetakeHappened() const;
+  void AnswerRetake(const Status& status);
+
   void TellPeer(const v1::NodeRecord& node);
-  std::vector<GroupGrant> Grants() const;
+  GroupGrant GrantOf(const v1::GroupOwnership& group) const;
   void WarnOfIgnoredConfiguration() const;
   void LogOutcome(const v1::RegisterRequest& request, const v1::RegisterReply& reply) const;
   void Publish();
@@ -146,6 +171,7 @@ class Membership {
   std::vector<uint64_t> owners_;         // ours, by group
   std::map<std::string, MonoTime> heard_;
   std::deque<Waiting> waiting_;
+  std::deque<Retake> retakes_;  // come before registrations
   std::deque<Command> commands_;
   SlotMover mover_;
   bool busy_ = false;  // a transaction or a load is under way

@@ -66,13 +66,24 @@ void RouterServer::BuildDataPath() {
   status_->Watch(membership_.get());
   control_ = std::make_unique<EventLoop>("control", clock_, [this] { return EndControlTurn(); });
 
+  loops_->OnNeedTerm([this](TermRequest request) {
+    control_->Post([this, request = std::move(request)] { membership_->NeedTerm(request); });
+  });
+
   request_metrics_ = std::make_unique<RequestMetrics>(metrics_);
   kv_ = std::make_unique<KvService>(
       KvContext{*loops_, gate_, clock_, *request_metrics_, options_.default_timeout});
   planner_ =
       std::make_unique<ChangePlanner>(clock_, inspection_, [this] { return membership_->view(); });
   orders_ = std::make_unique<ChangeOrders>(*status_, *control_, *membership_, clock_);
-  admin_ = std::make_unique<AdminService>(*status_, *planner_, *orders_);
+  losses_ = std::make_unique<LossAcceptance>(
+      *loops_, [this] { return membership_->view(); },
+      [this](std::vector<AcceptedLoss> losses, Membership::Done done) {
+        control_->Post([this, losses = std::move(losses), done = std::move(done)] {
+          membership_->AcceptLoss(losses, done);
+        });
+      });
+  admin_ = std::make_unique<AdminService>(*status_, *planner_, *orders_, *losses_);
   membership_service_ = std::make_unique<MembershipService>(*control_, *membership_);
   collector_ = AddRouterCollector(*status_, gate_, *metadata_, loops_->nodes(), metrics_);
   http_ = std::make_unique<HttpServer>();

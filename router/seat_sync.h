@@ -36,6 +36,12 @@ struct SeatSync {
   Version catch_up;                        // kCatchingUp: acknowledges everything up to it
 };
 
+// R11: all replicas of a slot are made equal, and then vote again.
+struct UnionRound {
+  bool running = false;
+  std::array<Boot, 8> boots{};  // of the replicas, under which all of it holds
+};
+
 struct StableRound {
   uint64_t id = 0;
   Version stable;

@@ -24,12 +24,18 @@ v1::OpStatus MakeStatus(v1::Outcome outcome, v1::ErrorCode code, std::string mes
 Sequencer::Sequencer(SequencerHost& host, const GroupGrant& group, const SlotGrant& grant)
     : host_(host),
       slot_(grant.slot),
+      group_(group.group),
       term_(group.term),
       owner_(group.owner),
-      predecessor_gone_(group.predecessor_gone) {
+      predecessor_gone_(group.predecessor_gone),
+      loss_accepted_(grant.loss_accepted) {
   TakeRow(grant);
   // Before the first term nothing was written: all hold all of it.
   for (int seat : row_) seats_[seat].tracked = seats_[seat].clean = group.first_term;
+  for (const ReplicaGrant& replica : grant.replicas) {
+    if (replica.in_place_of_lost)
+      in_place_of_lost_ |= static_cast<Mask>(1u << SeatOf(replica.peer));
+  }
 }
 
 Sequencer::~Sequencer() = default;
@@ -125,7 +131,9 @@ void Sequencer::Contact(Peer peer, Boot boot) {
     seat.usable = false;
     seat.created = false;
     seat.voting = false;
-    if (RINGKV_RULE(kRestartEndsSync)) {
+    if (union_.running && (compared_ & (1u << i)) && !RINGKV_RULE(kUnionIsBoundToItsBoots)) {
+      seat.sync.boot = boot;
+    } else if (RINGKV_RULE(kRestartEndsSync)) {
       if (seat.sync.stage != SeatSync::Stage::kNone) AbortSync(i);
     } else {
       seat.sync.boot = boot;
@@ -149,6 +157,8 @@ void Sequencer::OnContactReply(int i, const v1::ReplicaOpReply& reply) {
   seat.promised = true;
   // Within a boot a vote is given back and never taken: an answer that says no may be a late one.
   seat.voting = seat.voting || reply.voting();
+  seat.lost_tail.reset();
+  if (!seat.voting && reply.contact().has_lost_tail()) seat.lost_tail = reply.contact().lost_tail();
   // Without a vote it may have lost what it had acknowledged.
   if (!seat.voting && seat.clean) Untrack(i);
   for (size_t k = 0; k < pending_keys_.size(); ++k) {
@@ -199,6 +209,7 @@ void Sequencer::OnReply(Peer peer, const Expected& expected, const v1::ReplicaOp
   }
   switch (expected.kind) {
     case Expected::Kind::kContact:
+      if (reply.code() == v1::REPLICA_CODE_NO_INSTANCE) return SendCreate(i);
       return OnContactReply(i, reply);
     case Expected::Kind::kApply:
       return OnApplyReply(i, expected, reply);
@@ -229,6 +240,7 @@ SlotReport Sequencer::Report() const {
   report.term = term_;
   report.epoch = epoch_;
   report.joint = set_ != next_set_;
+  report.blocked = WhyBlocked();
   bool lease = host_.LeaseValid();
   std::vector<int> shown = row_;
   if (change_.learner >= 0) shown.push_back(change_.learner);
@@ -238,12 +250,14 @@ SlotReport Sequencer::Report() const {
     replica.peer = seat.peer;
     replica.inc = seat.inc;
     replica.learner = i == change_.learner;
+    replica.responds = host_.Responsive(seat.peer);
     replica.reachable = Reachable(i);
     replica.clean = seat.clean;
     replica.voting = seat.voting;
     replica.syncing = seat.sync.stage != SeatSync::Stage::kNone;
     replica.serves = replica.reachable && seat.clean && seat.voting && lease && !replica.learner;
     replica.behind_keys = seat.behind_keys;
+    replica.lost_tail = seat.lost_tail;
     report.replicas.push_back(replica);
   }
   return report;
@@ -370,6 +384,12 @@ void Sequencer::Submit(ClientCall client) {
   call->key = UseKey(std::string(KeyOf(client.op)));
   call->client = std::move(client);
   calls_.emplace(call->id, std::move(owned));
+  // Not behind a lock that a union holds: it would run much later than it could be refused.
+  if (union_.running) {
+    return Fail(call, v1::ERROR_CODE_UNAVAILABLE,
+                "the replicas of slot " + std::to_string(slot_.value()) +
+                    " are being made equal after a loss; try again");
+  }
   Start(call);
 }
 
@@ -385,7 +405,7 @@ void Sequencer::Start(Call* call) {
 
 void Sequencer::Run(Call* call) {
   if (!call->needs_lock) return StartRead(call);
-  if (!QuorumReachable()) {
+  if (!call->in_union && !QuorumReachable()) {
     return Fail(
         call, v1::ERROR_CODE_UNAVAILABLE,
         "too few replicas of slot " + std::to_string(slot_.value()) + " are reachable; try again");
@@ -526,6 +546,7 @@ void Sequencer::Depose() {
   }
   compared_ = 0;
   change_ = {};
+  union_ = {};
   pending_keys_.clear();
   keys_.clear();
 }

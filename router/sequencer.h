@@ -26,6 +26,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -90,6 +91,8 @@ class SequencerHost {
   // A place among the repairs in flight; false: none is free. Given back by EndRepair.
   virtual bool BeginRepair() = 0;
   virtual void EndRepair() = 0;
+  // R11: asks for a fresh term for the group, under which another sequencer takes this one's place.
+  virtual void NeedTerm(GroupId group) = 0;
   // Asks for StartSyncs when there is room for one more slot in sync.
   virtual void QueueSync(Sequencer* sequencer) = 0;
   virtual void Ask(RowRequest request) = 0;
@@ -148,6 +151,7 @@ class Sequencer {
   bool IsUsable(Peer peer) const;
   bool QuorumReachable() const;
   bool AllPromised() const;
+  BlockedBy WhyBlocked() const;
   SlotReport Report() const;
   KeyReport Report(const std::string& key) const;
   uint64_t pending_keys() const { return pending_keys_.size(); }
@@ -170,6 +174,7 @@ class Sequencer {
     bool voting = false;
     bool tracked = false;  // everything sent and not acknowledged since some moment is in behind
     bool clean = false;    // tracked, and lacks nothing committed but what is in behind
+    std::optional<v1::LostTail> lost_tail;  // R11: without a vote, and lacks no more than that
     Boot boot;
     uint64_t behind_keys = 0;
     SeatSync sync;
@@ -214,8 +219,9 @@ class Sequencer {
     uint32_t attempt = 0;
     Mask asked = 0;
     Mask answered = 0;
-    Mask voted = 0;       // answers that count for the quorum
-    Mask candidates = 0;  // R5: seats whose answers are awaited, vote or not
+    Mask voted = 0;         // answers that count for the quorum
+    Mask candidates = 0;    // R5: seats whose answers are awaited, vote or not
+    bool in_union = false;  // R11: the candidates are the quorum
     std::array<Version, kMaxSeats> versions{};
     v1::Record best;  // highest answer of the attempt
     Version best_version;
@@ -247,6 +253,7 @@ class Sequencer {
   int SeatOf(Peer peer) const;
   // Whether these seats are a quorum, if all of them vote.
   bool IsQuorum(Mask seats) const;
+  int MajorityOfRow() const { return static_cast<int>(row_.size()) / 2 + 1; }
   bool Reachable(int seat) const;
   Mask ReachableMask() const;
   // Who votes and counts.
@@ -363,6 +370,15 @@ class Sequencer {
   void SendRetire(const Leaving& leaving);
   void SayRetired(const Leaving& leaving);
   void OnRetireReply(Peer peer, const Expected& expected, const v1::ReplicaOpReply& reply);
+  // ---- union (sequencer_union.cc) ----
+  Mask UnionMembers() const;
+  bool UnionMayDecide(Mask unreadable) const;
+  void ConsiderUnion();
+  void BeginUnion();
+  void FinishUnion();
+  void TickPatience();
+  bool UnionHolds(Mask acks) const;
+  void EndUnionCalls();
 
   // ---- W (sequencer_stable.cc) ----
   bool AllCleanAndQuiet() const;
@@ -377,6 +393,7 @@ class Sequencer {
 
   SequencerHost& host_;
   const SlotId slot_;
+  const GroupId group_;
   const Term term_;
   const OwnerId owner_;
   const bool predecessor_gone_;
@@ -398,6 +415,13 @@ class Sequencer {
   uint32_t comparisons_ = 0;                    // begun
   Version stable_;                              // W, as given out
   std::array<Boot, kMaxSeats> stable_boots_{};  // under which all had persisted it
+  // R11. What was ever sent under this term that leaves something at a replica.
+  enum class Sent { kNothing, kOfAUnion, kAnything };
+  Sent sent_ = Sent::kNothing;
+  UnionRound union_;
+  Mask in_place_of_lost_ = 0;
+  bool loss_accepted_ = false;
+  std::optional<MonoTime> blocked_since_;  // with a complete replica, all being there
   StableRound stable_round_;
   FloorState floor_;
 };

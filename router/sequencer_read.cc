@@ -78,7 +78,7 @@ bool Sequencer::AskOne(Call* call, int seat, ServerLease load) {
 
 // R3(b): asks anew; answers to what was asked before no longer count.
 void Sequencer::AskQuorum(Call* call) {
-  if (!QuorumReachable()) {
+  if (!call->in_union && !QuorumReachable()) {
     return Fail(
         call, v1::ERROR_CODE_UNAVAILABLE,
         "too few replicas of slot " + std::to_string(slot_.value()) + " are reachable; try again");
@@ -124,9 +124,10 @@ void Sequencer::OnSingleAnswer(Call* call, int seat, const v1::ReplicaOpReply& r
 
 void Sequencer::OnQuorumAnswer(Call* call, int seat, const v1::ReplicaOpReply& reply) {
   Mask bit = static_cast<Mask>(1u << seat);
-  bool votes = reply.voting() && Votes(seat);
-  if (reply.code() != v1::REPLICA_CODE_OK || (!votes && !(call->candidates & bit))) {
-    if (reply.code() == v1::REPLICA_CODE_CORRUPTION) {
+  const bool awaited_here = (call->candidates & bit) != 0;
+  bool votes = call->in_union ? awaited_here : reply.voting() && Votes(seat);
+  if (reply.code() != v1::REPLICA_CODE_OK || (!votes && !awaited_here)) {
+    if (reply.code() == v1::REPLICA_CODE_CORRUPTION && !call->in_union) {
       if (!IsQuorum(VotingMask() & static_cast<Mask>(~call->key->corrupt_mask))) {
         Fail(call, v1::ERROR_CODE_CORRUPTION, "too few replicas have an intact copy of the record");
       }
@@ -143,16 +144,24 @@ void Sequencer::OnQuorumAnswer(Call* call, int seat, const v1::ReplicaOpReply& r
     call->best = record;
     call->best_version = version;
   }
-  if (!IsQuorum(call->voted)) return;
+  if (!call->in_union && !IsQuorum(call->voted)) return;
   // An unreadable record is no candidate.
   Mask awaited = call->candidates & static_cast<Mask>(~call->answered & ~call->key->corrupt_mask);
   if (awaited != 0 && RINGKV_RULE(kCandidateIsAwaited)) return;
+  if (call->in_union) {
+    if (!UnionMayDecide(call->key->corrupt_mask)) {
+      return Fail(call, v1::ERROR_CODE_CORRUPTION,
+                  "too few replicas have an intact copy of the record");
+    }
+    // Nothing was ever committed: an unreadable leftover stands for nothing.
+    if (call->best_version.term.value() == 0) return ReadDone(call, v1::Record(call->best));
+  }
   Mask holders = 0;
   for (size_t i = 0; i < seats_.size(); ++i) {
     Mask held = static_cast<Mask>(call->voted & (1u << i));
     if (held != 0 && call->versions[i] == call->best_version) holders |= held;
   }
-  if (IsQuorum(holders)) {
+  if (call->in_union ? holders == call->candidates : IsQuorum(holders)) {
     if (call->candidates != 0) MarkLacking(*call);
     v1::Record best = std::move(call->best);
     return ReadDone(call, best);

@@ -105,6 +105,8 @@ void Sequencer::RemoveSeat(int i) {
   if (seats_[i].sync.stage != SeatSync::Stage::kNone) AbortSync(i);
   Untrack(i);
   ForgetAnswersOf(i);
+  in_place_of_lost_ &= static_cast<Mask>(~(1u << i));
+  stable_boots_[static_cast<size_t>(i)] = Boot();
   seats_[i] = Seat{};
 }
 
@@ -230,6 +232,8 @@ void Sequencer::AskForFlip() {
 
 // ---- instances ------------------------------------------------------------------------------
 
+// The node has not heard of the copy that the metadata names: a learner, or what an operator has put
+// in the place of a lost one. Empty, it waits for its turn to be filled.
 void Sequencer::SendCreate(int i) {
   v1::ReplicaOp op = MakeOp(i);
   op.mutable_create()->set_voting(false);
@@ -240,7 +244,7 @@ void Sequencer::SendCreate(int i) {
 }
 
 void Sequencer::OnCreateReply(int i, const v1::ReplicaOpReply& reply) {
-  if (i != change_.learner) return;
+  if (i != change_.learner) return;  // contact is made again, and tells
   if (reply.code() == v1::REPLICA_CODE_NO_INSTANCE && change_.stage == Stage::kFilling) {
     RowRequest request;
     request.kind = RowRequest::Kind::kAbandon;

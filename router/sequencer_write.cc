@@ -47,6 +47,7 @@ void Sequencer::AddPending(Call* call, v1::Record record) {
 
 void Sequencer::SendPending(Key* key, Pending& pending) {
   key->sent = host_.Now();
+  sent_ = std::max(sent_, union_.running ? Sent::kOfAUnion : Sent::kAnything);
   for (size_t i = 0; i < seats_.size(); ++i) {
     int seat = static_cast<int>(i);
     if (!Reachable(seat) || (pending.acks & (1u << i))) continue;
@@ -73,7 +74,7 @@ void Sequencer::OnApplyReply(int i, const Expected& expected, const v1::ReplicaO
     Version stored = FromProto(reply.apply().stored());
     key->corrupt_mask &= static_cast<Mask>(~bit);
     Acknowledged(key, i, stored);
-    if (reply.voting() && seats_[i].voting) {
+    if ((reply.voting() && seats_[i].voting) || union_.running) {
       for (Pending& pending : key->pending) {
         if (pending.version <= stored) pending.acks |= bit;
       }
@@ -87,6 +88,10 @@ void Sequencer::OnApplyReply(int i, const Expected& expected, const v1::ReplicaO
 void Sequencer::CommitIfQuorum(Key* key) {
   int committed = -1;
   for (size_t p = 0; p < key->pending.size(); ++p) {
+    if (union_.running) {
+      if (UnionHolds(key->pending[p].acks)) committed = static_cast<int>(p);
+      continue;
+    }
     Mask votes = key->pending[p].acks & VotingMask();
     bool enough = RINGKV_RULE(kQuorumCommits) ? IsQuorum(votes) : votes != 0;
     if (enough) committed = static_cast<int>(p);
@@ -190,6 +195,7 @@ void Sequencer::SendRepair(const std::string& name, const v1::Record& record) {
     return;
   }
   Version version = FromProto(record.version());
+  sent_ = Sent::kAnything;
   for (size_t i = 0; i < seats_.size(); ++i) {
     Mask bit = static_cast<Mask>(1u << i);
     int seat = static_cast<int>(i);

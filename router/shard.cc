@@ -88,6 +88,7 @@ class Shard::Host final : public SequencerHost {
     return true;
   }
   void EndRepair() override { --shard_.repairs_; }
+  void NeedTerm(GroupId group) override { shard_.NeedTerm(group); }
   void QueueSync(Sequencer* sequencer) override {
     if (sequencer->queued) return;
     sequencer->queued = true;
@@ -143,7 +144,10 @@ void Shard::AddPeer(Peer peer, NodeId node, std::string address) {
 }
 
 void Shard::TakeGroup(const GroupGrant& grant) {
+  const bool again = groups_.count(grant.group) != 0;
+  if (again) EndGroup(grant.group);
   Group group;
+  group.next_ask = again ? clock_.Now() + options_.term_pause : clock_.Now();
   group.id = grant.group;
   group.term = grant.term;
   group.owner = grant.owner;
@@ -189,6 +193,45 @@ void Shard::AdoptRow(GroupId id, const SlotGrant& row) {
       sequencer.Contact(peer, session.boot);
     }
   }
+}
+
+// Another ownership begins, of this shard's own. Nothing that is in flight under the old one must
+// reach the new one's sequencers.
+void Shard::EndGroup(GroupId id) {
+  std::vector<std::unique_ptr<Sequencer>> ending;
+  for (SlotId slot : groups_.at(id).slots) {
+    auto node = sequencers_.extract(slot);
+    ending.push_back(std::move(node.mapped()));
+  }
+  const std::vector<SlotId> slots = std::move(groups_.at(id).slots);
+  groups_.erase(id);
+  auto ended = [&](const Sequencer* sequencer) {
+    return std::any_of(ending.begin(), ending.end(),
+                       [&](const auto& one) { return one.get() == sequencer; });
+  };
+  std::erase_if(active_, ended);
+  std::erase_if(waiting_syncs_, ended);
+  std::erase_if(outstanding_, [&](const auto& entry) {
+    const Expected& expected = entry.second.expected;
+    if (expected.kind == Expected::Kind::kStats) return false;
+    if (expected.kind == Expected::Kind::kPromise) return expected.group == id;
+    return std::find(slots.begin(), slots.end(), expected.slot) != slots.end();
+  });
+  for (const auto& sequencer : ending) sequencer->Depose();
+}
+
+void Shard::NeedTerm(GroupId id) {
+  Group& group = groups_.at(id);
+  const MonoTime now = clock_.Now();
+  if (group.deposed || now < group.next_ask || !need_term_) return;
+  group.next_ask = now + options_.term_pause;
+  TermRequest request;
+  request.group = id;
+  request.term = group.term;
+  for (SlotId slot : group.slots) {
+    if (sequencers_.at(slot)->WhyBlocked() == BlockedBy::kUnion) request.slots.push_back(slot);
+  }
+  need_term_(std::move(request));
 }
 
 const Shard::Group* Shard::GroupOf(SlotId slot) const {
@@ -459,6 +502,16 @@ SlotReport Shard::Describe(SlotId slot) const {
   return none;
 }
 
+std::vector<SlotReport> Shard::DescribeBlocked() const {
+  std::vector<SlotReport> blocked;
+  for (const auto& [slot, sequencer] : sequencers_) {
+    if (!sequencer->QuorumReachable()) blocked.push_back(sequencer->Report());
+  }
+  std::sort(blocked.begin(), blocked.end(),
+            [](const SlotReport& a, const SlotReport& b) { return a.slot < b.slot; });
+  return blocked;
+}
+
 KeyReport Shard::Describe(SlotId slot, const std::string& key) const {
   auto found = sequencers_.find(slot);
   return found == sequencers_.end() ? KeyReport() : found->second->Report(key);
@@ -479,6 +532,7 @@ ShardReport Shard::Report() const {
     peer.stats = session.stats;
     report.peers.push_back(std::move(peer));
   }
+  std::vector<SlotId> blocked;
   for (const auto& [slot, sequencer] : sequencers_) {
     bool full = true;
     report.pending_keys += sequencer->pending_keys();
@@ -496,8 +550,13 @@ ShardReport Shard::Report() const {
       ++report.degraded;
     } else {
       ++report.blocked;
+      blocked.push_back(slot);
     }
   }
+  constexpr size_t kMostShown = 64;
+  std::sort(blocked.begin(), blocked.end());
+  if (blocked.size() > kMostShown) blocked.resize(kMostShown);
+  for (SlotId slot : blocked) report.some_blocked.push_back(sequencers_.at(slot)->Report());
   return report;
 }
 

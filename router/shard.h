@@ -52,9 +52,13 @@ struct ShardOptions {
   Duration sync_poll = std::chrono::milliseconds(20);    // how often a pull is asked how it is
   Duration sync_stall = std::chrono::seconds(3);         // without a step: another source
   Duration stable_interval = std::chrono::seconds(10);   // how often W is advanced
-  Duration floor_interval = std::chrono::seconds(60);    // and the floor, at most
-  Duration clock_skew = std::chrono::seconds(10);        // between routers' clocks, at most
-  Duration expiry_grace = std::chrono::seconds(60);      // an expired record stays so much longer
+  Duration term_pause = std::chrono::seconds(5);         // between fresh terms asked for a group
+  // Without a quorum, and with a complete replica from which others are filled: for so long, before
+  // the union of all is taken instead.
+  Duration union_patience = std::chrono::seconds(10);
+  Duration floor_interval = std::chrono::seconds(60);  // and the floor, at most
+  Duration clock_skew = std::chrono::seconds(10);      // between routers' clocks, at most
+  Duration expiry_grace = std::chrono::seconds(60);    // an expired record stays so much longer
   double read_bound = 1.25;   // a node takes reads up to this × its fair share in flight...
   uint64_t read_always = 16;  // ...or so many
 };
@@ -75,6 +79,9 @@ class NodeTransport {
 struct ReplicaGrant {
   Peer peer;
   Incarnation inc;
+  // R11, with an accepted loss: was made in place of a copy that was given up. A union goes
+  // without.
+  bool in_place_of_lost = false;
 };
 
 // A slot's row as the metadata has it.
@@ -85,6 +92,7 @@ struct SlotGrant {
   std::optional<ReplicaGrant> learner;   // is being filled, and then takes the place of...
   std::optional<ReplicaGrant> replaced;  // ...this one
   std::vector<ReplicaGrant> retiring;    // left the row; to be told so until they answer
+  bool loss_accepted = false;            // R11: an operator knows what may be missing
 };
 
 // What the owner of a slot wants of the metadata (docs/protocol.md, "Replace"). Said again from
@@ -99,6 +107,14 @@ struct RowRequest {
   SlotId slot;
   uint64_t epoch = 0;
   ReplicaGrant replica;  // kRetired
+};
+
+// Why a slot has no quorum.
+enum class BlockedBy {
+  kNothing,  // it has one
+  kAbsence,  // replicas do not answer
+  kLoss,     // all answer; too few have all but an unsynced end of what they acknowledged
+  kUnion,    // all answer: they are being made equal, and vote again
 };
 
 // Ownership of a group, as a committed metadata transaction gave it.
@@ -143,12 +159,14 @@ struct ScanCall {
 struct ReplicaReport {
   Peer peer;
   Incarnation inc;
-  bool reachable = false;
+  bool responds = false;   // its node does
+  bool reachable = false;  // and has told about this copy
   bool clean = false;
   bool voting = false;
   bool syncing = false;
-  bool serves = false;   // single-replica reads go there
-  bool learner = false;  // is being filled: no replica yet
+  bool serves = false;                    // single-replica reads go there
+  bool learner = false;                   // is being filled: no replica yet
+  std::optional<v1::LostTail> lost_tail;  // without a vote: lacks no more than that
   uint64_t behind_keys = 0;
 };
 
@@ -158,6 +176,7 @@ struct SlotReport {
   uint64_t epoch = 0;
   bool joint = false;  // a quorum is a majority of the old set and of the new one
   std::vector<ReplicaReport> replicas;
+  BlockedBy blocked = BlockedBy::kNothing;
 };
 
 // What is going on with one key.
@@ -179,9 +198,10 @@ struct PeerReport {
 
 struct ShardReport {
   uint64_t slots = 0;
-  uint64_t fully_replicated = 0;  // all replicas reachable, voting, clean, nothing behind
-  uint64_t degraded = 0;          // not so, yet a quorum is there
-  uint64_t blocked = 0;           // no quorum
+  uint64_t fully_replicated = 0;         // all replicas reachable, voting, clean, nothing behind
+  uint64_t degraded = 0;                 // not so, yet a quorum is there
+  uint64_t blocked = 0;                  // no quorum
+  std::vector<SlotReport> some_blocked;  // of these the first, at most 64
   uint64_t calls_in_flight = 0;
   uint64_t pending_keys = 0;  // keys with a version that is not committed yet
   std::vector<PeerReport> peers;
@@ -215,6 +235,19 @@ struct ShardStats {
   uint64_t abandoned = 0;       // learners given up
   uint64_t retired = 0;         // instances whose nodes know that they are retired
   uint64_t floors = 0;          // times that a floor was given out
+  uint64_t unions = 0;          // R11: slots that went on with the union of their replicas...
+  uint64_t unions_begun = 0;
+  uint64_t unions_accepted = 0;  // ...of them: after an operator had accepted a loss
+  // What was acknowledged so long before the loss may be missing: the longest; max: no bound known.
+  uint64_t union_window_ms = 0;
+  uint64_t last_union_ms = 0;  // wall clock
+};
+
+// R11: the slots of a group that can go on only under a term in which nothing was sent yet.
+struct TermRequest {
+  GroupId group;
+  Term term;  // as it is held now
+  std::vector<SlotId> slots;
 };
 
 class Sequencer;
@@ -232,11 +265,15 @@ class Shard {
   // A node that is registered with the balancer, and where other nodes reach it; again when the
   // address changes.
   void AddPeer(Peer peer, NodeId node, std::string address);
+  // Again, under a later term: what was going on in the group ends, as when another owner takes it.
+  // Not from within a call of this shard.
   void TakeGroup(const GroupGrant& grant);
   // The row has changed by a committed transaction, or was read again. Older epochs change nothing.
   void AdoptRow(GroupId group, const SlotGrant& row);
   // What the slots want of the metadata, since the last call.
   std::vector<RowRequest> TakeRequests() { return std::exchange(requests_, {}); }
+  // Who is asked for fresh terms (R11), by TakeGroup sooner or later; again and again until then.
+  void OnNeedTerm(std::function<void(TermRequest)> ask) { need_term_ = std::move(ask); }
   // Single-replica reads are allowed until then (R10). kNever with an embedded metadata store.
   void SetLeaseUntil(MonoTime until) { lease_until_ = until; }
 
@@ -258,6 +295,8 @@ class Shard {
   ShardReport Report() const;
   // A slot that this shard does not own: no replicas.
   SlotReport Describe(SlotId slot) const;
+  // All slots without a quorum, by number.
+  std::vector<SlotReport> DescribeBlocked() const;
   KeyReport Describe(SlotId slot, const std::string& key) const;
   const ShardStats& stats() const { return stats_; }
 
@@ -271,6 +310,7 @@ class Shard {
     bool deposed = false;
     std::vector<SlotId> slots;
     std::vector<Peer> peers;  // that hold a replica of any of its slots
+    MonoTime next_ask;        // for a fresh term
   };
   // One node, as long as the shard lives; reset with each connection.
   struct Session {
@@ -294,6 +334,8 @@ class Shard {
   void OnPromiseReply(Peer peer, GroupId group, const v1::ReplicaOpReply& reply);
   void OnReply(Peer peer, const v1::ReplicaOpReply& reply);
   void Depose(Group& group);
+  void EndGroup(GroupId id);
+  void NeedTerm(GroupId id);
   bool SendOp(Peer peer, v1::ReplicaOp op, struct Expected expected);
   void DropOutstanding(Peer peer);
   void Watch();      // pings and suspicion
@@ -308,6 +350,7 @@ class Shard {
   LoadBalancer& nodes_;
   LoadBalancer::Picker picker_;
   MonoTime lease_until_;
+  std::function<void(TermRequest)> need_term_;
   ShardStats stats_;
 
   std::unique_ptr<Host> host_;     // what the sequencers see of this shard

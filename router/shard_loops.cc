@@ -114,28 +114,56 @@ void ShardLoops::SetLeaseUntil(MonoTime until) {
   }
 }
 
-void ShardLoops::Gather(std::function<void(std::vector<LoopReport>)> done) {
+void ShardLoops::OnNeedTerm(std::function<void(TermRequest)> ask) {
+  for (auto& loop : loops_) {
+    loop->Post([loop = loop.get(), ask] { loop->shard().OnNeedTerm(ask); });
+  }
+}
+
+// One answer of each loop, in their order.
+template <class Answer>
+void ShardLoops::Collect(std::function<Answer(ShardLoop&)> ask,
+                         std::function<void(std::vector<Answer>)> done) {
   struct Gathering {
     std::mutex mutex;
-    std::vector<LoopReport> reports;  // guarded by mutex
-    size_t missing = 0;               // guarded by mutex
-    std::function<void(std::vector<LoopReport>)> done;
+    std::vector<Answer> answers;  // guarded by mutex
+    size_t missing = 0;           // guarded by mutex
+    std::function<void(std::vector<Answer>)> done;
   };
   auto gathering = std::make_shared<Gathering>();
-  gathering->reports.resize(loops_.size());
+  gathering->answers.resize(loops_.size());
   gathering->missing = loops_.size();
   gathering->done = std::move(done);
   for (size_t i = 0; i < loops_.size(); ++i) {
-    loops_[i]->Post([loop = loops_[i].get(), i, gathering] {
-      LoopReport report = loop->Report();
+    loops_[i]->Post([loop = loops_[i].get(), i, gathering, ask] {
+      Answer answer = ask(*loop);
       {
         std::lock_guard lock(gathering->mutex);
-        gathering->reports[i] = std::move(report);
+        gathering->answers[i] = std::move(answer);
         if (--gathering->missing != 0) return;
       }
-      gathering->done(std::move(gathering->reports));
+      gathering->done(std::move(gathering->answers));
     });
   }
+}
+
+void ShardLoops::Gather(std::function<void(std::vector<LoopReport>)> done) {
+  Collect<LoopReport>([](ShardLoop& loop) { return loop.Report(); }, std::move(done));
+}
+
+void ShardLoops::DescribeBlocked(std::function<void(std::vector<SlotReport>)> done) {
+  Collect<std::vector<SlotReport>>(
+      [](ShardLoop& loop) { return loop.shard().DescribeBlocked(); },
+      [done = std::move(done)](std::vector<std::vector<SlotReport>> parts) {
+        std::vector<SlotReport> all;
+        for (std::vector<SlotReport>& part : parts) {
+          all.insert(all.end(), std::make_move_iterator(part.begin()),
+                     std::make_move_iterator(part.end()));
+        }
+        std::sort(all.begin(), all.end(),
+                  [](const SlotReport& a, const SlotReport& b) { return a.slot < b.slot; });
+        done(std::move(all));
+      });
 }
 
 void ShardLoops::Describe(SlotId slot, GroupId group, std::function<void(SlotReport)> done) {

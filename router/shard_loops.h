@@ -96,10 +96,16 @@ class ShardLoops final : public DataPlane {
   void TakeGroups(std::vector<GroupGrant> grants) override;
   void AdoptRows(std::vector<std::pair<GroupId, SlotGrant>> rows) override;
   void SetLeaseUntil(MonoTime until) override;
+  void OnNeedTerm(std::function<void(TermRequest)> ask) override;
   void Gather(std::function<void(std::vector<LoopReport>)> done) override;
   void Describe(SlotId slot, GroupId group, std::function<void(SlotReport)> done) override;
+  void DescribeBlocked(std::function<void(std::vector<SlotReport>)> done) override;
 
  private:
+  template <class Answer>
+  void Collect(std::function<Answer(ShardLoop&)> ask,
+               std::function<void(std::vector<Answer>)> done);
+
   LoadBalancer nodes_;
   std::vector<std::unique_ptr<ShardLoop>> loops_;
 };

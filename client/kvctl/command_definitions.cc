@@ -374,6 +374,7 @@ void CommandLineParser::AddAdmin() {
   AddPlan(admin);
   AddChanges(admin);
   AddMigrations(admin);
+  AddAcceptLoss(admin);
 }
 
 CommandLineParser::FillPlan CommandLineParser::AddNodeOptions(CLI::App* app, bool address_needed) {
@@ -459,6 +460,34 @@ void CommandLineParser::AddMigrations(CLI::App* admin) {
     }
     RINGKV_RETURN_IF_ERROR(NothingLeft(rest));
     return CommandArgs(args);
+  });
+}
+
+void CommandLineParser::AddAcceptLoss(CLI::App* admin) {
+  CLI::App* app =
+      Command(admin, "accept-loss", "Slots without a quorum go on without what cannot be had back");
+  app->footer(
+      "It prints what is given up and asks. A replica that does not answer is given up: when it\n"
+      "comes back it starts empty, whatever it had. Slots whose replicas are all back after a "
+      "loss\n"
+      "of power go on by themselves and need none of this.");
+  CLI::Option* words = Words(app, "SLOT", "One or more, or `all`");
+  CLI::Option* yes = Flag(app, "--yes", "Do not ask");
+  commands_.emplace_back(app, [=]() -> Result<CommandArgs> {
+    AcceptLossArgs args;
+    std::vector<std::string> rest = All(words);
+    if (rest.empty()) return Status::InvalidArgument("SLOT is missing (or `all`)");
+    if (rest.size() == 1 && rest.front() == "all") {
+      args.all = true;
+      rest.clear();
+    }
+    while (!rest.empty()) {
+      const Result<uint32_t> slot = TakeNumber("SLOT", rest, 0, kMaxSlots - 1);
+      if (!slot.ok()) return slot.status();
+      args.slots.push_back(*slot);
+    }
+    args.yes = yes->count() > 0;
+    return CommandArgs(std::move(args));
   });
 }
 

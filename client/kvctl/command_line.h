@@ -79,10 +79,16 @@ struct MigrationsArgs {
   Verb verb = Verb::kList;
   uint64_t id = 0;  // kShow, kPause, kResume, kAbort
 };
+struct AcceptLossArgs {
+  std::vector<uint32_t> slots;
+  bool all = false;
+  bool yes = false;  // do not ask
+};
 
 using CommandArgs =
     std::variant<PutArgs, GetArgs, DelArgs, IncrArgs, ScanArgs, ImportArgs, ExportArgs, BenchArgs,
-                 StatusArgs, RingArgs, LocateArgs, PlanArgs, ChangeArgs, MigrationsArgs>;
+                 StatusArgs, RingArgs, LocateArgs, PlanArgs, ChangeArgs, MigrationsArgs,
+                 AcceptLossArgs>;
 
 struct Globals {
   std::vector<std::string> routers = {"127.0.0.1:7400"};

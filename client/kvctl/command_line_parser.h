@@ -58,6 +58,7 @@ class CommandLineParser {
   void AddMigrations(CLI::App* admin);
   // What a command that adds a node takes: its options, and how they become a request.
   FillPlan AddNodeOptions(CLI::App* app, bool address_needed);
+  void AddAcceptLoss(CLI::App* admin);
   void AddPlanOf(CLI::App* app, const std::string& names, const std::string& about, FillPlan fill);
   Status LoadGlobals(const char* const* environment, Invocation& out) const;
   std::string Explain(const std::string& error) const;

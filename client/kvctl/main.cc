@@ -25,6 +25,7 @@ struct Run {
   int operator()(const PlanArgs& args) const { return RunPlan(args, session); }
   int operator()(const ChangeArgs& args) const { return RunChange(args, session); }
   int operator()(const MigrationsArgs& args) const { return RunMigrations(args, session); }
+  int operator()(const AcceptLossArgs& args) const { return RunAcceptLoss(args, session); }
 };
 
 int Main(int argc, char** argv) {

@@ -37,5 +37,6 @@ int RunLocate(const LocateArgs& args, Session& session);
 int RunPlan(const PlanArgs& args, Session& session);
 int RunChange(const ChangeArgs& args, Session& session);
 int RunMigrations(const MigrationsArgs& args, Session& session);
+int RunAcceptLoss(const AcceptLossArgs& args, Session& session);
 
 }  // namespace ringkv

@@ -110,6 +110,20 @@ class Scenario : public testing::Test {
   }
   void AllReach() { cluster_.LoseOps(nullptr); }
 
+  // Everybody who is down comes back.
+  void StartAll() {
+    for (int node = 0; node < 3; ++node) {
+      if (!cluster_.Up(node)) cluster_.Start(node);
+    }
+    if (!cluster_.RouterUp()) cluster_.RestartRouter();
+  }
+
+  // Somebody has just started: the router has to notice that first.
+  void WaitBack() {
+    Wait(seconds(1));
+    WaitClean();
+  }
+
   void WaitClean() {
     for (int i = 0; i < 30 && !cluster_.CheckQuiet().empty(); ++i) Wait(std::chrono::seconds(1));
     ASSERT_EQ(cluster_.CheckQuiet(), "");

@@ -43,6 +43,9 @@ void Add(const ShardStats& from, ShardStats* to) {
   to->flips += from.flips;
   to->abandoned += from.abandoned;
   to->retired += from.retired;
+  to->unions += from.unions;
+  to->unions_begun += from.unions_begun;
+  to->unions_accepted += from.unions_accepted;
   to->floors += from.floors;
 }
 
@@ -76,6 +79,8 @@ ShardOptions SimOptions(const FaultMix& mix) {
   options.max_syncs = 4;
   options.sync_stall = milliseconds(1000);
   options.stable_interval = milliseconds(500);
+  options.term_pause = milliseconds(300);
+  options.union_patience = milliseconds(3000);
   options.floor_interval = milliseconds(700);
   options.clock_skew = milliseconds(500);
   options.expiry_grace = milliseconds(500);
@@ -98,6 +103,7 @@ FaultMix FaultMix::Draw(Random& random) {
   mix.wipe = random.Chance(0.4);
   mix.old_copy = random.Chance(0.3);
   if (random.Chance(0.3)) mix.max_behind = random.Between(1, 4);
+  mix.total_loss = random.Chance(0.3);
   if (!mix.node_crash && !mix.partition && !mix.stall) mix.node_crash = true;
   mix.between_faults = milliseconds(random.Between(300, 1500));
   // Drawn apart, so that runs without it are the same as before there was any.
@@ -125,6 +131,7 @@ std::string FaultMix::ToString() const {
     text += ", nodes that join and leave (" + std::to_string(spare) + " spare), metadata faults " +
             std::to_string(metadata_faults);
   }
+  if (total_loss) text += ", losses of all power";
   text += ", " + std::to_string(max_behind) + " keys behind";
   return text;
 }
@@ -276,6 +283,7 @@ void SimCluster::OnBatch(int i, const v1::ReplicaBatch& batch, uint64_t router) 
   std::vector<v1::ReplicaOpReply> replies;
   Status status = node.replica->Execute(ops, &replies);
   RINGKV_CHECK(status.ok(), "the simulated disk works");
+  NoteLateApplies(batch);
   NoteReinstated(i, batch, replies);
   NoteRetired(i, batch, replies);
   SendQuestions(i);
@@ -423,6 +431,8 @@ void SimCluster::TakeStep(int i, Result<BootStep> step) {
     }
     case BootStep::Kind::kMoveAside:
       Trace([&] { return node.id + " moves its disk aside: " + step->reason; });
+      if (!node.old_disk) Violate(node.id + " moves the disk aside that it ran on");
+      node.old_disk = false;
       NewDisk(i);
       return StartNode(i);
     default:
@@ -484,8 +494,8 @@ void SimCluster::SweepLoop(int i, uint64_t generation) {
 void SimCluster::CrashNode(int i, Disk disk) {
   Node& node = *nodes_[i];
   Trace([&] {
-    const char* how[] = {" dies", " loses power", " dies, its disk is empty",
-                         " dies, its disk is an old copy"};
+    const char* how[] = {" dies", " loses power", " loses power and its tail",
+                         " dies, its disk is empty", " dies, its disk is an old copy"};
     return node.id + how[static_cast<int>(disk)];
   });
   node.up = false;
@@ -500,17 +510,27 @@ void SimCluster::CrashNode(int i, Disk disk) {
       node.store.CrashLosingUnsynced(random_.Below(node.store.unsynced_batches() + 1));
       if (RINGKV_RULE(kRegressedDoesNotVote)) node.kernel_boot_id += "+";
       break;
+    case Disk::kTailLost:
+      node.store.CrashLosingUnsynced(0);
+      node.kernel_boot_id += "+";
+      break;
     case Disk::kWiped:
       NewDisk(i);
       break;
     case Disk::kOldCopy:
       node.store.Restore(*node.copy);
       node.retired.clear();
+      node.old_disk = true;
       break;
   }
   // Under `periodic` nobody can tell after a loss of power whether something is missing.
-  if (disk != Disk::kPowerLost || !mix_.synced_writes) {
-    for (uint32_t slot = 0; slot < kSlots; ++slot) node.lost.insert(slot);
+  const bool power = disk == Disk::kPowerLost || disk == Disk::kTailLost;
+  if (!power || !mix_.synced_writes) {
+    for (uint32_t slot = 0; slot < kSlots; ++slot) {
+      node.lost.insert(slot);
+      if (!power && disk != Disk::kKept) node.emptied.insert(slot);
+      if (AllLost(SlotId(slot))) NoteWhatIsLeft(SlotId(slot), Holders(SlotId(slot)));
+    }
   }
   for (const auto& [key, version] : committed_) CheckCommitted(key, /*released=*/false);
 }
@@ -519,6 +539,11 @@ void SimCluster::NewDisk(int i) {
   nodes_[i]->store.Wipe();
   nodes_[i]->retired.clear();
   ++nodes_[i]->disks;
+}
+
+void SimCluster::LosePowerEverywhere() {
+  ++counts_.total_losses;
+  for (size_t i = 0; i < nodes_.size(); ++i) CrashNode(static_cast<int>(i), Disk::kPowerLost);
 }
 
 void SimCluster::CopyDisk(int i) {
@@ -563,15 +588,20 @@ void SimCluster::InjectFault() {
   if (mix_.wipe) kinds.push_back(5);
   if (mix_.old_copy) kinds.push_back(6);
   if (mix_.topology) kinds.push_back(7);
+  if (mix_.total_loss) kinds.push_back(8);
   int kind = kinds[random_.Below(kinds.size())];
   if (kind == 7) return ChangeTopology();
   int i = static_cast<int>(random_.Below(nodes_.size()));
   const bool loses = kind == 5 || kind == 6 || (kind == 1 && !mix_.synced_writes);
   if (loses) {
-    // A minority of the disks may have lost something at any time.
+    // A minority of the disks may have lost something at any time, but for losses of all power; and
+    // a minority all of it.
     for (const auto& n : nodes_) ForgetLostElsewhere(*n);
     auto lost =
         std::find_if(nodes_.begin(), nodes_.end(), [](const auto& n) { return !n->lost.empty(); });
+    auto emptied = std::find_if(nodes_.begin(), nodes_.end(),
+                                [](const auto& n) { return !n->emptied.empty(); });
+    if (emptied != nodes_.end() && kind != 1) lost = emptied;
     if (lost != nodes_.end()) i = static_cast<int>(lost - nodes_.begin());
   }
   Node& node = *nodes_[i];
@@ -582,6 +612,7 @@ void SimCluster::InjectFault() {
     if (node.up && node.replica != nullptr && node.copy == nullptr) CopyDisk(i);
     return;
   }
+  if (kind == 8) return LoseAllPower();
   if (kind <= 1 || kind >= 5) {
     if (!node.up) return;
     switch (kind) {
@@ -625,6 +656,26 @@ void SimCluster::InjectFault() {
   }
 }
 
+Duration SimCluster::DrawOutage() {
+  return milliseconds(5) +
+         Duration(static_cast<int64_t>(random_.Unit() * mix_.longest_loss.count()));
+}
+
+// Power comes back for one after the other.
+void SimCluster::LoseAllPower() {
+  LosePowerEverywhere();
+  for (size_t i = 0; i < nodes_.size(); ++i) {
+    scheduler_.After(DrawOutage(), [this, i] {
+      if (!nodes_[i]->up) StartNode(static_cast<int>(i));
+    });
+  }
+  if (shard_ == nullptr || random_.Chance(0.6)) return;
+  CrashRouter();
+  scheduler_.After(DrawOutage(), [this] {
+    if (shard_ == nullptr) StartRouter();
+  });
+}
+
 void SimCluster::Heal() {
   faults_on_ = false;
   Trace([] { return std::string("the faults stop"); });
@@ -641,7 +692,12 @@ void SimCluster::Heal() {
 
 // ---- checks ---------------------------------------------------------------------------------
 
-void SimCluster::CheckOneValue(const v1::ReplicaOp& op) {
+void SimCluster::CheckSent(const v1::ReplicaOp& op) {
+  if (op.has_reinstate()) {
+    // With the first of a term all is decided: whoever starts again later is filled by the others.
+    const bool first = std::exchange(told_[SlotId(op.slot())], op.term()) != op.term();
+    if (first && AllLost(SlotId(op.slot()))) CheckEqualEverywhere(SlotId(op.slot()));
+  }
   if (!op.has_apply()) return;
   std::string name = std::to_string(op.slot()) + "/" + op.apply().key() + "/" +
                      FromProto(op.apply().record().version()).ToString();
@@ -659,20 +715,153 @@ void SimCluster::CheckOneValue(const v1::ReplicaOp& op) {
   }
 }
 
+Incarnation SimCluster::IncOf(const Node& node, SlotId slot) const {
+  for (const v1::ReplicaRef& replica : state_->slots()[slot.value()].replicas()) {
+    if (replica.node() == node.id) return Incarnation(replica.inc());
+  }
+  return Incarnation(1);
+}
+
+std::vector<SimCluster::Node*> SimCluster::Holders(SlotId slot) {
+  std::vector<Node*> holders;
+  for (const v1::ReplicaRef& replica : state_->slots()[slot.value()].replicas()) {
+    for (const auto& node : nodes_) {
+      if (node->id == replica.node()) holders.push_back(node.get());
+    }
+  }
+  return holders;
+}
+
+bool SimCluster::AllLost(SlotId slot) {
+  const std::vector<Node*> holders = Holders(slot);
+  return std::all_of(holders.begin(), holders.end(),
+                     [&](const Node* node) { return node->lost.count(slot.value()) != 0; });
+}
+
+std::set<std::string> SimCluster::KeysOf(SlotId slot) {
+  std::set<std::string> keys;
+  for (const Node* holder : Holders(slot)) {
+    Node& node = const_cast<Node&>(*holder);
+    auto page = node.store.Scan(slot, IncOf(node, slot), "", "",
+                                {.max_bytes = 1u << 30, .max_entries = 1u << 30});
+    for (const StoredEntry& entry : page->entries) keys.insert(entry.key);
+  }
+  for (const auto& [key, version] : committed_) {
+    if (SlotFor(key) == slot) keys.insert(key);
+  }
+  return keys;
+}
+
+// The write that a key has its value of; (0, 0): it has none.
+Version SimCluster::WrittenAs(const std::optional<v1::Record>& record) {
+  const bool there = record.has_value() && !record->tombstone();
+  return there ? FromProto(OriginOf(*record)) : Version{};
+}
+
+// What none of them has is lost, and nobody can be blamed.
+void SimCluster::NoteWhatIsLeft(SlotId slot, const std::vector<Node*>& of) {
+  for (const std::string& key : KeysOf(slot)) NoteWhatIsLeft(key, of);
+}
+
+void SimCluster::NoteWhatIsLeft(const std::string& key, const std::vector<Node*>& of) {
+  Left left;
+  for (Node* node : of) {
+    const Incarnation inc = IncOf(*node, SlotFor(key));
+    const Version version = StoredVersion(*node, key, inc);
+    if (version > left.version) left = {version, WrittenAs(StoredRecord(*node, key, inc))};
+  }
+  left_[key] = left;
+  auto committed = committed_.find(key);
+  if (committed != committed_.end()) committed->second = std::min(committed->second, left.version);
+}
+
+// What an earlier owner sent, and arrives only now, is there before the union begins.
+void SimCluster::NoteLateApplies(const v1::ReplicaBatch& batch) {
+  for (const v1::ReplicaOp& op : batch.ops()) {
+    const SlotId slot(op.slot());
+    if (!op.has_apply() || !AllLost(slot)) continue;
+    const GroupId group = GroupOf(slot, kSlots, state_->identity().groups());
+    // What a union itself writes goes back to an earlier write.
+    const v1::Record& record = op.apply().record();
+    const bool present = record.version().term() == state_->groups()[group.value()].term();
+    if (present && record.has_origin()) continue;
+    Left before = left_[op.apply().key()];
+    NoteWhatIsLeft(op.apply().key(), Holders(slot));
+    if (left_[op.apply().key()].version < before.version) left_[op.apply().key()] = before;
+  }
+}
+
+// The owner tells a replica to vote again; all had lost something. It knows of none that has
+// started again.
+void SimCluster::CheckEqualEverywhere(SlotId slot) {
+  for (const std::string& key : KeysOf(slot)) {
+    std::optional<Version> first;
+    Version floor;  // what is absent or collected at or below one is the same
+    for (Node* node : Holders(slot)) {
+      floor = std::max(floor, FloorOf(*node, slot, IncOf(*node, slot)).version);
+    }
+    for (Node* node : Holders(slot)) {
+      const bool known = node->up && node->replica != nullptr && node->boot == node->connected_boot;
+      if (!known) continue;
+      const Incarnation inc = IncOf(*node, slot);
+      const std::optional<v1::Record> record = StoredRecord(*node, key, inc);
+      const bool dead = !record.has_value() || record->tombstone();
+      Version version = StoredVersion(*node, key, inc);
+      if (dead && version <= floor) version = Version{};
+      if (!first.has_value()) first = version;
+      if (version != *first) {
+        Violate("R11: replicas are to vote again, and " + key + " is not the same on all");
+      }
+    }
+  }
+}
+
+// The first replica of a slot whose replicas had all lost something votes again.
+void SimCluster::CheckUnited(SlotId slot, Node& first) {
+  for (const std::string& key : KeysOf(slot)) {
+    const Incarnation inc = IncOf(first, slot);
+    const std::optional<v1::Record> record = StoredRecord(first, key, inc);
+    const Version version = StoredVersion(first, key, inc);
+    const Version origin = WrittenAs(record);
+    if (auto left = left_.find(key); left != left_.end()) {
+      if (version < left->second.version || origin != left->second.origin) {
+        Violate("R11: version " + left->second.version.ToString() + " (written as " +
+                left->second.origin.ToString() + ") of " + key +
+                " had survived, and its slot goes on with " + version.ToString() + " (written as " +
+                origin.ToString() + ")");
+      }
+    }
+    committed_[key] = version;
+    Cut cut;
+    cut.at = scheduler_.now();
+    if (record.has_value() && !record->tombstone()) cut.value = record->value();
+    cuts_[key].push_back(std::move(cut));
+  }
+}
+
+// Nothing: absent, or collected by the copy's floor.
+std::optional<v1::Record> SimCluster::StoredRecord(Node& node, const std::string& key,
+                                                   Incarnation inc) {
+  RecordKey name{SlotFor(key), inc, key};
+  RecordLookup found;
+  node.store.MultiGet({&name, 1}, {&found, 1});
+  if (!found.found || Collected(found.record, FloorOf(node, name.slot, name.inc))) {
+    return std::nullopt;
+  }
+  return std::move(found.record);
+}
+
+Version SimCluster::StoredVersion(Node& node, const std::string& key, Incarnation inc) {
+  const std::optional<v1::Record> record = StoredRecord(node, key, inc);
+  if (record.has_value()) return FromProto(record->version());
+  return FloorOf(node, SlotFor(key), inc).version;
+}
+
 Floor SimCluster::FloorOf(Node& node, SlotId slot, Incarnation inc) {
   v1::DiskInstance fact;
   auto bytes = node.store.GetMeta(InstanceMetaName(slot, inc));
   if (bytes.ok()) RINGKV_CHECK(fact.ParseFromString(*bytes), "a fact of the disk can be read");
   return {FromProto(fact.floor()), fact.expired_before_ms()};
-}
-
-Version SimCluster::StoredVersion(Node& node, const std::string& key, Incarnation inc) {
-  RecordKey name{SlotFor(key), inc, key};
-  RecordLookup found;
-  node.store.MultiGet({&name, 1}, {&found, 1});
-  const Floor floor = FloorOf(node, name.slot, name.inc);
-  if (!found.found || Collected(found.record, floor)) return floor.version;
-  return FromProto(found.record.version());
 }
 
 // I8: the floor moves only when all replicas hold all that is at or below it.
@@ -808,7 +997,9 @@ void SimCluster::NoteReinstated(int i, const v1::ReplicaBatch& batch,
     if (!op.has_reinstate() || nodes_[i]->lost.count(op.slot()) == 0) continue;
     for (const v1::ReplicaOpReply& reply : replies) {
       if (reply.op() != op.op() || reply.code() != v1::REPLICA_CODE_OK) continue;
+      if (AllLost(SlotId(op.slot()))) CheckUnited(SlotId(op.slot()), *nodes_[i]);
       nodes_[i]->lost.erase(op.slot());
+      nodes_[i]->emptied.erase(op.slot());
       for (const auto& [key, version] : committed_) {
         if (SlotFor(key).value() == op.slot()) CheckCommitted(key, /*released=*/false);
       }

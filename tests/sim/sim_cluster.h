@@ -9,6 +9,9 @@
 //   I4  a clean replica holds each committed version of a key that it is not behind on, and holds
 //       nothing that is neither pending nor held by a quorum;
 //   I5  a value given to a client is held by a quorum;
+//   I9  an instance that lost something has no vote until it was reinstated;
+//   R11 after all replicas of a slot lost the ends of their logs, what any of them still had is
+//       not passed over, and is on all of them before any votes again;
 //   I8  the floor moves only when all replicas hold all that is at or below it;
 //   I9  an instance that lost something has no vote until it was reinstated;
 //   I10 a retired instance answers nothing; what is dropped is named by no row;
@@ -57,6 +60,8 @@ struct FaultMix {
   bool topology = false;       // nodes join and leave, change their weight; that is paused, aborted
   int spare = 0;               // nodes that run and are no members at first
   double metadata_faults = 0;  // of a transaction: not taken, or its answer lost
+  bool total_loss = false;     // all nodes lose power at once, and now and then the router too
+  Duration longest_loss = std::chrono::milliseconds(1500);  // of power
   size_t max_behind = 200'000;  // keys for each node, before a replica stops being tracked
   Duration between_faults = std::chrono::milliseconds(800);
 
@@ -78,14 +83,17 @@ struct FaultCounts {
   uint64_t changes = 0;  // of the topology, that were begun
   uint64_t changes_refused = 0;
   uint64_t metadata_faults = 0;
+  uint64_t total_losses = 0;
   uint64_t Total() const {
     return node_crashes + power_losses + router_crashes + partitions + stalls + wipes + old_copies +
-           changes;
+           changes + total_losses;
   }
 };
 
 class SimCluster {
  public:
+  static constexpr uint32_t kSlots = 16;
+
   SimCluster(Scheduler& scheduler, Random& random, const FaultMix& mix);
   ~SimCluster();
 
@@ -99,6 +107,13 @@ class SimCluster {
   Version CommittedAs(const std::string& key, Version origin);
   // A client was given what was written to the key as version `origin`: I3 and I5.
   void OnReleased(const std::string& key, Version origin);
+  // A key whose replicas had all lost what they had not synced: when its slot went on, and with
+  // what. What clients were told before holds no more; its history is judged from there anew.
+  struct Cut {
+    MonoTime at;
+    std::optional<std::string> value;  // nullopt: absent
+  };
+  const std::map<std::string, std::vector<Cut>>& cuts() const { return cuts_; }
 
   void StartFaults();
   // No more faults; everybody comes back.
@@ -111,7 +126,15 @@ class SimCluster {
   void RestoreOldCopy(int node) { CrashNode(node, Disk::kOldCopy); }
   void Start(int node) { StartNode(node); }
   void CutOff(int node, bool cut_off) { nodes_[node]->cut_off = cut_off; }
+  // With everything that was not synced.
+  void LoseTail(int node) { CrashNode(node, Disk::kTailLost); }
+  // Power fails everywhere at once.
+  void LosePowerEverywhere();
+  // An operator gives up the copies of a slot that are not to be had.
+  bool AcceptLoss(SlotId slot);
+  SlotReport Describe(SlotId slot) const { return shard_->Describe(slot); }
   void RestartRouter();
+  void StopRouter() { CrashRouter(); }
   // The router's operations for which this says so are lost on their way.
   using Lose = std::function<bool(int node, const v1::ReplicaOp& op)>;
   void LoseOps(Lose lose) { lose_ = std::move(lose); }
@@ -139,6 +162,7 @@ class SimCluster {
   // The router dies; whether the transaction that is under way was done is the caller's to say.
   void CrashRouterWithTransaction(bool done);
   size_t InstancesOnDisk(int node);
+  bool Up(int node) const { return nodes_[node]->up; }
   bool Serving(int node) const { return nodes_[node]->replica != nullptr; }
 
   // After healing and some quiet time: nothing is left undone (I12). Empty: all is well.
@@ -153,7 +177,6 @@ class SimCluster {
   void SetTrace(std::function<void(const std::string&)> trace) { trace_ = std::move(trace); }
 
  private:
-  static constexpr uint32_t kSlots = 16;
   class Transport;
   class Data;
 
@@ -170,6 +193,8 @@ class SimCluster {
     std::string kernel_boot_id = "k1";
     // The injector's own knowledge: slots whose instance lost something and got no vote since.
     std::set<uint32_t> lost;
+    bool old_disk = false;                           // it was given one
+    std::set<uint32_t> emptied;                      // of these: all of it
     std::shared_ptr<const MemoryStore::Image> copy;  // of the disk, as it was...
     Boot copy_boot;                                  // ...under this boot
     uint64_t disks = 0;                              // so far
@@ -207,7 +232,7 @@ class SimCluster {
 
   // ---- nodes ----
   void StartNode(int node);
-  enum class Disk { kKept, kPowerLost, kWiped, kOldCopy };
+  enum class Disk { kKept, kPowerLost, kTailLost, kWiped, kOldCopy };
   void CrashNode(int node, Disk disk);
   void NewDisk(int node);
   void TakeStep(int node, Result<BootStep> step);
@@ -226,9 +251,21 @@ class SimCluster {
   void ForgetLostElsewhere(Node& node);
   void NextFault();
   void InjectFault();
-  void CheckOneValue(const v1::ReplicaOp& op);
+  void LoseAllPower();
+  Duration DrawOutage();
+  void CheckSent(const v1::ReplicaOp& op);
   void CheckCommitted(const std::string& key, bool released);
   void CheckClean(const std::string& key);
+  Incarnation IncOf(const Node& node, SlotId slot) const;
+  std::vector<Node*> Holders(SlotId slot);
+  bool AllLost(SlotId slot);
+  std::set<std::string> KeysOf(SlotId slot);
+  void NoteWhatIsLeft(SlotId slot, const std::vector<Node*>& of);
+  void NoteWhatIsLeft(const std::string& key, const std::vector<Node*>& of);
+  static Version WrittenAs(const std::optional<v1::Record>& record);
+  void NoteLateApplies(const v1::ReplicaBatch& batch);
+  void CheckEqualEverywhere(SlotId slot);
+  void CheckUnited(SlotId slot, Node& first);
   void CheckFencing(const std::string& key);
   void CheckAllLoop();
   std::string DescribeUnfinished() const;
@@ -238,6 +275,7 @@ class SimCluster {
   Floor FloorOf(Node& node, SlotId slot, Incarnation inc);
   // A key that is not there has the version of the floor.
   Version StoredVersion(Node& node, const std::string& key, Incarnation inc);
+  std::optional<v1::Record> StoredRecord(Node& node, const std::string& key, Incarnation inc);
   void Violate(std::string what);
   void Trace(const std::function<std::string()>& text);
 
@@ -268,8 +306,18 @@ class SimCluster {
   MonoTime timer_at_ = kNever;
   ShardStats past_stats_;
 
-  std::map<std::string, std::string> values_;  // I1: "slot/key/version" -> record
-  std::map<std::string, Version> committed_;   // highest version known committed, by key
+  std::map<std::string, std::string> values_;     // I1: "slot/key/version" -> record
+  std::set<SlotId> loss_accepted_;
+  std::map<std::string, Version> committed_;      // highest version known committed, by key
+  std::map<std::string, std::vector<Cut>> cuts_;  // by key
+  // Of slots whose replicas have all lost something: the highest version left anywhere, and which
+  // write it is of.
+  struct Left {
+    Version version;
+    Version origin;
+  };
+  std::map<std::string, Left> left_;
+  std::map<SlotId, uint32_t> told_;  // last term under which a replica was told to vote again
   // Versions under which owners wrote a (key, origin) back.
   std::map<std::pair<std::string, Version>, std::set<Version>> write_backs_;
 };

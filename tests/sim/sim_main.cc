@@ -38,6 +38,9 @@ void Add(const RunReport& run, Totals* totals) {
   sum.faults.stalls += run.faults.stalls;
   sum.faults.wipes += run.faults.wipes;
   sum.faults.old_copies += run.faults.old_copies;
+  sum.faults.total_losses += run.faults.total_losses;
+  sum.shard.unions += run.shard.unions;
+  sum.shard.unions_begun += run.shard.unions_begun;
   sum.shard.single_reads += run.shard.single_reads;
   sum.shard.spread_reads += run.shard.spread_reads;
   sum.shard.quorum_reads += run.shard.quorum_reads;
@@ -91,10 +94,10 @@ void Print(const Totals& totals, double seconds) {
               n(sum.operations), n(sum.done), n(sum.not_applied), n(sum.unknown));
   std::printf(
       "faults           %llu node crashes, %llu power losses, %llu router crashes, %llu "
-      "partitions, %llu stalls, %llu wiped disks, %llu old disks\n",
+      "partitions, %llu stalls, %llu wiped disks, %llu old disks, %llu losses of all power\n",
       n(sum.faults.node_crashes), n(sum.faults.power_losses), n(sum.faults.router_crashes),
-      n(sum.faults.partitions), n(sum.faults.stalls), n(sum.faults.wipes),
-      n(sum.faults.old_copies));
+      n(sum.faults.partitions), n(sum.faults.stalls), n(sum.faults.wipes), n(sum.faults.old_copies),
+      n(sum.faults.total_losses));
   std::printf("messages         %llu lost, %llu duplicated, %llu late\n",
               n(sum.faults.messages_lost), n(sum.faults.messages_duplicated),
               n(sum.faults.messages_late));
@@ -126,6 +129,8 @@ void Print(const Totals& totals, double seconds) {
       n(sum.faults.changes), n(sum.faults.changes_refused), n(sum.replica.created),
       n(sum.shard.joints), n(sum.shard.joints_left), n(sum.shard.flips), n(sum.shard.abandoned),
       n(sum.shard.retired), n(sum.replica.dropped), n(sum.faults.metadata_faults));
+  std::printf("unions           %llu begun, %llu slots went on with one\n",
+              n(sum.shard.unions_begun), n(sum.shard.unions));
   std::printf("garbage          %llu floors, %llu sweeps, %llu records collected\n",
               n(sum.shard.floors), n(sum.replica.sweeps), n(sum.replica.collected));
 }

@@ -43,7 +43,13 @@ class SimCluster::Data final : public DataPlane {
   }
 
   void TakeGroups(std::vector<GroupGrant> grants) override {
-    for (const GroupGrant& grant : grants) cluster_.shard_->TakeGroup(grant);
+    for (const GroupGrant& grant : grants) {
+      cluster_.Trace([&] {
+        return "router takes group " + std::to_string(grant.group.value()) + ", term " +
+               std::to_string(grant.term.value());
+      });
+      cluster_.shard_->TakeGroup(grant);
+    }
   }
   void AdoptRows(std::vector<std::pair<GroupId, SlotGrant>> rows) override {
     for (const auto& [group, row] : rows) cluster_.shard_->AdoptRow(group, row);
@@ -74,6 +80,14 @@ void SimCluster::StartRouter() {
   transport_ = std::make_unique<Transport>(*this);
   balancer_ = std::make_unique<LoadBalancer>(ReadBalancing(SimOptions(mix_)));
   shard_ = std::make_unique<Shard>(SimOptions(mix_), scheduler_.clock(), *transport_, *balancer_);
+  shard_->OnNeedTerm([this](TermRequest request) {
+    // On its way to the control loop.
+    scheduler_.After(milliseconds(random_.Between(1, 20)),
+                     [this, request = std::move(request), router = router_generation_] {
+                       if (router != router_generation_ || membership_ == nullptr) return;
+                       RouterEvent([&] { membership_->NeedTerm(request); });
+                     });
+  });
   gate_ = std::make_unique<ServingGate>();
   data_ = std::make_unique<Data>(*this);
   MembershipOptions options;
@@ -179,6 +193,11 @@ void SimCluster::CheckRows(const ClusterState& before) {
           [&](const auto& r) { return r.inc() == replica.inc() && r.node() == replica.node(); });
       if (stayed) continue;
       ++came;
+      // An empty copy in the place of one that an operator gave up.
+      const bool given_up = std::any_of(
+          was.replicas().begin(), was.replicas().end(),
+          [&](const auto& r) { return r.node() == replica.node() && r.inc() < replica.inc(); });
+      if (given_up && loss_accepted_.contains(SlotId(row.slot()))) continue;
       if (replica.inc() != was.learner().inc() || replica.node() != was.learner().node()) {
         Violate("I11: the " + name + " has a replica that was no learner");
       }
@@ -265,6 +284,37 @@ bool SimCluster::Order(MigrationOrder order) {
   Trace([&] { return "operator: order " + std::to_string(static_cast<int>(order)); });
   RouterEvent(
       [&] { membership_->OrderChange(current->id(), order, [](const Result<uint64_t>&) {}); });
+  return true;
+}
+
+// Copies that do not answer are given up.
+bool SimCluster::AcceptLoss(SlotId slot) {
+  const SlotReport report = shard_->Describe(slot);
+  if (report.blocked != BlockedBy::kAbsence && report.blocked != BlockedBy::kLoss) return false;
+  AcceptedLoss loss;
+  loss.slot = slot;
+  std::vector<Node*> kept;
+  for (const ReplicaReport& replica : report.replicas) {
+    if (replica.learner) continue;
+    Node& node = *nodes_[static_cast<size_t>(NodeOf(replica.peer))];
+    v1::ReplicaRef ref;
+    ref.set_node(node.id);
+    ref.set_inc(replica.inc.value());
+    (replica.reachable ? loss.kept : loss.given_up).push_back(ref);
+    if (replica.reachable) {
+      kept.push_back(&node);
+    } else {
+      node.lost.insert(slot.value());
+    }
+  }
+  if (kept.empty()) return false;
+  loss_accepted_.insert(slot);
+  auto done = std::make_shared<std::optional<Status>>();
+  RouterEvent([&] {
+    membership_->AcceptLoss({loss}, [done](Status status) { *done = std::move(status); });
+  });
+  if (!done->has_value() || !(*done)->ok()) return false;
+  NoteWhatIsLeft(slot, kept);
   return true;
 }
 

@@ -14,7 +14,7 @@ class SimCluster::Transport final : public NodeTransport {
   explicit Transport(SimCluster& cluster) : cluster_(cluster), outbox_(cluster.nodes_.size()) {}
 
   bool Send(Peer peer, v1::ReplicaOp op) override {
-    cluster_.CheckOneValue(op);
+    cluster_.CheckSent(op);
     cluster_.CheckFloor(op);
     auto& batch = outbox_[static_cast<size_t>(cluster_.NodeOf(peer))];
     if (batch == nullptr) batch = std::make_shared<v1::ReplicaBatch>();
