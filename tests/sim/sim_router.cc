@@ -55,7 +55,22 @@ class SimCluster::Data final : public DataPlane {
     for (const auto& [group, row] : rows) cluster_.shard_->AdoptRow(group, row);
   }
   void SetLeaseUntil(MonoTime until) override { cluster_.shard_->SetLeaseUntil(until); }
+  // Some time passes on the way to the control loop.
+  void OnNeedTerm(std::function<void(TermRequest)> ask) override {
+    cluster_.shard_->OnNeedTerm([this, ask = std::move(ask)](TermRequest request) {
+      SimCluster& cluster = cluster_;
+      cluster.scheduler_.After(
+          milliseconds(cluster.random_.Between(1, 20)),
+          [&cluster, ask, request = std::move(request), router = cluster.router_generation_] {
+            if (router != cluster.router_generation_ || cluster.membership_ == nullptr) return;
+            cluster.RouterEvent([&] { ask(request); });
+          });
+    });
+  }
   void Gather(std::function<void(std::vector<LoopReport>)> done) override { done({}); }
+  void DescribeBlocked(std::function<void(std::vector<SlotReport>)> done) override {
+    done(cluster_.shard_->DescribeBlocked());
+  }
   void Describe(SlotId slot, GroupId, std::function<void(SlotReport)> done) override {
     done(cluster_.shard_->Describe(slot));
   }
@@ -80,14 +95,6 @@ void SimCluster::StartRouter() {
   transport_ = std::make_unique<Transport>(*this);
   balancer_ = std::make_unique<LoadBalancer>(ReadBalancing(SimOptions(mix_)));
   shard_ = std::make_unique<Shard>(SimOptions(mix_), scheduler_.clock(), *transport_, *balancer_);
-  shard_->OnNeedTerm([this](TermRequest request) {
-    // On its way to the control loop.
-    scheduler_.After(milliseconds(random_.Between(1, 20)),
-                     [this, request = std::move(request), router = router_generation_] {
-                       if (router != router_generation_ || membership_ == nullptr) return;
-                       RouterEvent([&] { membership_->NeedTerm(request); });
-                     });
-  });
   gate_ = std::make_unique<ServingGate>();
   data_ = std::make_unique<Data>(*this);
   MembershipOptions options;
@@ -103,6 +110,7 @@ void SimCluster::StartRouter() {
   // What it draws for the owners of groups, the run's own randomness does not give again.
   for (uint32_t i = 0; i < kSlots; ++i) random_.Next();
   Trace([&] { return "router starts, generation " + std::to_string(router_generation_); });
+  data_->OnNeedTerm([this](TermRequest request) { membership_->NeedTerm(std::move(request)); });
   timer_at_ = kNever;
   RouterEvent([this] { membership_->Start(); });
 }
