@@ -23,6 +23,8 @@ enum class Rule {
   kRestartEndsSync,          // a sync is bound to the target's boot
   kSmallerStable,            // only what lies above the smaller W of both ends is compared
   kStableIsBoundToItsBoot,   // W is given only to an instance that answered, under that boot
+  // Check:
+  kBehindBeforeAsked,  // a replica that was behind when it was asked is not called different
 };
 
 #ifdef RINGKV_ABLATION

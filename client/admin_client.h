@@ -3,7 +3,9 @@
 // timeout. Thread-safe.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +25,11 @@ class AdminClient {
   virtual Result<v1::GetRingResponse> GetRing(const v1::GetRingRequest& request) = 0;
   virtual Result<v1::LocateResponse> Locate(const std::string& key) = 0;
   virtual Result<v1::PlanChangeResponse> PlanChange(const v1::PlanChangeRequest& request) = 0;
+
+  // Hands every event to `on_event`, the last of them complete, or says why it stopped. It takes as
+  // long as it takes, while the router gives a sign of life within the timeout; at most `limit`.
+  virtual Status CheckReplicas(std::optional<Duration> limit,
+                               const std::function<void(const v1::CheckReplicasEvent&)>& on_event) = 0;
 };
 
 }  // namespace ringkv

@@ -153,6 +153,7 @@ class Replica::DataRun {
     } else {
       ToProto(item.instance->floor, record->mutable_version());
       record->set_tombstone(true);
+      item.reply->mutable_read()->set_absent(true);
     }
   }
 

@@ -7,13 +7,14 @@
 #include "ringkv/v1/admin.grpc.pb.h"
 #include "router/change_planner.h"
 #include "router/cluster_status.h"
+#include "router/replica_checker.h"
 
 namespace ringkv {
 
 class AdminService final : public v1::Admin::CallbackService {
  public:
-  AdminService(ClusterStatus& status, ChangePlanner& planner)
-      : status_(status), planner_(planner) {}
+  AdminService(ClusterStatus& status, ChangePlanner& planner, ReplicaChecker& checker)
+      : status_(status), planner_(planner), checker_(checker) {}
 
   grpc::ServerUnaryReactor* GetCluster(grpc::CallbackServerContext* call,
                                        const v1::GetClusterRequest* request,
@@ -27,10 +28,13 @@ class AdminService final : public v1::Admin::CallbackService {
   grpc::ServerUnaryReactor* PlanChange(grpc::CallbackServerContext* call,
                                        const v1::PlanChangeRequest* request,
                                        v1::PlanChangeResponse* response) override;
+  grpc::ServerWriteReactor<v1::CheckReplicasEvent>* CheckReplicas(
+      grpc::CallbackServerContext* call, const v1::CheckReplicasRequest* request) override;
 
  private:
   ClusterStatus& status_;
   ChangePlanner& planner_;
+  ReplicaChecker& checker_;
 };
 
 }  // namespace ringkv

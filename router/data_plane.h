@@ -33,6 +33,7 @@ class DataPlane {
   // From any thread. `done` does not run if a loop has stopped.
   virtual void Gather(std::function<void(std::vector<LoopReport>)> done) = 0;
   virtual void Describe(SlotId slot, GroupId group, std::function<void(SlotReport)> done) = 0;
+  virtual void LookAt(GroupId group, LookCall call) = 0;
 };
 
 }  // namespace ringkv

@@ -1,5 +1,5 @@
 // Sequencer: the owner's rules for one slot (docs/protocol.md, R2 write, R3 read, R4 conditional
-// writes, R5 sync, R8 TTL, R9 outcomes, R12 scan). A key is a register: the sequencer hands out its
+// writes, R5 sync, R8 TTL, R9 outcomes, R12 scan, looks). A key is a register: the sequencer hands out its
 // versions, sends each to every replica, and calls it committed when a quorum of voting replicas
 // holds it.
 //
@@ -103,6 +103,7 @@ class Sequencer {
 
   void Submit(ClientCall call);
   void SubmitScan(ScanCall call);
+  void SubmitLook(LookCall call);
 
   // A session with the node began and its promise is in: says Contact.
   void Contact(Peer peer, Boot boot);
@@ -178,9 +179,24 @@ class Sequencer {
     size_t pending_index = 0;    // in pending_keys_, if pending is not empty
   };
 
+  // A look at all copies of a key.
+  struct Look {
+    LookCall call;
+    std::vector<CopyLook> copies;  // by seat
+    std::array<Boot, kMaxSeats> boots{};
+  };
+
   struct Call {
-    enum class Kind { kGet, kPut, kDelete, kIncrement, kInternalRead };
-    enum class Stage { kQueued, kSingleRead, kQuorumRead, kSettling, kWriting, kWritingBack };
+    enum class Kind { kGet, kPut, kDelete, kIncrement, kInternalRead, kLook };
+    enum class Stage {
+      kQueued,
+      kSingleRead,
+      kQuorumRead,
+      kSettling,
+      kWriting,
+      kWritingBack,
+      kLooking,
+    };
     uint64_t id = 0;
     Kind kind = Kind::kGet;
     Stage stage = Stage::kQueued;
@@ -201,6 +217,7 @@ class Sequencer {
     MonoTime ask_again;
     Version writing;     // kWriting, kWritingBack
     int64_t number = 0;  // kIncrement: the result
+    std::unique_ptr<Look> look;  // kLook
   };
 
   struct Scan {
@@ -289,6 +306,12 @@ class Sequencer {
   void ReadKeyForScan(Scan* scan, const std::string& name);
   void FinishScan(Scan* scan);
   void TickScans();
+
+  // ---- looking (sequencer_look.cc) ----
+  void AskAll(Call* call);
+  bool IsComplete(int seat) const;
+  void OnLookAnswer(Call* call, int seat, const v1::ReplicaOpReply& reply);
+  void FinishLook(Call* call);
 
   // ---- sync (sequencer_sync.cc) ----
   int PickSource(int target, int unlike) const;

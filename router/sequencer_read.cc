@@ -106,6 +106,7 @@ void Sequencer::OnReadReply(int seat, const Expected& expected, const v1::Replic
   }
   if (call->stage == Call::Stage::kSingleRead) return OnSingleAnswer(call, seat, reply);
   if (call->stage == Call::Stage::kQuorumRead) return OnQuorumAnswer(call, seat, reply);
+  if (call->stage == Call::Stage::kLooking) return OnLookAnswer(call, seat, reply);
 }
 
 void Sequencer::OnSingleAnswer(Call* call, int seat, const v1::ReplicaOpReply& reply) {

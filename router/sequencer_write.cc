@@ -217,6 +217,7 @@ void Sequencer::Settle(Call* call) {
 }
 
 void Sequencer::AfterSettle(Call* call) {
+  if (call->kind == Call::Kind::kLook) return AskAll(call);
   bool read_only = call->kind == Call::Kind::kGet || call->kind == Call::Kind::kInternalRead;
   // A read is here because a quorum disagreed: it asks a quorum again.
   if (read_only) return AskQuorum(call);

@@ -323,6 +323,16 @@ void Shard::SubmitScan(ScanCall call) {
   call.done(std::move(page));
 }
 
+void Shard::LookAt(LookCall call) {
+  auto found = sequencers_.find(call.slot);
+  if (found != sequencers_.end()) return found->second->SubmitLook(std::move(call));
+  KeyLook none;
+  none.status.set_outcome(v1::OUTCOME_NOT_APPLIED);
+  none.status.set_code(v1::ERROR_CODE_UNAVAILABLE);
+  none.status.set_message("this router does not own slot " + std::to_string(call.slot.value()));
+  call.done(std::move(none));
+}
+
 // ---- time -----------------------------------------------------------------------------------
 
 MonoTime Shard::NextDue() const {

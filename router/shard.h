@@ -29,11 +29,9 @@
 #include "ring/load_balancer.h"
 #include "ringkv/v1/kv.pb.h"
 #include "ringkv/v1/replica.pb.h"
+#include "router/key_look.h"
 
 namespace ringkv {
-
-// A node as this router process numbers it, from 0; never reused.
-using Peer = StrongId<struct PeerTag, uint32_t>;
 
 struct ShardOptions {
   Duration tick = std::chrono::milliseconds(5);          // how often deadlines are looked at
@@ -182,6 +180,7 @@ struct ShardStats {
   uint64_t resolved = 0;        // keys that replicas disagreed about, each time one was tried
   uint64_t stable_rounds = 0;   // times that W advanced
   uint64_t stable_dropped = 0;  // times that something came between
+  uint64_t looks = 0;           // times that all copies of a key were read for an operator
 };
 
 class Sequencer;
@@ -212,6 +211,10 @@ class Shard {
   // ---- clients ----
   void Submit(ClientCall call);
   void SubmitScan(ScanCall call);
+
+  // ---- operators ----
+  // Reads all copies of a key, under its lock, and ends by its deadline and a tick at the latest.
+  void LookAt(LookCall call);
 
   // ---- time ----
   MonoTime NextDue() const;

@@ -88,6 +88,7 @@ class ShardLoops final : public DataPlane {
   void SetLeaseUntil(MonoTime until) override;
   void Gather(std::function<void(std::vector<LoopReport>)> done) override;
   void Describe(SlotId slot, GroupId group, std::function<void(SlotReport)> done) override;
+  void LookAt(GroupId group, LookCall call) override;
 
  private:
   LoadBalancer nodes_;

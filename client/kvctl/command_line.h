@@ -64,13 +64,17 @@ struct RingArgs {};
 struct LocateArgs {
   std::string key;
 };
+struct CheckArgs {
+  bool all = false;  // every finding as text, however many
+};
 struct PlanArgs {
   v1::PlanChangeRequest request;
   bool all = false;  // every line of text, however many
 };
 
 using CommandArgs = std::variant<PutArgs, GetArgs, DelArgs, IncrArgs, ScanArgs, ImportArgs,
-                                 ExportArgs, BenchArgs, StatusArgs, RingArgs, LocateArgs, PlanArgs>;
+                                 ExportArgs, BenchArgs, StatusArgs, RingArgs, LocateArgs, CheckArgs,
+                                 PlanArgs>;
 
 struct Globals {
   std::vector<std::string> routers = {"127.0.0.1:7400"};

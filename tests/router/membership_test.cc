@@ -28,6 +28,7 @@ class FakeDataPlane final : public DataPlane {
   void SetLeaseUntil(MonoTime until) override { lease_until = until; }
   void Gather(std::function<void(std::vector<LoopReport>)> done) override { done({}); }
   void Describe(SlotId, GroupId, std::function<void(SlotReport)> done) override { done({}); }
+  void LookAt(GroupId, LookCall call) override { call.done({}); }
 
   std::map<std::string, PeerAddress> peers;
   std::vector<GroupGrant> grants;

@@ -80,7 +80,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Ablation{Rule::kRestartEndsSync, "RestartEndsSync"},
                     Ablation{Rule::kSmallerStable, "SmallerStable"},
                     Ablation{Rule::kStableIsBoundToItsBoot, "StableIsBoundToItsBoot",
-                             LateMessages()}),
+                             LateMessages()},
+                    Ablation{Rule::kBehindBeforeAsked, "BehindBeforeAsked"}),
     [](const auto& info) { return std::string(info.param.name); });
 
 TEST(Ablation, NothingSwitchedOffFindsNothing) {

@@ -36,6 +36,7 @@ void Add(const ShardStats& from, ShardStats* to) {
   to->resolved += from.resolved;
   to->stable_rounds += from.stable_rounds;
   to->stable_dropped += from.stable_dropped;
+  to->looks += from.looks;
 }
 
 void Add(const ReplicaStats& from, ReplicaStats* to) {
@@ -395,6 +396,28 @@ uint64_t SimCluster::Submit(ClientCall call) {
   auto shared = std::make_shared<ClientCall>(std::move(call));
   RouterEvent([&] { shard_->Submit(std::move(*shared)); });
   return router_generation_;
+}
+
+std::vector<SlotId> SimCluster::AllSlots() const {
+  std::vector<SlotId> slots;
+  for (uint32_t slot = 0; slot < kSlots; ++slot) slots.push_back(SlotId(slot));
+  return slots;
+}
+
+SlotReport SimCluster::Describe(SlotId slot) const {
+  return shard_ == nullptr ? SlotReport() : shard_->Describe(slot);
+}
+
+void SimCluster::LookAt(LookCall call) {
+  if (shard_ == nullptr) return;
+  RouterEvent([&] { shard_->LookAt(std::move(call)); });
+}
+
+Store* SimCluster::ReachableStore(int i) {
+  Node& node = *nodes_[i];
+  const bool answers =
+      node.up && node.replica != nullptr && !node.cut_off && node.stalled_until <= scheduler_.now();
+  return answers ? &node.store : nullptr;
 }
 
 // ---- nodes ----------------------------------------------------------------------------------

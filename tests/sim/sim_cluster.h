@@ -83,6 +83,14 @@ class SimCluster {
   uint64_t router_generation() const { return router_generation_; }
   SlotId SlotFor(const std::string& key) const;
 
+  // ---- what `admin check` asks (sim_check.h) ----
+  std::vector<SlotId> AllSlots() const;
+  // Of a router that is down: no replicas, and no answer.
+  SlotReport Describe(SlotId slot) const;
+  void LookAt(LookCall call);
+  // Null: the node does not answer now.
+  Store* ReachableStore(int node);
+
   // A client was given this version of the key: I3 and I5.
   void OnReleased(const std::string& key, Version version);
 
@@ -110,6 +118,7 @@ class SimCluster {
   // After healing and some quiet time: nothing is left undone (I12). Empty: all is well.
   std::string CheckQuiet();
 
+  void Violate(std::string what);
   // The first violation; empty while there is none.
   const std::string& violation() const { return violation_; }
   const FaultCounts& faults() const { return counts_; }
@@ -182,7 +191,6 @@ class SimCluster {
   void NoteReinstated(int node, const v1::ReplicaBatch& batch,
                       const std::vector<v1::ReplicaOpReply>& replies);
   Version StoredVersion(Node& node, const std::string& key);
-  void Violate(std::string what);
   void Trace(const std::function<std::string()>& text);
 
   Scheduler& scheduler_;
