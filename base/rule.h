@@ -11,7 +11,9 @@ enum class Rule {
   kSettleBeforeCondition,  // R4: earlier versions of the key are settled before a condition is read
   kQuorumCommits,          // R2: a quorum of acknowledgements, not one, commits
   kPendingIsNotReleased,   // R3: a single-replica read does not give out a pending version
-  kCompareVersions,        // Node: a lower version never replaces a higher one
+  kWriteBackUnderThisTerm,  // R3: what an older term left is written back under a version of this
+                            // one
+  kCompareVersions,         // Node: a lower version never replaces a higher one
   // R5:
   kBehindOfSourceTakenOver,  // what the source lacks, and what is pending, the target lacks too
   kExcessIsResolved,         // what is newer at the target, from an older term, is resolved

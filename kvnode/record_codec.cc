@@ -13,8 +13,9 @@ enum Flag : uint8_t {
   kExpires = 1 << 1,
   kRequestId = 1 << 2,
   kValue = 1 << 3,
+  kOrigin = 1 << 4,
 };
-constexpr uint8_t kKnownFlags = kTombstone | kExpires | kRequestId | kValue;
+constexpr uint8_t kKnownFlags = kTombstone | kExpires | kRequestId | kValue | kOrigin;
 
 constexpr size_t kFixedBytes = 1 + 1 + 4 + 8;  // format, flags, term, seq
 constexpr size_t kChecksumBytes = 8;
@@ -67,7 +68,7 @@ uint64_t HeaderChecksum(std::string_view store_key, std::string_view header) {
 
 size_t HeaderBytes(uint8_t flags) {
   return kFixedBytes + ((flags & kExpires) ? 8 : 0) + ((flags & kRequestId) ? 16 : 0) +
-         ((flags & kValue) ? 8 : 0) + kChecksumBytes;
+         ((flags & kValue) ? 8 : 0) + ((flags & kOrigin) ? 12 : 0) + kChecksumBytes;
 }
 
 Status Corrupt(std::string_view store_key, std::string_view what) {
@@ -147,13 +148,18 @@ std::string EncodeRecordHeader(std::string_view store_key, const v1::Record& rec
   const bool has_request = record.request_id().client() != 0 || record.request_id().number() != 0;
   const uint8_t flags = (record.tombstone() ? kTombstone : 0) |
                         (record.expires_at_ms() != 0 ? kExpires : 0) |
-                        (has_request ? kRequestId : 0) | (!record.value().empty() ? kValue : 0);
+                        (has_request ? kRequestId : 0) | (!record.value().empty() ? kValue : 0) |
+                        (record.has_origin() ? kOrigin : 0);
   std::string out;
   out.reserve(HeaderBytes(flags));
   out.push_back(static_cast<char>(kRecordFormat));
   out.push_back(static_cast<char>(flags));
   AppendLittleEndian<uint32_t>(record.version().term(), &out);
   AppendLittleEndian<uint64_t>(record.version().seq(), &out);
+  if (flags & kOrigin) {
+    AppendLittleEndian<uint32_t>(record.origin().term(), &out);
+    AppendLittleEndian<uint64_t>(record.origin().seq(), &out);
+  }
   if (flags & kExpires) AppendLittleEndian<uint64_t>(record.expires_at_ms(), &out);
   if (flags & kRequestId) {
     AppendLittleEndian<uint64_t>(record.request_id().client(), &out);
@@ -181,6 +187,8 @@ Status DecodeRecord(std::string_view store_key, std::string_view bytes, ValueByt
   FieldReader fields(bytes.substr(2));
   const uint32_t term = fields.Take<uint32_t>();
   const uint64_t seq = fields.Take<uint64_t>();
+  const uint32_t origin_term = (flags & kOrigin) ? fields.Take<uint32_t>() : 0;
+  const uint64_t origin_seq = (flags & kOrigin) ? fields.Take<uint64_t>() : 0;
   const uint64_t expires_at_ms = (flags & kExpires) ? fields.Take<uint64_t>() : 0;
   const uint64_t client = (flags & kRequestId) ? fields.Take<uint64_t>() : 0;
   const uint64_t number = (flags & kRequestId) ? fields.Take<uint64_t>() : 0;
@@ -191,6 +199,10 @@ Status DecodeRecord(std::string_view store_key, std::string_view bytes, ValueByt
 
   record->mutable_version()->set_term(term);
   record->mutable_version()->set_seq(seq);
+  if (flags & kOrigin) {
+    record->mutable_origin()->set_term(origin_term);
+    record->mutable_origin()->set_seq(origin_seq);
+  }
   record->set_tombstone((flags & kTombstone) != 0);
   record->set_expires_at_ms(expires_at_ms);
   if (flags & kRequestId) {

@@ -394,19 +394,19 @@ void Sequencer::FinishCall(Call* call, v1::Outcome outcome, v1::ErrorCode code, 
       get->mutable_status()->Swap(&status);
       if (record != nullptr) {
         get->set_value(record->value());
-        *get->mutable_version() = record->version();
+        *get->mutable_version() = OriginOf(*record);
         get->set_expires_at_ms(record->expires_at_ms());
       }
     } else if (call->kind == Call::Kind::kPut) {
       result.mutable_put()->mutable_status()->Swap(&status);
-      if (record != nullptr) *result.mutable_put()->mutable_version() = record->version();
+      if (record != nullptr) *result.mutable_put()->mutable_version() = OriginOf(*record);
     } else if (call->kind == Call::Kind::kDelete) {
       result.mutable_del()->mutable_status()->Swap(&status);
-      if (record != nullptr) *result.mutable_del()->mutable_version() = record->version();
+      if (record != nullptr) *result.mutable_del()->mutable_version() = OriginOf(*record);
     } else {
       result.mutable_increment()->mutable_status()->Swap(&status);
       result.mutable_increment()->set_value(call->number);
-      if (record != nullptr) *result.mutable_increment()->mutable_version() = record->version();
+      if (record != nullptr) *result.mutable_increment()->mutable_version() = OriginOf(*record);
     }
     call->client.done(std::move(result));
   }

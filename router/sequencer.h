@@ -293,6 +293,7 @@ class Sequencer {
   void OnReadReply(int seat, const Expected& expected, const v1::ReplicaOpReply& reply);
   void OnSingleAnswer(Call* call, int seat, const v1::ReplicaOpReply& reply);
   void OnQuorumAnswer(Call* call, int seat, const v1::ReplicaOpReply& reply);
+  void WriteBack(Call* call);
   void ReadDone(Call* call, const v1::Record& record);
   void ReadLate(Call* call);
   bool IsPending(const Key* key, Version version) const;

@@ -155,14 +155,26 @@ void Sequencer::OnQuorumAnswer(Call* call, int seat, const v1::ReplicaOpReply& r
     return ReadDone(call, best);
   }
   if (call->key->locked_by == call->id) {
-    // Settled, read again, and still no quorum holds it: write it back under its own version.
-    ++host_.stats().write_backs;
-    call->stage = Call::Stage::kWritingBack;
-    return AddPending(call, std::move(call->best));
+    // Settled, read again, and still no quorum holds it.
+    return WriteBack(call);
   }
   ++call->attempt;
   call->needs_lock = true;
   Start(call);
+}
+
+// A version of this term goes out again as it is. One of an older term gets a version of this one,
+// as a value is proposed again under the new ballot in Paxos: else a leftover between the two,
+// whose write never saw this value, would win wherever it turns up (docs/decisions/0010).
+void Sequencer::WriteBack(Call* call) {
+  ++host_.stats().write_backs;
+  call->stage = Call::Stage::kWritingBack;
+  v1::Record record = std::move(call->best);
+  if (call->best_version.term < term_ && RINGKV_RULE(kWriteBackUnderThisTerm)) {
+    if (!record.has_origin()) *record.mutable_origin() = record.version();
+    ToProto(Version{term_, ++last_seq_}, record.mutable_version());
+  }
+  AddPending(call, std::move(record));
 }
 
 void Sequencer::ReadDone(Call* call, const v1::Record& record) {

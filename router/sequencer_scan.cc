@@ -196,7 +196,7 @@ void Sequencer::FinishScan(Scan* scan) {
       if (!Live(record)) continue;
       v1::ScanEntry& entry = page.entries.emplace_back();
       entry.set_key(name);
-      *entry.mutable_version() = record.version();
+      *entry.mutable_version() = OriginOf(record);
       entry.set_expires_at_ms(record.expires_at_ms());
       if (!scan->call.keys_only) entry.mutable_value()->swap(*record.mutable_value());
     }

@@ -256,9 +256,9 @@ void Sequencer::Decide(Call* call, const v1::Record& current) {
     if (!live) {
       return Fail(call, v1::ERROR_CODE_NOT_FOUND, "the key is not there");
     }
-    if (del.has_if_version() && FromProto(del.if_version()) != FromProto(current.version())) {
+    if (del.has_if_version() && FromProto(del.if_version()) != FromProto(OriginOf(current))) {
       return FinishCall(call, v1::OUTCOME_NOT_APPLIED, v1::ERROR_CODE_CONDITION_FAILED,
-                        "the key's version is " + FromProto(current.version()).ToString(),
+                        "the key's version is " + FromProto(OriginOf(current)).ToString(),
                         &current);
     }
     record.set_tombstone(true);
@@ -267,12 +267,12 @@ void Sequencer::Decide(Call* call, const v1::Record& current) {
   const v1::PutRequest& put = call->client.op.put();
   if (put.if_absent() && live) {
     return FinishCall(call, v1::OUTCOME_NOT_APPLIED, v1::ERROR_CODE_CONDITION_FAILED,
-                      "the key is there, with version " + FromProto(current.version()).ToString(),
+                      "the key is there, with version " + FromProto(OriginOf(current)).ToString(),
                       &current);
   }
   if (put.has_if_version() &&
-      !(live && FromProto(put.if_version()) == FromProto(current.version()))) {
-    std::string why = live ? "the key's version is " + FromProto(current.version()).ToString()
+      !(live && FromProto(put.if_version()) == FromProto(OriginOf(current)))) {
+    std::string why = live ? "the key's version is " + FromProto(OriginOf(current)).ToString()
                            : std::string("the key is not there");
     return FinishCall(call, v1::OUTCOME_NOT_APPLIED, v1::ERROR_CODE_CONDITION_FAILED, why,
                       live ? &current : nullptr);

@@ -18,6 +18,10 @@ v1::Record RandomRecord(Random& random) {
     record.set_value(RandomBytes(random, random.Below(random.Chance(0.1) ? 10'000 : 60)));
   }
   if (random.Chance(0.3)) record.set_expires_at_ms(random.Next());
+  if (random.Chance(0.2)) {
+    record.mutable_origin()->set_term(static_cast<uint32_t>(random.Next()));
+    record.mutable_origin()->set_seq(random.Next() >> random.Below(64));
+  }
   if (random.Chance(0.5)) {
     record.mutable_request_id()->set_client(random.Next());
     record.mutable_request_id()->set_number(random.Below(1000));
@@ -98,7 +102,7 @@ TEST(RecordCodec, SurvivesRandomBytes) {
   for (int i = 0; i < 20'000; ++i) {
     std::string bytes = RandomBytes(random, random.Below(80));
     if (!bytes.empty() && random.Chance(0.7)) bytes[0] = kRecordFormat;
-    if (bytes.size() > 1 && random.Chance(0.7)) bytes[1] &= 0x0f;
+    if (bytes.size() > 1 && random.Chance(0.7)) bytes[1] &= 0x1f;
     EXPECT_EQ(Decode(key, bytes).code(), StatusCode::kCorruption);
     EXPECT_FALSE(DecodeVersion(key, bytes).ok());
   }

@@ -30,6 +30,17 @@ FaultMix LateMessages() {
   return mix;
 }
 
+// Terms that leave something on single replicas, one after the other.
+FaultMix DyingRouters() {
+  FaultMix mix;
+  mix.synced_writes = true;
+  mix.loss = 0.25;
+  mix.router_crash = true;
+  mix.partition = true;
+  mix.between_faults = std::chrono::milliseconds(250);
+  return mix;
+}
+
 constexpr uint64_t kSeeds = 2000;
 constexpr int kNoticed = 42;
 
@@ -65,23 +76,24 @@ TEST_P(Ablations, AreNoticed) {
 
 INSTANTIATE_TEST_SUITE_P(
     Rules, Ablations,
-    testing::Values(Ablation{Rule::kBehindAtSingleReads, "BehindAtSingleReads"},
-                    Ablation{Rule::kRegressedDoesNotVote, "RegressedDoesNotVote"},
-                    Ablation{Rule::kSettleBeforeCondition, "SettleBeforeCondition"},
-                    Ablation{Rule::kQuorumCommits, "QuorumCommits"},
-                    Ablation{Rule::kPendingIsNotReleased, "PendingIsNotReleased"},
-                    Ablation{Rule::kCompareVersions, "CompareVersions"},
-                    Ablation{Rule::kBehindOfSourceTakenOver, "BehindOfSourceTakenOver"},
-                    Ablation{Rule::kExcessIsResolved, "ExcessIsResolved"},
-                    Ablation{Rule::kCandidateIsAwaited, "CandidateIsAwaited"},
-                    Ablation{Rule::kResultGoesToAll, "ResultGoesToAll"},
-                    Ablation{Rule::kReinstateAfterCatchUp, "ReinstateAfterCatchUp"},
-                    Ablation{Rule::kGapStartsSyncAnew, "GapStartsSyncAnew"},
-                    Ablation{Rule::kRestartEndsSync, "RestartEndsSync"},
-                    Ablation{Rule::kSmallerStable, "SmallerStable"},
-                    Ablation{Rule::kStableIsBoundToItsBoot, "StableIsBoundToItsBoot",
-                             LateMessages()},
-                    Ablation{Rule::kBehindBeforeAsked, "BehindBeforeAsked"}),
+    testing::Values(
+        Ablation{Rule::kBehindAtSingleReads, "BehindAtSingleReads"},
+        Ablation{Rule::kRegressedDoesNotVote, "RegressedDoesNotVote"},
+        Ablation{Rule::kSettleBeforeCondition, "SettleBeforeCondition"},
+        Ablation{Rule::kQuorumCommits, "QuorumCommits"},
+        Ablation{Rule::kPendingIsNotReleased, "PendingIsNotReleased"},
+        Ablation{Rule::kCompareVersions, "CompareVersions"},
+        Ablation{Rule::kWriteBackUnderThisTerm, "WriteBackUnderThisTerm", DyingRouters()},
+        Ablation{Rule::kBehindOfSourceTakenOver, "BehindOfSourceTakenOver"},
+        Ablation{Rule::kExcessIsResolved, "ExcessIsResolved"},
+        Ablation{Rule::kCandidateIsAwaited, "CandidateIsAwaited"},
+        Ablation{Rule::kResultGoesToAll, "ResultGoesToAll"},
+        Ablation{Rule::kReinstateAfterCatchUp, "ReinstateAfterCatchUp"},
+        Ablation{Rule::kGapStartsSyncAnew, "GapStartsSyncAnew"},
+        Ablation{Rule::kRestartEndsSync, "RestartEndsSync"},
+        Ablation{Rule::kSmallerStable, "SmallerStable"},
+        Ablation{Rule::kStableIsBoundToItsBoot, "StableIsBoundToItsBoot", LateMessages()},
+        Ablation{Rule::kBehindBeforeAsked, "BehindBeforeAsked"}),
     [](const auto& info) { return std::string(info.param.name); });
 
 TEST(Ablation, NothingSwitchedOffFindsNothing) {

@@ -175,7 +175,8 @@ TEST_F(Scenario, S06_CasAgainstALeftoverOfADeadTermOnAReplicaThatSyncs) {
   Outcome read = Get();
   ASSERT_TRUE(read.done());
   EXPECT_EQ(read.value, cas.done() ? "cas" : "leftover");
-  for (int node = 0; node < 3; ++node) EXPECT_EQ(cluster_.OnDisk(node, kKey), read.version);
+  for (int node = 0; node < 3; ++node)
+    EXPECT_EQ(cluster_.OnDisk(node, kKey), cluster_.CommittedAs(kKey, read.version));
 }
 
 TEST_F(Scenario, S07_CasWhileItsOwnTimedOutPutIsInFlight) {

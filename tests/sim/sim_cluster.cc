@@ -677,9 +677,14 @@ void SimCluster::CheckOneValue(const v1::ReplicaOp& op) {
   const v1::Record& record = op.apply().record();
   std::string content = (record.tombstone() ? "-" : "+") + std::to_string(record.expires_at_ms()) +
                         "/" + record.value();
+  if (record.has_origin()) content += "/" + FromProto(record.origin()).ToString();
   auto [at, made] = values_.emplace(name, content);
   if (!made && at->second != content) {
     Violate("I1: two values for " + name);
+  }
+  if (record.has_origin()) {
+    write_backs_[{op.apply().key(), FromProto(record.origin())}].insert(
+        FromProto(record.version()));
   }
 }
 
@@ -690,8 +695,22 @@ Version SimCluster::StoredVersion(Node& node, const std::string& key) {
   return found.found ? FromProto(found.record.version()) : Version{};
 }
 
-void SimCluster::OnReleased(const std::string& key, Version version) {
+// The highest version under which a quorum holds what was written as `origin`.
+Version SimCluster::CommittedAs(const std::string& key, Version origin) {
+  auto written_back = write_backs_.find({key, origin});
+  if (written_back == write_backs_.end()) return origin;
+  for (auto version = written_back->second.rbegin(); version != written_back->second.rend();
+       ++version) {
+    int holders = 0;
+    for (const auto& node : nodes_) holders += StoredVersion(*node, key) >= *version ? 1 : 0;
+    if (holders > mix_.replicas / 2) return *version;
+  }
+  return origin;
+}
+
+void SimCluster::OnReleased(const std::string& key, Version origin) {
   CheckFencing(key);
+  const Version version = CommittedAs(key, origin);
   Version& committed = committed_[key];
   if (version < committed) return;
   committed = version;

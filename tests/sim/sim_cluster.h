@@ -91,8 +91,9 @@ class SimCluster {
   // Null: the node does not answer now.
   Store* ReachableStore(int node);
 
-  // A client was given this version of the key: I3 and I5.
-  void OnReleased(const std::string& key, Version version);
+  Version CommittedAs(const std::string& key, Version origin);
+  // A client was given what was written to the key as version `origin`: I3 and I5.
+  void OnReleased(const std::string& key, Version origin);
 
   void StartFaults();
   // No more faults; everybody comes back.
@@ -214,6 +215,8 @@ class SimCluster {
 
   std::map<std::string, std::string> values_;  // I1: "slot/key/version" -> record
   std::map<std::string, Version> committed_;   // highest version known committed, by key
+  // Versions under which owners wrote a (key, origin) back.
+  std::map<std::pair<std::string, Version>, std::set<Version>> write_backs_;
 };
 
 }  // namespace ringkv
