@@ -35,6 +35,8 @@ void CollectShards(const std::vector<LoopReport>& loops, MetricSink& sink) {
       {"syncs_aborted_total", "Syncs that have to begin again.", &ShardStats::syncs_aborted},
       {"sync_resolved_keys_total", "Keys on which replicas differed, each time one was resolved.",
        &ShardStats::resolved},
+      {"key_looks_total", "Times that all copies of a key were read for `admin check`.",
+       &ShardStats::looks},
       {"shard_overloaded_total", "Calls refused for too many in flight.", &ShardStats::overloaded},
   };
   for (const Row& row : kRows) {

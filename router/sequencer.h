@@ -112,6 +112,9 @@ class Sequencer {
   void OnPeerSlow(Peer peer);
   void OnReply(Peer peer, const Expected& expected, const v1::ReplicaOpReply& reply);
 
+  // The node has found that its record of the key is unreadable.
+  void OnDamaged(Peer peer, Incarnation inc, const std::string& key);
+
   // Deadlines, hedges, retransmissions, repairs, syncs.
   void Tick();
   bool idle() const { return calls_.empty() && scans_.empty() && keys_.empty() && !syncing(); }

@@ -251,7 +251,14 @@ void Shard::OnReply(Peer peer, const v1::ReplicaOpReply& reply) {
   Session& session = sessions_[peer.value()];
   const Expected& expected = answered.expected;
   if (expected.kind == Expected::Kind::kStats) {
-    if (reply.has_stats()) session.stats = reply.stats();
+    if (!reply.has_stats()) return;
+    session.stats = reply.stats();
+    for (const v1::DamagedKey& key : session.stats.damaged()) {
+      auto owned = sequencers_.find(SlotId(key.slot()));
+      if (owned == sequencers_.end()) continue;
+      owned->second->OnDamaged(peer, Incarnation(key.inc()), key.key());
+    }
+    session.stats.clear_damaged();
     return;
   }
   if (expected.kind == Expected::Kind::kRead) {

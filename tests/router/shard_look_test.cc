@@ -1,6 +1,8 @@
 // A look at all copies of a key, as a script: what the owner asks, whom it makes wait, and what it
 // calls the copies.
+#include <algorithm>
 #include <optional>
+#include <tuple>
 
 #include "tests/router/shard_fixture.h"
 
@@ -47,6 +49,16 @@ class ShardLookTest : public ShardTest {
   static v1::ReplicaOpReply WithAttempt(v1::ReplicaOpReply reply, const v1::ReplicaOp& op) {
     reply.set_attempt(op.attempt());
     return reply;
+  }
+
+  // What is sent to the node within the time in which it does not count as down yet.
+  std::vector<v1::ReplicaOp> NextOps(Peer peer) {
+    for (int i = 0; i < 90; ++i) {
+      std::vector<v1::ReplicaOp> ops = Take(peer);
+      if (!ops.empty()) return ops;
+      Advance(milliseconds(5));
+    }
+    return {};
   }
 
   LookVerdict Verdict() {
@@ -155,15 +167,56 @@ TEST_F(ShardLookTest, UnreadableCopyIsNamedAndMended) {
   Reply(kC, unreadable, read.op());
   EXPECT_EQ(Verdict(), LookVerdict::kUnreadable);
   EXPECT_EQ(look_->copies[2].state, CopyLook::State::kUnreadable);
-  Advance(milliseconds(600));
   // One of the others is read, and what it has goes to C.
-  const std::vector<v1::ReplicaOp> asked = Take(kA);
+  const std::vector<v1::ReplicaOp> asked = NextOps(kA);
   ASSERT_FALSE(asked.empty());
   AnswerWith(kA, asked[0], MakeRecord(4, "v"));
   const std::vector<v1::ReplicaOp> sent = Take(kC);
   ASSERT_FALSE(sent.empty());
   EXPECT_TRUE(sent.back().apply().repair());
   EXPECT_EQ(sent.back().apply().record().value(), "v");
+}
+
+TEST_F(ShardLookTest, RecordThatANodeNamesAsDamagedIsSentToItAgain) {
+  Advance(milliseconds(110));  // a ping asks for statistics
+  const auto ping = std::find_if(sent_[kC].begin(), sent_[kC].end(),
+                                 [](const v1::ReplicaOp& op) { return op.has_stats(); });
+  ASSERT_TRUE(ping != sent_[kC].end());
+  v1::ReplicaOpReply stats;
+  for (const auto& [slot, inc, key] :
+       {std::tuple(0u, 1u, "k"), {0u, 9u, "other inc"}, {5u, 1u, "other owner's"}}) {
+    v1::DamagedKey* damaged = stats.mutable_stats()->add_damaged();
+    damaged->set_slot(slot);
+    damaged->set_inc(inc);
+    damaged->set_key(key);
+  }
+  Reply(kC, stats, ping->op());
+  const std::vector<v1::ReplicaOp> asked = NextOps(kA);
+  ASSERT_EQ(asked.size(), 1u);
+  EXPECT_EQ(asked[0].read().key(), "k");
+  AnswerWith(kA, asked[0], MakeRecord(4, "v"));
+  const v1::ReplicaOp sent = TakeOne(kC);
+  EXPECT_TRUE(sent.apply().repair());
+  EXPECT_FALSE(sent.apply().forget());
+  EXPECT_EQ(sent.apply().record().value(), "v");
+}
+
+TEST_F(ShardLookTest, DamagedRecordOfWhichNobodyKnowsAnythingIsForgotten) {
+  Advance(milliseconds(110));
+  const auto ping = std::find_if(sent_[kC].begin(), sent_[kC].end(),
+                                 [](const v1::ReplicaOp& op) { return op.has_stats(); });
+  ASSERT_TRUE(ping != sent_[kC].end());
+  v1::ReplicaOpReply stats;
+  v1::DamagedKey* damaged = stats.mutable_stats()->add_damaged();
+  damaged->set_inc(1);
+  damaged->set_key("k");
+  Reply(kC, stats, ping->op());
+  const std::vector<v1::ReplicaOp> asked = NextOps(kA);
+  ASSERT_EQ(asked.size(), 1u);
+  AnswerAbsent(kA, asked[0]);
+  const v1::ReplicaOp sent = TakeOne(kC);
+  EXPECT_TRUE(sent.apply().repair());
+  EXPECT_TRUE(sent.apply().forget());
 }
 
 TEST_F(ShardLookTest, ReplicaThatIsBeingMadeCompleteIsNotCalledDifferent) {
