@@ -24,7 +24,8 @@ void ReplicaCheck::StartSlots() {
     auto on_done = [this, slot] {
       environment_.After(Duration::zero(), lifeline_.Wrap([this, slot] { OnSlotDone(slot); }));
     };
-    auto made = std::make_unique<SlotCheck>(*this, slot, std::move(on_done));
+    SlotCheckHost& host = *this;
+    auto made = std::make_unique<SlotCheck>(host, slot, std::move(on_done));
     SlotCheck& check = *running_.emplace(slot, std::move(made)).first->second;
     check.Start();
   }

@@ -351,14 +351,14 @@ TEST_F(ReplicaCheckTest, WhoCannotBeReachedOrIsBeingFilledIsNotComparedAndSaidSo
 TEST_F(ReplicaCheckTest, NodeThatFailsInTheMidstIsLeftOutAndTheOthersCompared) {
   int asked = 0;
   world_.on_digest = [&](Peer peer) {
-    if (peer == Peer(1) && ++asked == 2) world_.nodes[1].answers = false;
+    if (peer == Peer(1) && ++asked == 4) world_.nodes[1].answers = false;
   };
   world_.Put(2, 199, "k4", MakeRecord(3, "x"));
   const v1::CheckReplicasEvent event = Check();
   ASSERT_EQ(event.findings_size(), 1);
   EXPECT_EQ(event.findings(0).copies_size(), 2) << "n2 is not compared there";
   EXPECT_GT(event.progress().slots_partly(), 50u);
-  EXPECT_GT(event.progress().slots_equal(), 50u) << "those before that";
+  EXPECT_GT(event.progress().slots_equal(), 20u) << "those before that";
 }
 
 TEST_F(ReplicaCheckTest, ReplicaThatLostItsDiskInTheMidstIsNoDifference) {
