@@ -58,7 +58,7 @@ class CheckReader final : public grpc::ClientReadReactor<v1::CheckReplicasEvent>
     std::unique_lock lock(mutex_);
     const bool came =
         changed_.wait_for(lock, patience, [this] { return !events_.empty() || done_; });
-    if (!came) return Status::Unavailable("router " + address + " does not answer any more");
+    if (!came) return Status::Unavailable("router " + address + " cannot be reached, or does not answer");
     if (events_.empty()) {
       if (status_.ok()) return false;
       return FromGrpc(address, status_);
@@ -155,7 +155,7 @@ class GrpcAdminClient final : public AdminClient {
       v1::CheckReplicasEvent event;
       const Duration until_end = std::max(Duration::zero(), end - clock_.Now());
       auto next = reader.Next(routers_[router], std::min(patience, until_end), &event);
-      if (!next.ok() && clock_.Now() >= end) {
+      if (!next.ok() && *heard && clock_.Now() >= end) {
         return Status::Deadline("the check did not end in time; give it more with --timeout");
       }
       if (!next.ok()) return next.status();

@@ -53,6 +53,8 @@ TEST(RareBranches, AreReachedByTheFixedSeeds) {
     sum.replica.pulled_records += report.replica.pulled_records;
     sum.replica.source_refusals += report.replica.source_refusals;
     sum.replica.reinstated += report.replica.reinstated;
+    sum.checks += report.checks;
+    sum.looks += report.looks;
   }
   EXPECT_GT(sum.unknown, 0u);
   EXPECT_GT(sum.faults.power_losses, 0u);
@@ -77,6 +79,8 @@ TEST(RareBranches, AreReachedByTheFixedSeeds) {
   EXPECT_GT(sum.replica.pulled_records, 0u);
   EXPECT_GT(sum.replica.source_refusals, 0u);
   EXPECT_GT(sum.replica.reinstated, 0u);
+  EXPECT_GT(sum.checks, 1'000u) << "admin check under load";
+  EXPECT_GT(sum.looks, 5'000u);
 }
 
 TEST(Determinism, SameSeedGivesTheSameTrace) {

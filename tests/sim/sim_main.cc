@@ -62,6 +62,8 @@ void Add(const RunReport& run, Totals* totals) {
   sum.replica.leftovers += run.replica.leftovers;
   sum.replica.source_refusals += run.replica.source_refusals;
   sum.replica.reinstated += run.replica.reinstated;
+  sum.checks += run.checks;
+  sum.looks += run.looks;
 }
 
 void Print(const Totals& totals, double seconds) {
@@ -107,6 +109,8 @@ void Print(const Totals& totals, double seconds) {
       "votes given back; W advanced %llu times, %llu times not\n",
       n(sum.replica.pulled_records), n(sum.replica.leftovers), n(sum.replica.source_refusals),
       n(sum.replica.reinstated), n(sum.shard.stable_rounds), n(sum.shard.stable_dropped));
+  std::printf("checks           %llu of all replicas, %llu looks at all copies of a key\n",
+              n(sum.checks), n(sum.looks));
 }
 
 int Main(int argc, char** argv) {
