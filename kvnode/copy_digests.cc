@@ -4,8 +4,8 @@
 #include <optional>
 #include <utility>
 
+#include "kvnode/garbage.h"
 #include "kvnode/instance_facts.h"
-#include "migration/range_digest.h"
 #include "migration/record_digest.h"
 #include "migration/version_proto.h"
 
@@ -19,18 +19,18 @@ constexpr size_t kMaxListedBytes = 1 << 20;  // of keys
 constexpr size_t kMaxListedRecords = 8'192;
 
 // The floor of a live instance; nothing: there is no such one.
-Result<std::optional<Version>> FloorOf(Store& store, const v1::KeyRange& range) {
+Result<std::optional<Floor>> FloorOf(Store& store, const v1::KeyRange& range) {
   const auto bytes =
       store.GetMeta(InstanceMetaName(SlotId(range.slot()), Incarnation(range.inc())));
-  if (bytes.status().code() == StatusCode::kNotFound) return std::optional<Version>();
+  if (bytes.status().code() == StatusCode::kNotFound) return std::optional<Floor>();
   if (!bytes.ok()) return bytes.status();
   v1::DiskInstance fact;
   if (!fact.ParseFromString(*bytes)) {
     return Status::Corruption("what is stored of slot " + std::to_string(range.slot()) +
                               " cannot be read");
   }
-  if (fact.retired()) return std::optional<Version>();
-  return std::optional<Version>(FromProto(fact.floor()));
+  if (fact.retired()) return std::optional<Floor>();
+  return std::optional<Floor>(Floor{FromProto(fact.floor()), fact.expired_before_ms()});
 }
 
 // One entry of a copy, in key order: a record, a record that cannot be read, or a stretch.
@@ -133,7 +133,7 @@ class DigestAnswer {
     digest_->set_digest_high(sum_.high);
   }
 
-  void Pass(const Passed& passed, Version floor) {
+  void Pass(const Passed& passed, const Floor& floor) {
     const uint64_t had = sum_.records + digest_->unreadable();
     if (split_records_ > 0 && had > 0 && (had >= split_records_ || passed.key == nullptr)) {
       End();
@@ -151,7 +151,7 @@ class DigestAnswer {
     }
     const uint64_t bytes = passed.key->size() + passed.record->value().size();
     read_bytes_ += bytes;
-    if (!Counts(*passed.record, Version{}, floor)) return;
+    if (Collected(*passed.record, floor)) return;
     digest_->set_bytes(digest_->bytes() + bytes);
     sum_.Add(DigestOf(*passed.key, passed.record));
   }
@@ -209,7 +209,7 @@ Result<v1::ListRecordsReply> AnswerRecords(Store& store, const v1::ListRecordsRe
     reply.set_through(*passed.key);
     if (passed.record != nullptr) {
       read_bytes += passed.key->size() + passed.record->value().size();
-      if (!Counts(*passed.record, Version{}, **floor)) return read_bytes < kMaxReadBytes;
+      if (Collected(*passed.record, **floor)) return read_bytes < kMaxReadBytes;
     }
     v1::ListedRecord* listed = reply.add_records();
     listed->set_key(*passed.key);

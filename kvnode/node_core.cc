@@ -195,6 +195,8 @@ NodeCore::Totals NodeCore::totals() const {
     totals.replica.source_answers += one.stats.source_answers;
     totals.replica.source_refusals += one.stats.source_refusals;
     totals.replica.reinstated += one.stats.reinstated;
+    totals.replica.sweeps += one.stats.sweeps;
+    totals.replica.collected += one.stats.collected;
     totals.instances += one.instances;
     totals.voting_instances += one.voting_instances;
     totals.queued_ops += worker->queued_ops();
@@ -260,6 +262,8 @@ void NodeCore::ExportTotals(MetricSink& sink) const {
   sink.Counter("node_source_answers_total", "Answers to nodes that compare or copy.",
                d(r.source_answers));
   sink.Counter("node_reinstated_total", "Instances that got their vote back.", d(r.reinstated));
+  sink.Counter("node_sweeps_total", "Instances searched for garbage.", d(r.sweeps));
+  sink.Counter("node_collected_total", "Tombstones and expired records removed.", d(r.collected));
   sink.Counter("node_corrupt_total", "Records that could not be read.", d(r.corrupt));
 }
 

@@ -62,7 +62,7 @@ NodeWorker::NodeWorker(std::string name, Environment environment, WorkerLimits l
       boot_(boot),
       replica_(std::move(replica)),
       turn_reads_(limits.turn_reads),
-      loop_(std::move(name), environment_.clock, nullptr) {
+      loop_(std::move(name), environment_.clock, [this] { return Sweep(); }) {
   Publish(/*recount=*/true);
 }
 
@@ -185,6 +185,22 @@ void NodeWorker::AskSources() {
       (void)loop_.Post([this, boot, kept] { OnSyncAnswer(boot, *kept); });
     });
   }
+}
+
+// One step at a time, so that operations which came meanwhile go first. Returns when the next is
+// due.
+MonoTime NodeWorker::Sweep() {
+  const MonoTime now = environment_.clock.Now();
+  if (now < next_sweep_) return next_sweep_;
+  bool more = false;
+  if (!environment_.failed.load(std::memory_order_acquire)) {
+    auto swept = replica_->SweepStep(now);
+    if (!swept.ok()) environment_.report_failure(swept.status());
+    more = swept.ok() && *swept;
+    if (more) Publish(/*recount=*/false);
+  }
+  next_sweep_ = now + (more ? limits_.sweep_pause : limits_.sweep_look);
+  return next_sweep_;
 }
 
 void NodeWorker::OnSyncAnswer(Boot boot, const v1::ReplicaOpReply& answer) {

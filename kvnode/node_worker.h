@@ -8,8 +8,9 @@
 //  2. The queue is bounded in operations and bytes; what is over is refused at once.
 //  3. After the first error of the store nothing is executed: replies are IO_ERROR.
 //
-// What the replica asks of other nodes leaves after each turn; answers are turns of their own. The
-// transport must not call any more when the worker is destroyed.
+// Between turns it sweeps for garbage, a step at a time. What the replica asks of other nodes
+// leaves after each turn; answers are turns of their own. The transport must not call any more when
+// the worker is destroyed.
 //
 // Thread-safety: Push, Queued and Published from any thread; Start and Stop from one.
 #pragma once
@@ -55,6 +56,8 @@ struct WorkerLimits {
   size_t turn_bytes = 4 * 1024 * 1024;         // of requests; one larger operation runs alone
   size_t turn_reads = 256;                     // fewer while the values read are large
   size_t turn_reply_bytes = 16 * 1024 * 1024;  // aimed at, by what the last turn showed
+  Duration sweep_pause = std::chrono::milliseconds(10);  // between steps of a sweep for garbage
+  Duration sweep_look = std::chrono::seconds(1);  // how often an instance is looked for to sweep
 };
 
 // Memory that an operation keeps while it waits.
@@ -128,6 +131,7 @@ class NodeWorker {
   void AdaptReads(const Turn& turn, const std::vector<v1::ReplicaOpReply>& replies);
   void Publish(bool recount);
   void AskSources();
+  MonoTime Sweep();
   void OnSyncAnswer(Boot boot, const v1::ReplicaOpReply& answer);
   void Deliver(Turn* turn, std::vector<v1::ReplicaOpReply> replies);
 
@@ -137,6 +141,7 @@ class NodeWorker {
 
   const std::unique_ptr<Replica> replica_;  // the loop's
   size_t turn_reads_;                       // the loop's
+  MonoTime next_sweep_;                     // the loop's
 
   std::mutex queue_mutex_;
   std::deque<Waiting> queue_;  // guarded by queue_mutex_

@@ -33,7 +33,7 @@ void Refuse(v1::ReplicaOpReply* reply, v1::ReplicaCode code, std::string message
 bool IsData(const v1::ReplicaOp& op) { return op.has_apply() || op.has_read(); }
 
 bool IsDurable(const v1::ReplicaOp& op) {
-  return op.has_persist() || op.has_set_stable() || op.has_reinstate();
+  return op.has_persist() || op.has_set_stable() || op.has_set_floor() || op.has_reinstate();
 }
 
 // Ok, or why an Apply makes no sense.
@@ -113,6 +113,7 @@ class Replica::DataRun {
     for (const Item& item : items_) {
       if (item.needs_lookup) continue;
       batch.PutRecord(KeyOf(item), item.op->apply().record());
+      item.instance->garbage.OnWrite(item.op->apply().record());
       Acknowledge(item, item.op->apply().record().version());
       ++replica_.stats_.applies;
     }
@@ -156,8 +157,13 @@ class Replica::DataRun {
     v1::Record* record = item.reply->mutable_read()->mutable_record();
     if (found->found) {
       record->Swap(&found->record);
+      const bool collected = Collected(*record, FloorOf(*item.instance));
+      item.reply->mutable_read()->set_absent(collected);
+      ReadAs(FloorOf(*item.instance), record);
     } else {
-      ToProto(item.instance->floor, record->mutable_version());
+      if (RINGKV_RULE(kAbsentReadsAsTheFloor)) {
+        ToProto(item.instance->floor, record->mutable_version());
+      }
       record->set_tombstone(true);
       item.reply->mutable_read()->set_absent(true);
     }
@@ -171,8 +177,10 @@ class Replica::DataRun {
       ++replica_.stats_.corrupt;
       return Refuse(item.reply, CodeOf(found.status), found.status.message());
     }
-    Version stored = item.instance->floor;
-    if (found.status.ok() && found.found) stored = FromProto(found.record.version());
+    Version stored = RINGKV_RULE(kAbsentReadsAsTheFloor) ? item.instance->floor : Version{};
+    if (found.status.ok() && found.found && !Collected(found.record, FloorOf(*item.instance))) {
+      stored = FromProto(found.record.version());
+    }
     std::string name = std::to_string(item.op->slot()) + '/' + apply.key();
     if (auto earlier = written->find(name); earlier != written->end()) {
       stored = std::max(stored, earlier->second);
@@ -184,6 +192,7 @@ class Replica::DataRun {
     Version version = FromProto(apply.record().version());
     if (version > stored || !found.status.ok() || !RINGKV_RULE(kCompareVersions)) {
       batch->PutRecord(KeyOf(item), apply.record());
+      item.instance->garbage.OnWrite(apply.record());
       (*written)[name] = version;
       stored = version;
       ++replica_.stats_.applies;
@@ -241,6 +250,7 @@ Status Replica::Load(std::vector<GroupId> mine) {
     instance.voting = disk.voting();
     instance.retired = disk.retired();
     instance.floor = FromProto(disk.floor());
+    instance.expired_before_ms = disk.expired_before_ms();
     instance.stable = FromProto(disk.stable());
   }
   return Status::Ok();
@@ -453,6 +463,7 @@ Status Replica::DoScan(const v1::ReplicaOp& op, v1::ReplicaOpReply* reply) {
     v1::SlotEntry* slot_entry = out->add_entries();
     slot_entry->set_key(std::move(entry.key));
     slot_entry->mutable_record()->Swap(&entry.record);
+    ReadAs(FloorOf(*instance), slot_entry->mutable_record());
   }
   return Status::Ok();
 }

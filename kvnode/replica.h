@@ -11,7 +11,9 @@
 //     is at least the one sent, as durable as the store's mode makes it.
 //  4. A record that cannot be read is CORRUPTION, never absent, and is overwritten only by a
 //  repair.
-//  5. A pull (docs/protocol.md, "Sync") works only for the promised (term, owner).
+//  5. A record that is collected (kvnode/garbage.h) reads as a tombstone at the floor, removed or
+//  not.
+//  6. A pull (docs/protocol.md, "Sync") works only for the promised (term, owner).
 //
 // Whoever drives it sends, after each call, the questions that TakeQuestions gives, and hands each
 // answer, or the news that there is none, to OnSyncAnswer.
@@ -22,6 +24,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -30,6 +33,7 @@
 
 #include "base/ids.h"
 #include "base/status.h"
+#include "kvnode/garbage.h"
 #include "kvnode/store.h"
 #include "migration/slot_pull.h"
 #include "ringkv/v1/disk.pb.h"
@@ -56,6 +60,8 @@ struct ReplicaStats {
   uint64_t source_answers = 0;   // given as a source
   uint64_t source_refusals = 0;  // not given: no vote, or another boot
   uint64_t reinstated = 0;       // instances that got their vote back
+  uint64_t sweeps = 0;           // for garbage, begun
+  uint64_t collected = 0;        // records that they removed
 };
 
 // A question for another node, as the source of a sync.
@@ -79,8 +85,8 @@ class Replica {
                                                std::vector<GroupId> mine);
 
   // Executes operations (Promise, Contact, Apply, Read, ScanSlot, CreateInstance, those of a sync,
-  // Persist, SetStable, Reinstate; any other gets INVALID) and appends one reply for each, in
-  // order. An error (kIoError) means that the node must stop serving; the replies are then
+  // Persist, SetStable, SetFloor, Reinstate; any other gets INVALID) and appends one reply for
+  // each, in order. An error (kIoError) means that the node must stop serving; the replies are then
   // worthless.
   Status Execute(std::span<const v1::ReplicaOp* const> ops,
                  std::vector<v1::ReplicaOpReply>* replies);
@@ -89,6 +95,10 @@ class Replica {
   std::vector<SyncQuestion> TakeQuestions() { return std::exchange(questions_, {}); }
   // `boot`: of the process that answered; 0: the question was lost. Errors: as Execute.
   Status OnSyncAnswer(Boot boot, const v1::ReplicaOpReply& answer);
+
+  // Garbage: reads and removes a bounded number of records, if an instance is worth a sweep now.
+  // False: there was nothing to do. Errors: as Execute.
+  Result<bool> SweepStep(MonoTime now);
 
   const ReplicaStats& stats() const { return stats_; }
   uint64_t instances() const { return instances_.size(); }
@@ -106,7 +116,9 @@ class Replica {
     bool voting = false;
     bool retired = false;
     Version floor;
-    Version stable;  // W
+    uint64_t expired_before_ms = 0;  // of the floor
+    Version stable;                  // W
+    GarbageEstimate garbage;
     // No record of this instance has a version above `bound`, if it is known: unknown after a start
     // until a promise or a contact says so, and then every Apply reads first. `bound` covers what
     // this process applied in either case.
@@ -119,6 +131,15 @@ class Replica {
     uint64_t highest_id = 0;
     std::unique_ptr<SlotPull> pull;
     uint64_t question = 0;  // the last one's op
+  };
+  // A sweep for garbage that is on. At most one.
+  struct Sweep {
+    SlotId slot;
+    Incarnation inc;
+    Floor floor;
+    std::string cursor;
+    uint64_t records = 0;
+    uint64_t suspects = 0;
   };
   class InstanceCopy;
   class DataRun;  // consecutive Apply and Read operations, which go to the store together
@@ -142,6 +163,10 @@ class Replica {
   // Persist, SetStable and Reinstate that came one after the other: one sync for all.
   Status DoDurable(std::span<const v1::ReplicaOp* const> ops,
                    std::span<v1::ReplicaOpReply> replies);
+  static Floor FloorOf(const Instance& instance) {
+    return {instance.floor, instance.expired_before_ms};
+  }
+  bool FindSweep(MonoTime now);
   static v1::DiskInstance FactOf(const Instance& instance);
 
   Store& store_;
@@ -152,6 +177,7 @@ class Replica {
   std::unordered_map<uint64_t, SlotId> asked_;  // by question
   uint64_t last_question_ = 0;
   std::vector<SyncQuestion> questions_;  // not sent yet
+  std::optional<Sweep> sweep_;
   ReplicaStats stats_;
 };
 

@@ -1,5 +1,6 @@
 // Replica, its part in making copies equal again (docs/protocol.md, "Sync"): as the source and as
-// the target of a pull, and the durable words of the owner: Persist, SetStable, Reinstate.
+// the target of a pull, and the durable words of the owner: Persist, SetStable, SetFloor,
+// Reinstate.
 #include <algorithm>
 
 #include "base/rule.h"
@@ -18,6 +19,7 @@ void Refuse(v1::ReplicaOpReply* reply, v1::ReplicaCode code, std::string message
 
 uint64_t BootMeant(const v1::ReplicaOp& op) {
   if (op.has_persist()) return op.persist().boot();
+  if (op.has_set_floor()) return op.set_floor().boot();
   return op.has_set_stable() ? op.set_stable().boot() : op.reinstate().boot();
 }
 
@@ -48,6 +50,7 @@ class Replica::InstanceCopy final : public PullTarget {
       v1::SlotEntry& to = page.entries.emplace_back();
       to.set_key(std::move(entry.key));
       to.mutable_record()->Swap(&entry.record);
+      ReadAs(FloorOf(instance_), to.mutable_record());
     }
     if (found->damaged.empty()) return page;
     for (DamagedRecord& damaged : found->damaged) {
@@ -106,6 +109,7 @@ class Replica::InstanceCopy final : public PullTarget {
 
   void Put(const v1::SlotEntry& entry, Version version, StoreBatch* batch) {
     instance_.bound = std::max(instance_.bound, version);
+    instance_.garbage.OnWrite(entry.record());
     batch->PutRecord(KeyOf(entry), entry.record());
   }
 
@@ -124,6 +128,7 @@ v1::DiskInstance Replica::FactOf(const Instance& instance) {
   fact.set_voting(instance.voting);
   fact.set_retired(instance.retired);
   ToProto(instance.floor, fact.mutable_floor());
+  fact.set_expired_before_ms(instance.expired_before_ms);
   ToProto(instance.stable, fact.mutable_stable());
   return fact;
 }
@@ -243,7 +248,8 @@ Status Replica::DoDurable(std::span<const v1::ReplicaOp* const> ops,
     const v1::ReplicaOp& op = *ops[i];
     Instance* instance = Admit(op, &replies[i]);
     if (instance == nullptr) continue;
-    const bool bound = !op.has_set_stable() || RINGKV_RULE(kStableIsBoundToItsBoot);
+    const bool bound = (!op.has_set_stable() || RINGKV_RULE(kStableIsBoundToItsBoot)) &&
+                       (!op.has_set_floor() || RINGKV_RULE(kFloorIsBoundToItsBoot));
     if (bound && Boot(BootMeant(op)) != options_.boot) {
       Refuse(&replies[i], v1::REPLICA_CODE_WRONG_BOOT, "the node has started again since");
       continue;
@@ -253,6 +259,10 @@ Status Replica::DoDurable(std::span<const v1::ReplicaOp* const> ops,
     Instance& next = changes.try_emplace(instance, *instance).first->second;
     if (op.has_set_stable()) {
       next.stable = std::max(next.stable, FromProto(op.set_stable().stable()));
+    } else if (op.has_set_floor()) {
+      next.floor = std::max(next.floor, FromProto(op.set_floor().floor()));
+      next.expired_before_ms = std::max(next.expired_before_ms, op.set_floor().expired_before_ms());
+      replies[i].mutable_set_floor()->set_garbage_left(next.garbage.MayGrow());
     } else {
       if (!next.voting) ++stats_.reinstated;
       next.voting = true;

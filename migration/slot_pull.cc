@@ -85,8 +85,8 @@ Result<bool> SlotPull::PassIfEqual(PullTarget& copy) {
       continue;
     }
     const Version version = FromProto(entry.record().version());
-    if (Counts(entry.record(), above_, copy.floor())) digest.Add(entry.key(), version);
-    if (version <= above_) continue;
+    if (!Counts(entry.record(), above_, copy.floor())) continue;
+    digest.Add(entry.key(), version);
     v1::KeyVersion& mine = mine_.emplace_back();
     mine.set_key(entry.key());
     ToProto(version, mine.mutable_version());

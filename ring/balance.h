@@ -33,11 +33,10 @@ RingBalance MeasureBalance(const Ring& ring);
 // zones keep apart are left out.
 //
 // The planner keeps every pair within 1.25 × fair, in whole slots (rounded up): in a ring that is
-// formed of equal nodes, always, and after any changes where there are no zones and nodes are
-// equal; given 64 slots a node. With zones the fewest moves can force more: a node stays on its
-// slots when a zone comes or grows, and whom it could meet only by moving, it does not meet. Then
-// the worst pair is within 2 × the worst of the evenest plan of as few moves, nearly always
-// within 1.25 × (spread_property_test.cc). With unequal nodes 1.25 is the rule, not a promise.
+// formed of equal nodes, always, and after any changes of equal nodes without zones or in zones of
+// about one size; given 64 slots a node. With other zones, and with unequal nodes, the fewest moves
+// can force more: a node stays on its slots when a zone comes or grows, and whom it could meet only
+// by moving, it does not meet. docs/decisions/0008 has the bounds that hold then.
 struct RingSpread {
   double max_over_mean = 1;   // the worst count / fair; large where little is fair, see below
   double max_over_bound = 0;  // the worst count / (1.25 × fair, rounded up)

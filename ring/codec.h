@@ -32,9 +32,9 @@ Result<std::string> EncodeDelta(const Ring& from, const Ring& to);
 
 // Costs what changed; a look at every row where a node left (RingEditor), and the making of a new
 // ring where RF or many members changed. ConditionFailed: `from` is not the ring that the delta is
-// from; the message names the epoch that it needs. That is judged by epoch, slots, RF, number of
-// nodes, all that the delta replaces, and a sample of the other rows: it finds a ring of another
-// cluster or of a fork, not every forgery.
+// from; the message names the epoch that it needs. That is judged by epoch, slots, RF and the
+// fingerprint of all rows and members: a ring of another cluster or of a fork is found, wherever it
+// differs; a forgery is not.
 Result<Ring> ApplyDelta(const Ring& from, std::string_view bytes);
 
 }  // namespace ringkv

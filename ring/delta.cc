@@ -6,14 +6,11 @@
 #include <string>
 #include <utility>
 
-#include "ring/wire.h"
-
 namespace ringkv {
 namespace {
 
 // Up to here members are changed one by one, each of which copies the list of all nodes.
 constexpr size_t kFewNodes = 64;
-constexpr uint32_t kSampledRows = 64;
 
 void AddRow(const Ring& from, const Ring& to, SlotId slot, RingDelta* delta) {
   const ReplicaRow before = from.Replicas(slot);
@@ -40,7 +37,7 @@ Status CheckBase(const Ring& from, const RingDelta& delta) {
                                    " replicas, and this one has " + std::to_string(from.slots()) +
                                    " x " + std::to_string(from.replicas()));
   }
-  if (BaseCheckOf(from, delta) != delta.base_check) {
+  if (from.fingerprint() != delta.base_fingerprint) {
     return Status::ConditionFailed(needs + ", and this one, of the same epoch, is another");
   }
   return Status::Ok();
@@ -155,52 +152,19 @@ RingDelta DeltaBetween(const Ring& from, const Ring& to) {
   delta.slots = from.slots();
   delta.from_replicas = from.replicas();
   delta.to_replicas = to.replicas();
-  const uint32_t limit = std::max(from.index_limit(), to.index_limit());
-  for (uint32_t i = 0; i < limit; ++i) {
-    const Member& before = from.members()[NodeIndex(i)];
-    const Member& after = to.members()[NodeIndex(i)];
-    // Most pages of members are shared, so that most need no look.
-    if (i < from.index_limit() && (&before == &after || before == after)) continue;
-    delta.nodes.push_back({NodeIndex(i), after});
-  }
+  const auto add = [&](NodeIndex node) { delta.nodes.push_back({node, to.members()[node]}); };
+  MemberTable::ForEachDifference(from.members(), to.members(), [&](NodeIndex node) {
+    if (node.value() < from.index_limit()) add(node);
+  });
+  for (uint32_t i = from.index_limit(); i < to.index_limit(); ++i) add(NodeIndex(i));
   if (from.replicas() == to.replicas()) {
     SlotTable::ForEachDifference(from.table(), to.table(),
                                  [&](SlotId slot) { AddRow(from, to, slot, &delta); });
   } else {
     for (uint32_t slot = 0; slot < from.slots(); ++slot) AddRow(from, to, SlotId(slot), &delta);
   }
-  delta.base_check = BaseCheckOf(from, delta);
+  delta.base_fingerprint = from.fingerprint();
   return delta;
-}
-
-// Each part's checksum is the seed of the next one's.
-uint64_t BaseCheckOf(const Ring& base, const RingDelta& delta) {
-  WireWriter head;
-  head.Varint(base.index_limit());
-  head.Varint(base.nodes().size());
-  uint64_t digest = Checksum(head.bytes());
-  for (const RingDelta::Node& change : delta.nodes) {
-    WireWriter part;
-    part.MemberOrNobody(base.members()[change.index]);
-    digest = Checksum(part.bytes(), digest);
-  }
-  for (const RingDelta::Row& change : delta.rows) {
-    WireWriter part;
-    const ReplicaRow row = base.Replicas(change.slot);
-    for (NodeIndex node : row) part.Varint(node.value());
-    digest = Checksum(part.bytes(), digest);
-  }
-  const uint32_t step = std::max(1u, base.slots() / kSampledRows);
-  for (uint32_t slot = 0; slot < base.slots(); slot += step) {
-    WireWriter part;
-    const ReplicaRow row = base.Replicas(SlotId(slot));
-    for (NodeIndex node : row) {
-      part.Varint(node.value());
-      part.Text(base.member(node).id.value());
-    }
-    digest = Checksum(part.bytes(), digest);
-  }
-  return digest;
 }
 
 Result<Ring> Apply(const Ring& from, RingDelta delta) {

@@ -36,7 +36,7 @@ struct RingDelta {
   uint32_t slots = 0;
   uint32_t from_replicas = 0;
   uint32_t to_replicas = 0;
-  uint64_t base_check = 0;  // BaseCheckOf its base
+  uint64_t base_fingerprint = 0;
   std::vector<Node> nodes;  // in the order of their indexes
   std::vector<Row> rows;    // in the order of their slots
   std::vector<NodeIndex> entered;
@@ -47,11 +47,6 @@ constexpr uint8_t PlaceBit(uint32_t place) { return static_cast<uint8_t>(1u << p
 
 // Needs rings with the same slots. Costs what changed where they share pages.
 RingDelta DeltaBetween(const Ring& from, const Ring& to);
-
-// A digest of everything in the base that the delta replaces, and of some rows and the names in
-// them besides. Rings of one history differ in their epochs; this is to notice a base of another
-// history, and must not cost a look at the whole ring.
-uint64_t BaseCheckOf(const Ring& base, const RingDelta& delta);
 
 // ConditionFailed: `from` is not its base. InvalidArgument: it says twice or needlessly what is so
 // already, or no ring comes of it.

@@ -7,7 +7,7 @@
 //   byte    log2 of the slots
 //   byte    RF of the base
 //   byte    RF of the result
-//   8 bytes check of the base (BaseCheckOf in delta.cc)
+//   8 bytes fingerprint of the base (Ring::fingerprint)
 //   varint  number of members that differ, and of indexes beyond the base's, in their order
 //   each:   varint index, less the one before and 1 (the first: as it is); the member as in a ring,
 //           or an empty text: nobody is there
@@ -70,7 +70,7 @@ void WriteDelta(const RingDelta& delta, WireWriter* out) {
   out->Byte(static_cast<uint8_t>(std::countr_zero(delta.slots)));
   out->Byte(static_cast<uint8_t>(delta.from_replicas));
   out->Byte(static_cast<uint8_t>(delta.to_replicas));
-  out->Fixed64(delta.base_check);
+  out->Fixed64(delta.base_fingerprint);
   out->Varint(delta.nodes.size());
   uint32_t next = 0;
   for (const RingDelta::Node& change : delta.nodes) {
@@ -103,7 +103,7 @@ RingDelta ReadDelta(WireReader* in) {
     if (!status.ok()) in->Malformed(status.message());
   }
   delta.slots = static_cast<uint32_t>(slots);
-  delta.base_check = in->Fixed64("the check of its base");
+  delta.base_fingerprint = in->Fixed64("the fingerprint of its base");
   if (in->ok()) ReadNodes(in, &delta);
   if (in->ok()) ReadRows(in, &delta);
   if (!in->left().empty()) in->Malformed("there are bytes after its rows");

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "base/limits.h"
+#include "ring/fingerprint.h"
+#include "ring/wire.h"
 
 namespace ringkv {
 namespace {
@@ -17,6 +19,18 @@ Status CheckIndex(uint64_t index) {
 
 Status IsThereTwice(const NodeId& id) {
   return Status::InvalidArgument("node '" + id.value() + "' is there twice");
+}
+
+uint64_t FingerprintOf(NodeIndex node, const Member& member) {
+  if (member.id.empty()) return 0;
+  // Each part's checksum is the seed of the next one's.
+  uint64_t digest = node.value();
+  for (const std::string_view part :
+       {std::string_view(member.id.value()), std::string_view(member.address),
+        std::string_view(member.zone)}) {
+    digest = Checksum(part, digest);
+  }
+  return EntryFingerprint(digest, member.vnodes);
 }
 
 }  // namespace
@@ -60,6 +74,7 @@ Result<MemberTable> MemberTable::Make(std::vector<Member> members) {
   table.limit_ = static_cast<uint32_t>(members.size());
   for (size_t i = 0; i < members.size(); ++i) {
     if (i % kPerPage == 0) table.pages_.push_back(std::make_shared<Page>());
+    table.fingerprint_ += FingerprintOf(NodeIndex(static_cast<uint32_t>(i)), members[i]);
     (*table.pages_.back())[i % kPerPage] = std::move(members[i]);
   }
   table.by_id_ = IdOrder(nodes);
@@ -83,11 +98,13 @@ std::optional<NodeIndex> MemberTable::Find(const NodeId& id) const {
   return node;
 }
 
-Member& MemberTable::Writable(NodeIndex node) {
+void MemberTable::Replace(NodeIndex node, Member member) {
   std::shared_ptr<Page>& page = pages_[node.value() >> kPerPageLog2];
   // Always a copy: that nobody shares the page cannot be learnt without a race.
   page = std::make_shared<Page>(*page);
-  return (*page)[node.value() % kPerPage];
+  Member& there = (*page)[node.value() % kPerPage];
+  fingerprint_ += FingerprintOf(node, member) - FingerprintOf(node, there);
+  there = std::move(member);
 }
 
 Status MemberTable::Set(NodeIndex node, Member member) {
@@ -95,7 +112,7 @@ Status MemberTable::Set(NodeIndex node, Member member) {
   RINGKV_RETURN_IF_ERROR(CheckIndex(node.value()));
   const Member& there = (*this)[node];
   if (there.id == member.id) {
-    Writable(node) = std::move(member);
+    Replace(node, std::move(member));
     return Status::Ok();
   }
   if (!there.id.empty()) {
@@ -106,13 +123,13 @@ Status MemberTable::Set(NodeIndex node, Member member) {
   by_id_.Insert(PlaceOf(member.id), node);
   while (node.value() >= pages_.size() * kPerPage) pages_.push_back(std::make_shared<Page>());
   limit_ = std::max(limit_, node.value() + 1);
-  Writable(node) = std::move(member);
+  Replace(node, std::move(member));
   return Status::Ok();
 }
 
 void MemberTable::Remove(NodeIndex node) {
   by_id_.Erase(PlaceOf((*this)[node].id));
-  Writable(node) = Member();
+  Replace(node, Member());
   while (limit_ > 0 && !Has(NodeIndex(limit_ - 1))) --limit_;
   pages_.resize((limit_ + kPerPage - 1) / kPerPage);
 }
@@ -125,7 +142,7 @@ std::vector<Member> MemberTable::ToVector() const {
 }
 
 bool MemberTable::operator==(const MemberTable& other) const {
-  if (limit_ != other.limit_) return false;
+  if (limit_ != other.limit_ || fingerprint_ != other.fingerprint_) return false;
   for (size_t i = 0; i < pages_.size(); ++i) {
     if (pages_[i] != other.pages_[i] && *pages_[i] != *other.pages_[i]) return false;
   }

@@ -5,6 +5,7 @@
 // Thread-safety: as of a standard container, copies being independent of each other.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <optional>
@@ -55,6 +56,14 @@ class MemberTable {
   // Leaves a gap. Needs Has(node).
   void Remove(NodeIndex node);
 
+  // Calls visit(node) for the indexes whose members differ, nobody being one that differs from all,
+  // in their order; shared pages cost nothing.
+  template <class Visit>
+  static void ForEachDifference(const MemberTable& a, const MemberTable& b, Visit visit);
+
+  // Of the members and their indexes (fingerprint.h); kept up to date, O(1).
+  uint64_t fingerprint() const { return fingerprint_; }
+
   std::vector<Member> ToVector() const;
   bool operator==(const MemberTable& other) const;
 
@@ -63,12 +72,29 @@ class MemberTable {
   static constexpr uint32_t kPerPage = uint32_t{1} << kPerPageLog2;
   using Page = std::array<Member, kPerPage>;
 
-  Member& Writable(NodeIndex node);
+  // Puts a member, or one without id, in the place of another.
+  void Replace(NodeIndex node, Member member);
+  const Page* PageAt(size_t page) const {
+    return page < pages_.size() ? pages_[page].get() : nullptr;
+  }
   IdOrder::Place PlaceOf(const NodeId& id) const;  // of the first that is not before it
 
   uint32_t limit_ = 0;
+  uint64_t fingerprint_ = 0;
   std::vector<std::shared_ptr<Page>> pages_;
   IdOrder by_id_;
 };
+
+template <class Visit>
+void MemberTable::ForEachDifference(const MemberTable& a, const MemberTable& b, Visit visit) {
+  const size_t pages = std::max(a.pages_.size(), b.pages_.size());
+  for (size_t page = 0; page < pages; ++page) {
+    if (a.PageAt(page) == b.PageAt(page)) continue;
+    const auto first = static_cast<uint32_t>(page << kPerPageLog2);
+    for (uint32_t index = first; index < first + kPerPage; ++index) {
+      if (a[NodeIndex(index)] != b[NodeIndex(index)]) visit(NodeIndex(index));
+    }
+  }
+}
 
 }  // namespace ringkv

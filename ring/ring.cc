@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "ring/fingerprint.h"
+
 namespace ringkv {
 namespace {
 
@@ -63,6 +65,11 @@ Result<Ring> Ring::Make(Parts parts) {
     table.SetRow(SlotId(slot), row);
   }
   return Ring(parts.epoch, std::move(members).value(), std::move(table));
+}
+
+uint64_t Ring::fingerprint() const {
+  const uint64_t shape = Mixed(uint64_t{slots()} << 8 | replicas());
+  return Mixed(table_.fingerprint() + Mixed(members_.fingerprint() + shape));
 }
 
 Ring::Parts Ring::ToParts() const {

@@ -74,6 +74,10 @@ class Ring {
   const MemberTable& members() const { return members_; }
   const SlotTable& table() const { return table_; }
 
+  // Of slots, replicas, rows and members, not of the epoch: the same for equal ones on every
+  // machine, and another for others but for a chance of 2^-64 (fingerprint.h). O(1).
+  uint64_t fingerprint() const;
+
   // The parts again. O(slots × replicas).
   Parts ToParts() const;
 

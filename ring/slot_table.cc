@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "ring/fingerprint.h"
 #include "ring/page_arena.h"
 
 namespace ringkv {
@@ -11,14 +12,14 @@ namespace ringkv {
 struct SlotTable::Directory {
   explicit Directory(std::shared_ptr<PageArena> source) : arena(std::move(source)) {}
   Directory(const Directory& other)
-      : arena(other.arena), pages(other.pages), numbers(other.numbers) {
+      : arena(other.arena), origins(other.origins), numbers(other.numbers) {
     arena->Share(numbers);
   }
   Directory& operator=(const Directory&) = delete;
   ~Directory() { arena->Drop(numbers); }
 
   std::shared_ptr<PageArena> arena;
-  std::vector<uint64_t*> pages;
+  std::vector<Origin> origins;    // by page
   std::vector<uint32_t> numbers;  // of pages, as the arena counts them
 };
 
@@ -33,7 +34,7 @@ SlotTable::SlotTable(uint32_t slots, uint32_t replicas)
   for (size_t i = 0; i < page_count(); ++i) {
     const PageArena::Page page = directory->arena->Take();
     std::fill_n(page.words, words_per_page(), 0);
-    directory->pages.push_back(page.words);
+    directory->origins.push_back(OriginOf(page.words, i));
     directory->numbers.push_back(page.number);
   }
   Show(std::move(directory));
@@ -45,9 +46,10 @@ SlotTable::SlotTable(const SlotTable& other)
       replicas_(other.replicas_),
       words_per_row_(other.words_per_row_),
       page_log2_(other.page_log2_),
-      pages_(other.pages_),
+      fingerprint_(other.fingerprint_),
+      origins_(other.origins_),
       flat_(other.flat_),
-      flat_pages_(other.flat_pages_),
+      paged_(other.paged_),
       directory_(other.directory_) {
   other.own_directory_.store(false, std::memory_order_relaxed);
   other.own_page_.store(UINT32_MAX, std::memory_order_relaxed);
@@ -55,11 +57,15 @@ SlotTable::SlotTable(const SlotTable& other)
 
 SlotTable::~SlotTable() = default;
 
+SlotTable::Origin SlotTable::OriginOf(const uint64_t* page, size_t index) const {
+  return reinterpret_cast<Origin>(page) - index * words_per_page() * sizeof(uint64_t);
+}
+
 void SlotTable::Show(std::shared_ptr<Directory> directory) {
   directory_ = std::move(directory);
-  pages_ = directory_->pages.data();
-  flat_ = one_page() && words_per_row_ == 1 ? pages_[0] : nullptr;
-  flat_pages_ = !one_page() && words_per_row_ == 1;
+  origins_ = directory_->origins.data();
+  flat_ = one_page() && words_per_row_ == 1 ? PageAt(0) : nullptr;
+  paged_ = !one_page() && words_per_row_ == 1 ? origins_ : nullptr;
 }
 
 void SlotTable::Swap(SlotTable& other) noexcept {
@@ -67,9 +73,10 @@ void SlotTable::Swap(SlotTable& other) noexcept {
   std::swap(replicas_, other.replicas_);
   std::swap(words_per_row_, other.words_per_row_);
   std::swap(page_log2_, other.page_log2_);
-  std::swap(pages_, other.pages_);
+  std::swap(fingerprint_, other.fingerprint_);
+  std::swap(origins_, other.origins_);
   std::swap(flat_, other.flat_);
-  std::swap(flat_pages_, other.flat_pages_);
+  std::swap(paged_, other.paged_);
   directory_.swap(other.directory_);
   const bool own = own_directory_.load(std::memory_order_relaxed);
   own_directory_.store(other.own_directory_.load(std::memory_order_relaxed),
@@ -83,8 +90,13 @@ void SlotTable::SetRow(SlotId slot, const ReplicaRow& row) {
   RINGKV_CHECK(slot.value() < slots_ && row.size() == replicas_, "no row of this table");
   const uint32_t index = slot.value() >> page_log2_;
   if (own_page_.load(std::memory_order_relaxed) != index) MakeOwn(index);
-  uint64_t* words = pages_[index] + size_t{slot.value() - index * rows_per_page()} * words_per_row_;
-  for (uint32_t i = 0; i < words_per_row_; ++i) words[i] = row.word(i);
+  uint64_t* words = At(origins_[index], size_t{slot.value()} * words_per_row_);
+  const uint64_t place = uint64_t{slot.value()} * words_per_row_;
+  for (uint32_t i = 0; i < words_per_row_; ++i) {
+    const uint64_t word = row.word(i);
+    fingerprint_ += EntryFingerprint(place + i, word) - EntryFingerprint(place + i, words[i]);
+    words[i] = word;
+  }
 }
 
 void SlotTable::MakeOwn(uint32_t index) {
@@ -95,9 +107,9 @@ void SlotTable::MakeOwn(uint32_t index) {
   uint32_t& number = directory_->numbers[index];
   if (!directory_->arena->IsOwn(number)) {
     const PageArena::Page copy = directory_->arena->Take();
-    std::copy_n(pages_[index], words_per_page(), copy.words);
+    std::copy_n(PageAt(index), words_per_page(), copy.words);
     directory_->arena->Drop({&number, 1});
-    directory_->pages[index] = copy.words;
+    directory_->origins[index] = OriginOf(copy.words, index);
     number = copy.number;
     if (flat_ != nullptr) flat_ = copy.words;
   }
@@ -106,9 +118,10 @@ void SlotTable::MakeOwn(uint32_t index) {
 
 bool SlotTable::operator==(const SlotTable& other) const {
   if (slots_ != other.slots_ || replicas_ != other.replicas_) return false;
+  if (fingerprint_ != other.fingerprint_) return false;
   for (size_t i = 0; i < page_count(); ++i) {
-    if (pages_[i] != other.pages_[i] &&
-        !std::equal(pages_[i], pages_[i] + words_per_page(), other.pages_[i])) {
+    if (origins_[i] != other.origins_[i] &&
+        !std::equal(PageAt(i), PageAt(i) + words_per_page(), other.PageAt(i))) {
       return false;
     }
   }

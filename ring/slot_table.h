@@ -151,28 +151,41 @@ class SlotTable {
   // Of the rows themselves, as if nothing were shared.
   size_t bytes() const { return size_t{slots_} * words_per_row_ * sizeof(uint64_t); }
   // Of the page directory, which every copy has for itself.
-  size_t directory_bytes() const { return page_count() * (sizeof(uint64_t*) + sizeof(uint32_t)); }
+  size_t directory_bytes() const { return page_count() * (sizeof(Origin) + sizeof(uint32_t)); }
+
+  // Of the rows (fingerprint.h); kept up to date, O(1).
+  uint64_t fingerprint() const { return fingerprint_; }
 
   // The same rows.
   bool operator==(const SlotTable& other) const;
 
  private:
+  // Where a page's row 0 would lie if all pages before it lay before it: a row is found from there
+  // by its slot alone, without masking it. A number, for it is no address of ours.
+  using Origin = uintptr_t;
+  static uint64_t* At(Origin origin, size_t word) {
+    return reinterpret_cast<uint64_t*>(origin + word * sizeof(uint64_t));
+  }
+
   const uint64_t* WordsOf(SlotId slot) const {
-    // The usual cases first, in as few instructions as may be: the fewer, the more look-ups the
-    // processor overlaps.
-    if (flat_ != nullptr) [[likely]] {
-      return flat_ + slot.value();
+    // In as few instructions as may be: the fewer, the more look-ups the processor overlaps. Both
+    // are read before any branch, so that a compiler reads them once for a loop of look-ups.
+    const uint64_t* const flat = flat_;
+    const Origin* const paged = paged_;
+    if (flat != nullptr) [[likely]] {
+      return flat + slot.value();
     }
-    if (flat_pages_) [[likely]] {
-      return pages_[slot.value() >> kRowsPerPageLog2] + (slot.value() & (kRowsPerPage - 1));
+    if (paged != nullptr) [[likely]] {
+      return At(paged[slot.value() >> kRowsPerPageLog2], slot.value());
     }
-    const uint64_t* page = pages_[slot.value() >> page_log2_];
-    return page + size_t{slot.value() & ((1u << page_log2_) - 1)} * words_per_row_;
+    return At(origins_[slot.value() >> page_log2_], size_t{slot.value()} * words_per_row_);
   }
   bool one_page() const { return slots_ <= kMostRowsOfOnePage; }
   uint32_t rows_per_page() const { return one_page() ? slots_ : kRowsPerPage; }
   size_t words_per_page() const { return size_t{rows_per_page()} * words_per_row_; }
   size_t page_count() const { return slots_ == 0 ? 0 : slots_ / rows_per_page(); }
+  Origin OriginOf(const uint64_t* page, size_t index) const;
+  uint64_t* PageAt(size_t index) const { return At(origins_[index], index * words_per_page()); }
   struct Directory;
   void Show(std::shared_ptr<Directory> directory);
   void Swap(SlotTable& other) noexcept;
@@ -183,9 +196,10 @@ class SlotTable {
   uint32_t replicas_ = 0;
   uint32_t words_per_row_ = 1;
   uint32_t page_log2_ = kMostRowsOfOnePageLog2;  // of rows that a page has or could have
-  uint64_t* const* pages_ = nullptr;             // of directory_
-  const uint64_t* flat_ = nullptr;  // pages_[0] where that is all, and rows are of one word
-  bool flat_pages_ = false;         // there are several pages, of rows of one word
+  uint64_t fingerprint_ = 0;
+  const Origin* origins_ = nullptr;  // of directory_, by page
+  const uint64_t* flat_ = nullptr;   // the page, where there is one only and rows are of one word
+  const Origin* paged_ = nullptr;    // origins_, where there are several and rows are of one word
   std::shared_ptr<Directory> directory_;
   // What SetRow has made its own is still ours alone unless a copy was made since, which a copy
   // tells, also one of several made at a time: the directory, and the page changed last.
@@ -196,7 +210,7 @@ class SlotTable {
 template <class Visit>
 void SlotTable::ForEachDifference(const SlotTable& a, const SlotTable& b, Visit visit) {
   for (size_t page = 0; page < a.page_count(); ++page) {
-    if (a.pages_[page] == b.pages_[page]) continue;
+    if (a.origins_[page] == b.origins_[page]) continue;
     const uint32_t first = static_cast<uint32_t>(page) * a.rows_per_page();
     const uint32_t end = first + a.rows_per_page();
     for (uint32_t slot = first; slot < end; ++slot) {

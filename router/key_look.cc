@@ -7,13 +7,14 @@ namespace {
 
 using State = CopyLook::State;
 
-// A tombstone at or below the floor of a replica that has none stands for the same.
+// Garbage at or below the floor of a replica that has collected it stands for the same: the floor is
+// on its way to the other.
 bool SameAs(const CopyLook& a, const CopyLook& b) {
   const bool a_nothing = a.state == State::kAbsent;
   const bool b_nothing = b.state == State::kAbsent;
   if (a_nothing && b_nothing) return true;
-  if (a_nothing) return b.tombstone && b.version <= a.version;
-  if (b_nothing) return a.tombstone && a.version <= b.version;
+  if (a_nothing) return b.garbage && b.version <= a.version;
+  if (b_nothing) return a.garbage && a.version <= b.version;
   return a.version == b.version && a.digest == b.digest;
 }
 

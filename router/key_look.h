@@ -32,6 +32,7 @@ struct CopyLook {
   bool behind = false;
   Version version;  // of an absent key: the instance's floor
   bool tombstone = false;
+  bool garbage = false;  // a tombstone, or expired: a floor may let it go
   RecordDigest digest;
 };
 

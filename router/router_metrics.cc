@@ -19,6 +19,8 @@ void CollectShards(const std::vector<LoopReport>& loops, MetricSink& sink) {
       {"reads_quorum_total", "Reads asked of a quorum.", &ShardStats::quorum_reads},
       {"reads_hedged_total", "Reads asked of a further replica for being late.",
        &ShardStats::hedged_reads},
+      {"reads_awaited_total", "Reads that met a write in flight and waited for its commit.",
+       &ShardStats::awaited_commits},
       {"node_reads_total", "Read operations sent to nodes.", &ShardStats::node_reads},
       {"write_backs_total", "Reads that had to complete a write first.", &ShardStats::write_backs},
       {"commits_total", "Writes acknowledged by a quorum.", &ShardStats::commits},

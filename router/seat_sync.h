@@ -1,5 +1,5 @@
 // Where the owner is with making one replica clean (docs/protocol.md, "Sync"), and with its next
-// stable watermark. Plain values of a Sequencer.
+// stable watermark and floor. Plain values of a Sequencer.
 #pragma once
 
 #include <array>
@@ -41,6 +41,15 @@ struct StableRound {
   uint8_t answered = 0;  // bit i: seat i
   std::array<Boot, 8> boots{};
   MonoTime started;
+};
+
+// R7: what the owner knows of garbage below the floor.
+struct FloorState {
+  Version floor;        // as given out
+  bool garbage = true;  // there may be some above it; after a takeover nobody knows
+  MonoTime next;
+  uint64_t round = 0;    // of SetFloor
+  uint8_t answered = 0;  // bit i: seat i
 };
 
 }  // namespace ringkv

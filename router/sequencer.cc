@@ -174,6 +174,8 @@ void Sequencer::OnReply(Peer peer, const Expected& expected, const v1::ReplicaOp
       return OnReinstateReply(i, expected, reply);
     case Expected::Kind::kPersist:
       return OnPersistReply(i, expected, reply);
+    case Expected::Kind::kSetFloor:
+      return OnFloorReply(i, expected, reply);
     case Expected::Kind::kSetStable:
       return;  // a W that did not arrive is made up for by the next one
     default:
@@ -428,6 +430,7 @@ void Sequencer::TickCalls() {
   std::vector<uint64_t> due;
   for (const auto& [id, call] : calls_) {
     bool reading = call->stage == Call::Stage::kSingleRead ||
+                   call->stage == Call::Stage::kAwaitingCommit ||
                    call->stage == Call::Stage::kQuorumRead || call->stage == Call::Stage::kLooking;
     bool gone =
         call->stage == Call::Stage::kQueued && call->client.abandoned && *call->client.abandoned;
@@ -452,8 +455,10 @@ void Sequencer::TickCall(Call* call) {
     }
     return Fail(call, v1::ERROR_CODE_DEADLINE, "ran out of time; nothing was changed");
   }
-  if (call->stage == Call::Stage::kSingleRead || call->stage == Call::Stage::kQuorumRead)
+  if (call->stage == Call::Stage::kSingleRead || call->stage == Call::Stage::kQuorumRead ||
+      call->stage == Call::Stage::kAwaitingCommit) {
     ReadLate(call);
+  }
 }
 
 void Sequencer::Depose() {

@@ -48,11 +48,12 @@ struct Expected {
     kReinstate,
     kPersist,
     kSetStable,
+    kSetFloor,
   };
   Kind kind = Kind::kStats;
   SlotId slot;
   GroupId group;         // kPromise
-  uint64_t call = 0;     // kRead, kScan: who asked; kPull, kReinstate, kPersist: id of the sync
+  uint64_t call = 0;     // kRead, kScan: who asked; kPull, kReinstate, kPersist, kSetFloor: id
   uint32_t attempt = 0;  // of that call
   std::string key;       // kApply
   Version version;       // kApply
@@ -126,6 +127,8 @@ class Sequencer {
   // W: begins a round if there is something to gain.
   void AdvanceStable();
   Version stable() const { return stable_; }
+  // R7: raises the floor to W if there may be garbage and everything is on all replicas.
+  void AdvanceFloor();
 
   // Another owner has taken over: everything ends here.
   void Depose();
@@ -175,6 +178,7 @@ class Sequencer {
     Mask corrupt_mask = 0;       // the record there is unreadable
     uint64_t locked_by = 0;      // call id; 0: free
     std::deque<uint64_t> queue;  // calls that wait for the lock, or to read after it
+    std::vector<uint64_t> readers;  // calls that are kAwaitingCommit; some may have ended
     uint64_t repair = 0;         // call that reads for a repair; 0: none
     uint32_t users = 0;          // who holds a pointer to this key
     bool draining = false;       // RunQueue is on the stack
@@ -194,6 +198,7 @@ class Sequencer {
     enum class Stage {
       kQueued,
       kSingleRead,
+      kAwaitingCommit,  // has read a version that is pending
       kQuorumRead,
       kSettling,
       kWriting,
@@ -219,6 +224,7 @@ class Sequencer {
     Version best_version;
     MonoTime ask_again;
     Version writing;     // kWriting, kWritingBack
+    Version awaited;     // kAwaitingCommit
     int64_t number = 0;  // kIncrement: the result
     std::unique_ptr<Look> look;  // kLook
   };
@@ -297,6 +303,8 @@ class Sequencer {
   void OnSingleAnswer(Call* call, int seat, const v1::ReplicaOpReply& reply);
   void OnQuorumAnswer(Call* call, int seat, const v1::ReplicaOpReply& reply);
   void WriteBack(Call* call);
+  void AwaitCommit(Call* call, Version version);
+  void ReleaseReaders(Key* key, Version committed, const v1::Record& record);
   void ReadDone(Call* call, const v1::Record& record);
   void ReadLate(Call* call);
   bool IsPending(const Key* key, Version version) const;
@@ -343,9 +351,14 @@ class Sequencer {
 
   // ---- W (sequencer_stable.cc) ----
   bool AllCleanAndQuiet() const;
+  bool SameBoots(const std::array<Boot, kMaxSeats>& boots) const;
   Version LowestMissing() const;
   void OnPersistReply(int seat, const Expected& expected, const v1::ReplicaOpReply& reply);
   void GiveStable();
+
+  // ---- floor (sequencer_floor.cc) ----
+  bool MayRaiseFloor() const;
+  void OnFloorReply(int seat, const Expected& expected, const v1::ReplicaOpReply& reply);
 
   SequencerHost& host_;
   const SlotId slot_;
@@ -360,10 +373,12 @@ class Sequencer {
   std::map<uint64_t, std::unique_ptr<Call>> calls_;
   std::map<uint64_t, std::unique_ptr<Scan>> scans_;
   MonoTime next_repair_;
-  Mask compared_ = 0;         // R5 without a clean source: who takes part
-  uint32_t comparisons_ = 0;  // begun
-  Version stable_;            // W, as given out
+  Mask compared_ = 0;                           // R5 without a clean source: who takes part
+  uint32_t comparisons_ = 0;                    // begun
+  Version stable_;                              // W, as given out
+  std::array<Boot, kMaxSeats> stable_boots_{};  // under which all had persisted it
   StableRound stable_round_;
+  FloorState floor_;
 };
 
 }  // namespace ringkv

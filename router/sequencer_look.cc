@@ -69,6 +69,7 @@ void Sequencer::OnLookAnswer(Call* call, int seat, const v1::ReplicaOpReply& rep
         reply.read().absent() ? CopyLook::State::kAbsent : CopyLook::State::kHolds;
     copy.version = FromProto(record.version());
     copy.tombstone = record.tombstone();
+    copy.garbage = !Live(record);
     copy.digest = DigestOf(call->key->name, &record);
   }
   if (call->answered == call->asked) FinishLook(call);

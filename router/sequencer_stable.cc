@@ -30,13 +30,20 @@ Version Sequencer::LowestMissing() const {
   return lowest;
 }
 
+bool Sequencer::SameBoots(const std::array<Boot, kMaxSeats>& boots) const {
+  for (size_t i = 0; i < seats_.size(); ++i) {
+    if (seats_[i].boot != boots[i]) return false;
+  }
+  return true;
+}
+
 void Sequencer::AdvanceStable() {
   if (!AllCleanAndQuiet()) return;
   const Version lowest = LowestMissing();
   // Below a version of an earlier term nothing is known of what that term gave out.
   if (lowest.term != term_) return;
   const Version stable{term_, lowest.seq - 1};
-  if (stable <= stable_) return;
+  if (stable < stable_ || (stable == stable_ && SameBoots(stable_boots_))) return;
   stable_round_ = {};
   stable_round_.id = host_.NextCallId();
   stable_round_.stable = stable;
@@ -60,9 +67,7 @@ void Sequencer::OnPersistReply(int seat, const Expected& expected,
   round.answered |= static_cast<Mask>(1u << seat);
   if (round.answered != static_cast<Mask>((1u << seats_.size()) - 1)) return;
   // Everything that the choice rested on has to hold still, under the boots that answered.
-  bool holds = AllCleanAndQuiet() && LowestMissing() > round.stable;
-  for (size_t i = 0; i < seats_.size(); ++i) holds = holds && seats_[i].boot == round.boots[i];
-  if (holds) {
+  if (AllCleanAndQuiet() && LowestMissing() > round.stable && SameBoots(round.boots)) {
     GiveStable();
   } else {
     ++host_.stats().stable_dropped;
@@ -73,6 +78,7 @@ void Sequencer::OnPersistReply(int seat, const Expected& expected,
 void Sequencer::GiveStable() {
   ++host_.stats().stable_rounds;
   stable_ = stable_round_.stable;
+  stable_boots_ = stable_round_.boots;
   for (size_t i = 0; i < seats_.size(); ++i) {
     v1::ReplicaOp op = MakeOp(static_cast<int>(i));
     op.mutable_set_stable()->set_boot(stable_round_.boots[i].value());

@@ -19,6 +19,7 @@ void Sequencer::BeginWrite(Call* call, v1::Record record) {
         "too few replicas of slot " + std::to_string(slot_.value()) + " are reachable; try again");
   }
   ToProto(Version{term_, ++last_seq_}, record.mutable_version());
+  floor_.garbage |= record.tombstone() || record.expires_at_ms() != 0;
   call->stage = Call::Stage::kWriting;
   AddPending(call, std::move(record));
 }
@@ -100,6 +101,7 @@ void Sequencer::CommitIfQuorum(Key* key) {
     last->pending_index = key->pending_index;
     pending_keys_.pop_back();
   }
+  if (!key->readers.empty()) ReleaseReaders(key, done.version, done.record);
   if (Call* call = FindCall(done.call); call != nullptr && call->writing == done.version) {
     if (call->stage == Call::Stage::kWriting) {
       return FinishCall(call, v1::OUTCOME_DONE, v1::ERROR_CODE_OK, "", &done.record);

@@ -359,7 +359,10 @@ void Shard::RunDue() {
   }
   if (next_stable_ <= now) {
     next_stable_ = now + options_.stable_interval;
-    for (auto& [slot, sequencer] : sequencers_) sequencer->AdvanceStable();
+    for (auto& [slot, sequencer] : sequencers_) {
+      sequencer->AdvanceFloor();
+      sequencer->AdvanceStable();
+    }
   }
   if (next_tick_ > now) return;
   next_tick_ = now + options_.tick;

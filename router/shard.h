@@ -48,6 +48,9 @@ struct ShardOptions {
   Duration sync_poll = std::chrono::milliseconds(20);    // how often a pull is asked how it is
   Duration sync_stall = std::chrono::seconds(3);         // without a step: another source
   Duration stable_interval = std::chrono::seconds(10);   // how often W is advanced
+  Duration floor_interval = std::chrono::seconds(60);    // and the floor, at most
+  Duration clock_skew = std::chrono::seconds(10);        // between routers' clocks, at most
+  Duration expiry_grace = std::chrono::seconds(60);      // an expired record stays so much longer
   double read_bound = 1.25;   // a node takes reads up to this × its fair share in flight...
   uint64_t read_always = 16;  // ...or so many
 };
@@ -164,6 +167,7 @@ struct ShardStats {
   uint64_t spread_reads = 0;  // of them: not the first that would do, for it had too many
   uint64_t quorum_reads = 0;
   uint64_t hedged_reads = 0;
+  uint64_t awaited_commits = 0;  // reads that met a pending version, and waited for it
   uint64_t node_reads = 0;   // Read operations sent
   uint64_t write_backs = 0;  // R3(b): a version that no quorum held was written back
   uint64_t commits = 0;
@@ -181,6 +185,7 @@ struct ShardStats {
   uint64_t stable_rounds = 0;   // times that W advanced
   uint64_t stable_dropped = 0;  // times that something came between
   uint64_t looks = 0;           // times that all copies of a key were read for an operator
+  uint64_t floors = 0;          // times that a floor was given out
 };
 
 class Sequencer;

@@ -82,24 +82,54 @@ clear_ringkv_environment() {
   for name in "${!RINGKV_@}"; do unset "$name"; done
 }
 
-# run_ctest PRESET [ARGUMENT...]: ends in ctest's closing line and exit code.
+# run_ctest DIR [ARGUMENT...]: the tests of a preset, or of one folder in it (PRESET/tests/FOLDER).
+# Ends in ctest's closing line and exit code.
 run_ctest() {
-  local preset=$1
+  local dir=$1
   shift
   clear_ringkv_environment
-  ctest --test-dir "build/$preset" --parallel "$(nproc)" --output-on-failure --no-tests=error "$@"
+  ctest --test-dir "build/$dir" --parallel "$(nproc)" --output-on-failure --no-tests=error "$@"
+}
+
+# Prints the folders of tests/ that hold tests.
+test_folders() {
+  local lists=(tests/*/CMakeLists.txt)
+  lists=("${lists[@]#tests/}")
+  printf '%s\n' "${lists[@]%/CMakeLists.txt}"
 }
 
 test_command() {
-  local filter=()
-  case ${1:-} in
-    -*) usage_error "test: unknown option '$1'" ;;
-    ?*) filter=(--tests-regex "$1"); shift ;;
-  esac
-  [[ $# -eq 0 ]] || usage_error "test: one FILTER at most, a regular expression over names of tests"
-  build release
+  local filter=() preset=release folders=() folder known targets=()
+  mapfile -t known < <(test_folders)
+  while [[ $# -gt 0 ]]; do
+    case $1 in
+      --preset) [[ $# -ge 2 ]] || usage_error "--preset needs a name: ${presets[*]}"; preset=$2; shift 2 ;;
+      --preset=*) preset=${1#*=}; shift ;;
+      --only)
+        [[ " ${known[*]} " == *" ${2:-} "* && -n ${2:-} ]] ||
+          usage_error "test: --only needs a folder of tests/; there are: ${known[*]}"
+        folders+=("$2"); shift 2 ;;
+      --only=*) set -- --only "${1#*=}" "${@:2}" ;;
+      -* | '') usage_error "test: unknown option '$1'" ;;
+      *)
+        [[ ${#filter[@]} -eq 0 ]] ||
+          usage_error "test: one FILTER at most, a regular expression over names of tests"
+        filter=(--tests-regex "$1"); shift ;;
+    esac
+  done
+  _need_preset "$preset"
+  for folder in "${folders[@]}"; do targets+=("tests/$folder/all"); done  # as ninja names them
+  build "$preset" "${targets[@]}"
   share_build_lock
-  (close_locks && run_ctest release "${filter[@]}")
+  (
+    close_locks
+    failed=0
+    [[ ${#folders[@]} -gt 0 ]] || run_ctest "$preset" "${filter[@]}" || failed=$?
+    for folder in "${folders[@]}"; do
+      run_ctest "$preset/tests/$folder" "${filter[@]}" || failed=$?
+    done
+    exit "$failed"
+  )
 }
 
 sim_command() {

@@ -2,7 +2,8 @@
 // and there are no other bytes that lead there.
 //
 // Every input is tried as it is; with the right checksum in its last 8 bytes; and, where it reads
-// as a delta at all, with the epoch and the check of the fixed base: no mutation would find those.
+// as a delta at all, with the epoch and the fingerprint of the fixed base: no mutation would find
+// those.
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -49,7 +50,7 @@ std::string Rebased(const Ring& base, const std::string& bytes) {
   RINGKV_CHECK(std::move(same).Seal() == bytes, "what is read is written the same way");
   delta.from_epoch = base.epoch();
   delta.from_replicas = base.replicas();
-  delta.base_check = ringkv::BaseCheckOf(base, delta);
+  delta.base_fingerprint = base.fingerprint();
   ringkv::WireWriter out(ringkv::WireKind::kDelta);
   ringkv::WriteDelta(delta, &out);
   return std::move(out).Seal();

@@ -150,23 +150,30 @@ TEST_F(CopyDigests, RangesOfOneQuestionAreAnsweredInOrderAsFarAsItGoes) {
   EXPECT_EQ(reply->digests(2).records(), 1u);
 }
 
-TEST_F(CopyDigests, TombstonesAtTheFloorAreNoRecordsAndRetiredInstancesAreNotThere) {
+TEST_F(CopyDigests, CollectedRecordsDoNotCountAndRetiredInstancesAreNotThere) {
   v1::DiskInstance fact;
   fact.mutable_floor()->set_term(1);
   fact.mutable_floor()->set_seq(5);
+  fact.set_expired_before_ms(1'000);
   MakeInstance(7, 3, fact);
   v1::Record tombstone = MakeRecord(5, "");
   tombstone.set_tombstone(true);
   PutOne(store_, Key("gone"), tombstone);
   tombstone.mutable_version()->set_seq(6);
   PutOne(store_, Key("later"), tombstone);
-  EXPECT_EQ(Digest(Range(3)).records(), 1u);
+  v1::Record brief = MakeRecord(5, "v");
+  brief.set_expires_at_ms(900);
+  PutOne(store_, Key("expired"), brief);
+  brief.set_expires_at_ms(1'100);
+  PutOne(store_, Key("lasts"), brief);
+  EXPECT_EQ(Digest(Range(3)).records(), 2u);
   v1::ListRecordsRequest request;
   *request.mutable_range() = Range(3);
   const auto list = AnswerRecords(store_, request);
   ASSERT_TRUE(list.ok());
-  ASSERT_EQ(list->records_size(), 1);
-  EXPECT_EQ(list->records(0).key(), "later");
+  ASSERT_EQ(list->records_size(), 2);
+  EXPECT_EQ(list->records(0).key(), "lasts");
+  EXPECT_EQ(list->records(1).key(), "later");
 
   fact.set_retired(true);
   MakeInstance(7, 3, fact);

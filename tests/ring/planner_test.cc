@@ -141,6 +141,32 @@ TEST(Spread, IsWithinAQuarterAtSixtyFourSlotsANode) {
   }
 }
 
+// docs/decisions/0008: zone a is in every slot until a node joins zone b. Whoever plans the fewest
+// moves, the new node takes each place that a gives up, so that it meets zone e in all slots in
+// which b and e meet at all: as often as b's nodes together ought to.
+TEST(Spread, TheFewestMovesCanForceAnyMultipleOfWhatIsFair) {
+  for (uint32_t each : {1u, 2u, 4u}) {
+    std::vector<Member> members;
+    for (uint32_t i = 0; i < 4 * each; ++i) {
+      members.push_back(Node(i + 1));
+      members.back().zone = i < 2 * each ? "a" : i % 2 == 0 ? "b" : "e";
+    }
+    const Ring before = FormRing(members, 2, 2048).value().next;
+    EXPECT_LE(MeasureSpread(before).max_over_mean, 1.25);
+    Member joins = Node(100);
+    joins.zone = "b";
+    const PlannedChange plan = AddNode(before, joins).value();
+    EXPECT_EQ(plan.moves.size(), plan.least_moves);
+    for (uint32_t slot = 0; slot < plan.next.slots(); ++slot) {
+      const ReplicaRow row = plan.next.Replicas(SlotId(slot));
+      const bool with_a =
+          plan.next.member(row[0]).zone == "a" || plan.next.member(row[1]).zone == "a";
+      EXPECT_TRUE(with_a || row.Contains(*plan.next.Find(joins.id))) << "slot " << slot;
+    }
+    EXPECT_NEAR(MeasureSpread(plan.next).max_over_mean, each + 1, 0.15);
+  }
+}
+
 // With so many that pairs of nodes are not counted.
 TEST(Spread, IsLeftToChanceAmongManyNodes) {
   Planner planner(Formed(2500, 3, 262'144));

@@ -89,6 +89,10 @@ void CheckCopies(uint32_t slots, uint32_t replicas) {
     }
     EXPECT_EQ(differ, expected);
     EXPECT_EQ(table == tables[0].first, expected.empty());
+    EXPECT_EQ(table.fingerprint() == tables[0].first.fingerprint(), expected.empty());
+    SlotTable anew(slots, replicas);
+    for (const auto& [slot, row] : plain) anew.SetRow(SlotId(slot), row);
+    EXPECT_EQ(table.fingerprint(), anew.fingerprint());
   }
 }
 

@@ -110,6 +110,23 @@ TEST_F(ShardLookTest, NothingAndATombstoneThatWasNotCollectedDiffer) {
   EXPECT_EQ(Verdict(), LookVerdict::kEqual);
 }
 
+TEST_F(ShardLookTest, ExpiredRecordThatOneReplicaHasCollectedIsNoDifference) {
+  v1::Record expired = MakeRecord(4, "v");
+  expired.set_expires_at_ms(clock_.WallMillis() - 1);
+  Look("k");
+  v1::ReplicaOpReply collected;
+  collected.set_voting(true);
+  collected.mutable_read()->set_absent(true);
+  ToProto(Version{Term(6), 9}, collected.mutable_read()->mutable_record()->mutable_version());
+  collected.mutable_read()->mutable_record()->set_tombstone(true);
+  Reply(kA, collected, TakeOne(kA).op());
+  AnswerWith(kB, TakeOne(kB), expired);
+  AnswerWith(kC, TakeOne(kC), expired);
+  EXPECT_EQ(Verdict(), LookVerdict::kEqual);
+  look_->copies[0].version = Version{Term(6), 3};
+  EXPECT_EQ(Verdict(), LookVerdict::kDifferent) << "above the floor nothing is collected";
+}
+
 TEST_F(ShardLookTest, SettlesFirstAndReplicaThatWasBehindWhenAskedIsNotCalledDifferent) {
   Put("k", "new");
   const v1::ReplicaOp to_a = TakeOne(kA);

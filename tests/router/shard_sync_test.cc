@@ -59,6 +59,29 @@ class ShardSyncTest : public ShardTest {
     Connect(kC, boot, /*voting=*/false);
   }
 
+  // Lets time pass, while all nodes are heard of, until each was sent one of the kind or the time
+  // is over.
+  std::map<Peer, v1::ReplicaOp> AwaitAll(v1::ReplicaOp::BodyCase kind, int64_t ms) {
+    std::map<Peer, v1::ReplicaOp> found;
+    for (int64_t waited = 0; waited < ms && found.size() < 3; waited += 100) {
+      Advance(milliseconds(100));
+      for (Peer peer : {kA, kB, kC}) {
+        v1::ReplicaBatchReply alive;
+        alive.set_boot(1);
+        shard_.OnReplies(peer, alive);
+        if (auto op = Last(peer, kind)) found[peer] = *op;
+      }
+    }
+    return found;
+  }
+
+  // A round of W, answered by all.
+  void RunStableRound() {
+    std::map<Peer, v1::ReplicaOp> persist = AwaitAll(v1::ReplicaOp::kPersist, 15'000);
+    ASSERT_EQ(persist.size(), 3u);
+    for (Peer peer : {kA, kB, kC}) AnswerOk(peer, persist[peer]);
+  }
+
   uint64_t steps_ = 0;
 };
 
@@ -181,7 +204,9 @@ TEST_F(ShardSyncTest, KeyThatDiffersIsResolvedWithBothEndsAsCandidates) {
   EXPECT_FALSE(Seat(kA).clean);
   AnswerRead(kB, b, 6, 2, "more");
   v1::ReplicaOp back = *Last(kA, v1::ReplicaOp::kApply);
-  EXPECT_EQ(FromProto(back.apply().record().version()), (Version{Term(6), 2}));
+  // Under a version of this term; clients see the one that its write had.
+  EXPECT_EQ(FromProto(back.apply().record().version()), (Version{Term(7), 1}));
+  EXPECT_EQ(FromProto(back.apply().record().origin()), (Version{Term(6), 2}));
   EXPECT_EQ(Seat(kA).behind_keys, 1u);
   Acknowledge(kA, back);
   Acknowledge(kB, *Last(kB, v1::ReplicaOp::kApply));
@@ -211,21 +236,7 @@ TEST_F(ShardSyncTest, StableAdvancesWhenAllHavePersistedUnderTheBootsKnown) {
   ConnectAll();
   Put("k", "v");
   for (Peer peer : {kA, kB, kC}) Acknowledge(peer, *Last(peer, v1::ReplicaOp::kApply));
-  auto stay_alive = [&] {
-    for (Peer peer : {kA, kB, kC}) {
-      v1::ReplicaBatchReply alive;
-      alive.set_boot(1);
-      shard_.OnReplies(peer, alive);
-    }
-  };
-  std::map<Peer, v1::ReplicaOp> persist;
-  for (int i = 0; i < 150 && persist.size() < 3; ++i) {
-    Advance(milliseconds(100));
-    stay_alive();
-    for (Peer peer : {kA, kB, kC}) {
-      if (auto op = Last(peer, v1::ReplicaOp::kPersist)) persist[peer] = *op;
-    }
-  }
+  std::map<Peer, v1::ReplicaOp> persist = AwaitAll(v1::ReplicaOp::kPersist, 15'000);
   ASSERT_EQ(persist.size(), 3u);
   AnswerOk(kA, persist[kA]);
   AnswerOk(kB, persist[kB]);
@@ -235,6 +246,59 @@ TEST_F(ShardSyncTest, StableAdvancesWhenAllHavePersistedUnderTheBootsKnown) {
   ASSERT_TRUE(stable.has_value());
   EXPECT_EQ(FromProto(stable->set_stable().stable()), (Version{Term(7), 1}));
   EXPECT_EQ(stable->set_stable().boot(), 1u);
+}
+
+TEST_F(ShardSyncTest, FloorIsRaisedToWOnlyWhenThereMayBeGarbageAndNobodyIsBehind) {
+  TakeSlot(true);
+  ConnectAll();
+  auto answer = [&](std::map<Peer, v1::ReplicaOp> floors, bool garbage_left) {
+    for (auto& [peer, op] : floors) {
+      v1::ReplicaOpReply reply;
+      reply.mutable_set_floor()->set_garbage_left(garbage_left);
+      Reply(peer, reply, op.op());
+    }
+  };
+  Put("k", "v");
+  for (Peer peer : {kA, kB, kC}) Acknowledge(peer, *Last(peer, v1::ReplicaOp::kApply));
+  RunStableRound();
+  std::map<Peer, v1::ReplicaOp> floors = AwaitAll(v1::ReplicaOp::kSetFloor, 15'000);
+  ASSERT_EQ(floors.size(), 3u) << "after a takeover nobody knows whether there is garbage";
+  EXPECT_EQ(FromProto(floors[kA].set_floor().floor()), (Version{Term(7), 1}));
+  EXPECT_EQ(floors[kA].set_floor().boot(), 1u);
+  answer(floors, false);
+
+  Put("k", "w");
+  for (Peer peer : {kA, kB, kC}) Acknowledge(peer, *Last(peer, v1::ReplicaOp::kApply));
+  RunStableRound();
+  EXPECT_TRUE(AwaitAll(v1::ReplicaOp::kSetFloor, 150'000).empty()) << "nothing to let go";
+
+  v1::Op op;
+  op.mutable_put()->set_key("k");
+  op.mutable_put()->set_ttl_ms(1000);
+  Call(op);
+  v1::ReplicaOp at_c = *Last(kC, v1::ReplicaOp::kApply);
+  for (Peer peer : {kA, kB}) Acknowledge(peer, *Last(peer, v1::ReplicaOp::kApply));
+  // C has not acknowledged: W stays, and W itself may be the floor, for what lies below it.
+  floors = AwaitAll(v1::ReplicaOp::kSetFloor, 15'000);
+  ASSERT_EQ(floors.size(), 3u);
+  EXPECT_EQ(FromProto(floors[kA].set_floor().floor()), (Version{Term(7), 2}));
+  answer(floors, true);
+  Acknowledge(kC, at_c);
+  RunStableRound();
+  floors = AwaitAll(v1::ReplicaOp::kSetFloor, 75'000);
+  ASSERT_EQ(floors.size(), 3u);
+  EXPECT_EQ(FromProto(floors[kA].set_floor().floor()), (Version{Term(7), 3}));
+}
+
+TEST_F(ShardSyncTest, FloorStaysWhileAReplicaMayLackSomething) {
+  TakeSlot(true);
+  ConnectAll();
+  Put("k", "v");
+  for (Peer peer : {kA, kB, kC}) Acknowledge(peer, *Last(peer, v1::ReplicaOp::kApply));
+  RunStableRound();
+  Take(kC);
+  ReturnEmpty(Boot(2));  // without a vote
+  EXPECT_TRUE(AwaitAll(v1::ReplicaOp::kSetFloor, 75'000).empty());
 }
 
 }  // namespace

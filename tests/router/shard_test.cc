@@ -272,7 +272,7 @@ TEST_F(ShardTest, AfterATakeoverReadsAskAQuorum) {
   EXPECT_EQ(results_[get].get().value(), "v");
 }
 
-TEST_F(ShardTest, VersionThatNoQuorumHoldsIsWrittenBackUnderItsOwnVersionBeforeItIsGivenOut) {
+TEST_F(ShardTest, VersionThatNoQuorumHoldsIsWrittenBackUnderTheOwnersTermBeforeItIsGivenOut) {
   TakeSlot(false);
   ConnectAll();
   uint64_t get = Get("k");
@@ -286,12 +286,34 @@ TEST_F(ShardTest, VersionThatNoQuorumHoldsIsWrittenBackUnderItsOwnVersionBeforeI
   std::vector<v1::ReplicaOp> to_c = Take(kC);
   v1::ReplicaOp a = TakeOne(kA), b = TakeOne(kB);
   ASSERT_TRUE(b.has_apply());
-  EXPECT_EQ(FromProto(b.apply().record().version()), (Version{Term(3), 5}));
+  EXPECT_EQ(FromProto(b.apply().record().version()), (Version{Term(7), 1}));
+  EXPECT_EQ(FromProto(b.apply().record().origin()), (Version{Term(3), 5}));
   Acknowledge(kA, a);
   EXPECT_FALSE(Done(get));
   Acknowledge(kB, b);
   ASSERT_TRUE(Done(get));
   EXPECT_EQ(results_[get].get().value(), "leftover");
+  EXPECT_EQ(FromProto(results_[get].get().version()), (Version{Term(3), 5}));
+
+  // A condition holds against what clients see.
+  v1::Op op;
+  op.mutable_put()->set_key("k");
+  op.mutable_put()->set_value("next");
+  ToProto(Version{Term(3), 5}, op.mutable_put()->mutable_if_version());
+  Call(op);
+  for (Peer peer : {kA, kB, kC}) {
+    for (const v1::ReplicaOp& read : Take(peer)) {
+      if (!read.has_read()) continue;
+      v1::ReplicaOpReply reply;
+      reply.set_voting(true);
+      *reply.mutable_read()->mutable_record() = b.apply().record();
+      Reply(peer, reply, read.op());
+    }
+  }
+  const v1::ReplicaOp next = TakeOne(kA);
+  ASSERT_TRUE(next.has_apply()) << "the condition did not hold";
+  EXPECT_EQ(FromProto(next.apply().record().version()), (Version{Term(7), 2}));
+  EXPECT_FALSE(next.apply().record().has_origin());
 }
 
 TEST_F(ShardTest, AnswerToAnEarlierAttemptDoesNotCount) {

@@ -41,6 +41,17 @@ FaultMix DyingRouters() {
   return mix;
 }
 
+// So late that what they are about has been collected.
+FaultMix VeryLateMessages() {
+  FaultMix mix;
+  mix.synced_writes = true;
+  mix.duplication = 0.1;
+  mix.long_delay = 0.02;
+  mix.latest = std::chrono::seconds(5);
+  mix.node_crash = true;
+  return mix;
+}
+
 constexpr uint64_t kSeeds = 2000;
 constexpr int kNoticed = 42;
 
@@ -92,13 +103,17 @@ INSTANTIATE_TEST_SUITE_P(
         Ablation{Rule::kGapStartsSyncAnew, "GapStartsSyncAnew"},
         Ablation{Rule::kRestartEndsSync, "RestartEndsSync"},
         Ablation{Rule::kSmallerStable, "SmallerStable"},
+        Ablation{Rule::kFloorIsOnAllReplicas, "FloorIsOnAllReplicas"},
+        Ablation{Rule::kFloorIsBoundToItsBoot, "FloorIsBoundToItsBoot", LateMessages()},
+        Ablation{Rule::kAbsentReadsAsTheFloor, "AbsentReadsAsTheFloor", VeryLateMessages()},
         Ablation{Rule::kStableIsBoundToItsBoot, "StableIsBoundToItsBoot", LateMessages()},
         Ablation{Rule::kBehindBeforeAsked, "BehindBeforeAsked"}),
     [](const auto& info) { return std::string(info.param.name); });
 
 TEST(Ablation, NothingSwitchedOffFindsNothing) {
   for (const std::optional<FaultMix>& mix :
-       {std::optional<FaultMix>(), std::optional<FaultMix>(LateMessages())}) {
+       {std::optional<FaultMix>(), std::optional<FaultMix>(LateMessages()),
+        std::optional<FaultMix>(VeryLateMessages()), std::optional<FaultMix>(DyingRouters())}) {
     for (uint64_t seed = 1; seed <= 50; ++seed) {
       RunOptions options;
       options.seed = seed;

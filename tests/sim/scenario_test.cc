@@ -281,6 +281,62 @@ TEST_F(Scenario, S20_DeleteThenALatePutAtAReplicaWithANewDisk) {
   for (int i = 0; i < 10; ++i) EXPECT_EQ(Get().status.code(), v1::ERROR_CODE_NOT_FOUND);
 }
 
+TEST_F(Scenario, S20_DeleteCollectionThenALatePutAndAReturningDisk) {
+  std::vector<std::pair<int, v1::ReplicaOp>> late;
+  cluster_.LoseOps([&](int node, const v1::ReplicaOp& op) {
+    if (op.has_apply() && op.apply().key() == kKey) late.emplace_back(node, op);
+    return false;
+  });
+  ASSERT_TRUE(Put("dead").done());
+  AllReach();
+  Wait(milliseconds(300));
+  cluster_.CopyDisk(2);  // with the value, without the delete
+  ASSERT_TRUE(Delete().done());
+  for (int i = 0; i < 60 && cluster_.replica_stats().collected < 3; ++i) Wait(milliseconds(500));
+  ASSERT_GE(cluster_.replica_stats().collected, 3u) << "the tombstone is gone from all disks";
+  for (const auto& [node, op] : late) cluster_.DeliverLate(node, op);
+  Wait(milliseconds(100));
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(Get().status.code(), v1::ERROR_CODE_NOT_FOUND);
+  cluster_.KillNode(2);
+  cluster_.Start(2);
+  Wait(seconds(1));
+  cluster_.RestoreOldCopy(2);
+  cluster_.Start(2);
+  WaitClean();
+  cluster_.KillNode(0);
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(Get().status.code(), v1::ERROR_CODE_NOT_FOUND);
+}
+
+TEST_F(Scenario, S21_SetFloorArrivesAfterTheTargetRestarted) {
+  ASSERT_TRUE(Put("old").done());
+  Wait(milliseconds(300));
+  cluster_.CopyDisk(2);
+  std::optional<v1::ReplicaOp> floor;
+  cluster_.LoseOps([&](int node, const v1::ReplicaOp& op) {
+    const bool held =
+        node == 2 && op.has_set_floor() && op.slot() == cluster_.SlotFor(kKey).value();
+    if (held) floor = op;
+    return held;
+  });
+  ASSERT_TRUE(Delete().done());
+  for (int i = 0; i < 60 && !(floor && FromProto(floor->set_floor().floor()).seq >= 2); ++i) {
+    Wait(milliseconds(500));
+  }
+  ASSERT_TRUE(floor.has_value());
+  cluster_.KillNode(2);
+  cluster_.Start(2);
+  Wait(seconds(1));
+  cluster_.RestoreOldCopy(2);  // it has what was deleted below the floor
+  cluster_.Start(2);
+  for (int i = 0; i < 100; ++i) {
+    cluster_.DeliverLate(2, *floor);
+    Wait(milliseconds(1));
+  }
+  AllReach();
+  WaitClean();
+  EXPECT_EQ(Get().status.code(), v1::ERROR_CODE_NOT_FOUND);
+}
+
 TEST_F(ScenarioSynced, RouterRestartMakesAllCleanWithoutCopyingWhatIsStable) {
   ASSERT_TRUE(Put("stable").done());
   Wait(seconds(3));

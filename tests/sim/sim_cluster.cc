@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/rule.h"
+#include "kvnode/instance_facts.h"
 #include "migration/version_proto.h"
 #include "ring/hash.h"
 #include "router/cluster_txns.h"
@@ -20,6 +21,7 @@ void Add(const ShardStats& from, ShardStats* to) {
   to->spread_reads += from.spread_reads;
   to->quorum_reads += from.quorum_reads;
   to->hedged_reads += from.hedged_reads;
+  to->awaited_commits += from.awaited_commits;
   to->node_reads += from.node_reads;
   to->write_backs += from.write_backs;
   to->commits += from.commits;
@@ -37,6 +39,7 @@ void Add(const ShardStats& from, ShardStats* to) {
   to->stable_rounds += from.stable_rounds;
   to->stable_dropped += from.stable_dropped;
   to->looks += from.looks;
+  to->floors += from.floors;
 }
 
 void Add(const ReplicaStats& from, ReplicaStats* to) {
@@ -55,6 +58,8 @@ void Add(const ReplicaStats& from, ReplicaStats* to) {
   to->source_answers += from.source_answers;
   to->source_refusals += from.source_refusals;
   to->reinstated += from.reinstated;
+  to->sweeps += from.sweeps;
+  to->collected += from.collected;
 }
 
 ShardOptions SimOptions(const FaultMix& mix) {
@@ -64,6 +69,9 @@ ShardOptions SimOptions(const FaultMix& mix) {
   options.max_syncs = 4;
   options.sync_stall = milliseconds(1000);
   options.stable_interval = milliseconds(500);
+  options.floor_interval = milliseconds(700);
+  options.clock_skew = milliseconds(500);
+  options.expiry_grace = milliseconds(500);
   options.read_always = 1;  // few clients: a node has its share at once
   return options;
 }
@@ -112,6 +120,7 @@ class SimCluster::Transport final : public NodeTransport {
 
   bool Send(Peer peer, v1::ReplicaOp op) override {
     cluster_.CheckOneValue(op);
+    cluster_.CheckFloor(op);
     if (outbox_[peer.value()] == nullptr)
       outbox_[peer.value()] = std::make_shared<v1::ReplicaBatch>();
     *outbox_[peer.value()]->add_ops() = std::move(op);
@@ -165,7 +174,7 @@ SlotId SimCluster::SlotFor(const std::string& key) const { return SlotOf(TokenOf
 Duration SimCluster::DrawDelay() {
   if (random_.Chance(mix_.long_delay)) {
     ++counts_.messages_late;
-    return milliseconds(random_.Between(1, 300));
+    return Duration(random_.Between(1'000'000, mix_.latest.count()));
   }
   return microseconds(20) + Duration(static_cast<int64_t>(random_.Unit() * mix_.delay.count()));
 }
@@ -437,6 +446,7 @@ void SimCluster::StartNode(int i) {
   Trace([&] { return node.id + " starts"; });
   TakeStep(i, node.boot_sequence->Begin());
   if (!mix_.synced_writes) SyncLoop(i, node.generation);
+  SweepLoop(i, node.generation);
 }
 
 void SimCluster::TakeStep(int i, Result<BootStep> step) {
@@ -515,6 +525,18 @@ void SimCluster::SyncLoop(int i, uint64_t generation) {
     if (node.generation != generation || !node.up) return;
     if (node.stalled_until <= scheduler_.now()) (void)node.store.Sync();
     SyncLoop(i, generation);
+  });
+}
+
+void SimCluster::SweepLoop(int i, uint64_t generation) {
+  scheduler_.After(milliseconds(100), [this, i, generation] {
+    Node& node = *nodes_[i];
+    if (node.generation != generation || !node.up) return;
+    if (node.replica != nullptr && node.stalled_until <= scheduler_.now()) {
+      auto swept = node.replica->SweepStep(scheduler_.now());
+      if (!swept.ok()) Violate(node.id + " cannot sweep: " + swept.status().ToString());
+    }
+    SweepLoop(i, generation);
   });
 }
 
@@ -688,11 +710,37 @@ void SimCluster::CheckOneValue(const v1::ReplicaOp& op) {
   }
 }
 
+Floor SimCluster::FloorOf(Node& node, SlotId slot, Incarnation inc) {
+  v1::DiskInstance fact;
+  auto bytes = node.store.GetMeta(InstanceMetaName(slot, inc));
+  if (bytes.ok()) RINGKV_CHECK(fact.ParseFromString(*bytes), "a fact of the disk can be read");
+  return {FromProto(fact.floor()), fact.expired_before_ms()};
+}
+
 Version SimCluster::StoredVersion(Node& node, const std::string& key) {
   RecordKey name{SlotFor(key), Incarnation(1), key};
   RecordLookup found;
   node.store.MultiGet({&name, 1}, {&found, 1});
-  return found.found ? FromProto(found.record.version()) : Version{};
+  const Floor floor = FloorOf(node, name.slot, name.inc);
+  if (!found.found || Collected(found.record, floor)) return floor.version;
+  return FromProto(found.record.version());
+}
+
+// I8: the floor moves only when all replicas hold all that is at or below it.
+void SimCluster::CheckFloor(const v1::ReplicaOp& op) {
+  if (!op.has_set_floor()) return;
+  const Version floor = FromProto(op.set_floor().floor());
+  for (const auto& [key, version] : committed_) {
+    if (SlotFor(key).value() != op.slot() || version > floor) continue;
+    for (const v1::ReplicaRef& replica : state_->slots()[op.slot()].replicas()) {
+      auto at = std::find_if(nodes_.begin(), nodes_.end(),
+                             [&](const auto& n) { return n->id == replica.node(); });
+      // A disk that was lost since is filled again before it counts.
+      if ((*at)->lost.count(op.slot()) != 0 || StoredVersion(**at, key) >= version) continue;
+      Violate("I8: floor " + floor.ToString() + " although " + (*at)->id + " lacks " +
+              version.ToString() + " of " + key);
+    }
+  }
 }
 
 // The highest version under which a quorum holds what was written as `origin`.
@@ -775,6 +823,7 @@ void SimCluster::CheckClean(const std::string& key) {
         going_on.pending.end()) {
       continue;
     }
+    if (stored == FloorOf(node, slot, replica.inc).version) continue;  // nothing is there
     int holders = 0;
     for (const ReplicaReport& other : report.replicas) {
       Node& at = *nodes_[other.peer.value()];
@@ -838,6 +887,11 @@ std::string SimCluster::CheckQuiet() {
            " slots are not fully replicated: " + DescribeUnfinished();
   }
   for (uint32_t s = 0; s < kSlots; ++s) {
+    // Whether a replica has swept what the highest floor lets go makes no difference.
+    Floor floor;
+    for (const ReplicaReport& replica : shard_->Describe(SlotId(s)).replicas) {
+      floor = std::max(floor, FloorOf(*nodes_[replica.peer.value()], SlotId(s), replica.inc));
+    }
     std::map<std::string, std::string> first;
     bool have_first = false;
     for (const ReplicaReport& replica : shard_->Describe(SlotId(s)).replicas) {
@@ -850,8 +904,10 @@ std::string SimCluster::CheckQuiet() {
       auto page = node.store.Scan(SlotId(s), replica.inc, "", "",
                                   {.max_bytes = 1u << 30, .max_entries = 1u << 30});
       std::map<std::string, std::string> content;
-      for (const StoredEntry& entry : page->entries)
+      for (const StoredEntry& entry : page->entries) {
+        if (Collected(entry.record, floor)) continue;
         content[entry.key] = entry.record.SerializeAsString();
+      }
       if (have_first && content != first)
         return "clean replicas of slot " + std::to_string(s) + " differ";
       first = std::move(content);

@@ -10,6 +10,7 @@
 //       nothing that is neither pending nor held by a quorum;
 //   I5  a value given to a client is held by a quorum;
 //   I9  an instance that lost something has no vote until it was reinstated;
+//   I8  the floor moves only when all replicas hold all that is at or below it;
 //   I12 at rest all replicas are clean, vote, and are equal.
 #pragma once
 
@@ -40,7 +41,8 @@ struct FaultMix {
   double loss = 0;             // of a message
   double duplication = 0;
   Duration delay = std::chrono::microseconds(200);
-  double long_delay = 0;    // chance of a delay up to 300 ms: reordering
+  double long_delay = 0;  // chance of a delay up to `latest`: reordering
+  Duration latest = std::chrono::milliseconds(300);
   bool node_crash = false;  // the process dies
   bool power_loss = false;  // the unsynced tail goes
   bool router_crash = false;
@@ -179,6 +181,7 @@ class SimCluster {
   void TakeStep(int node, Result<BootStep> step);
   void Ask(int node, const v1::RegisterRequest& request);
   void SyncLoop(int node, uint64_t generation);
+  void SweepLoop(int node, uint64_t generation);
 
   // ---- faults and checks ----
   void NextFault();
@@ -191,6 +194,9 @@ class SimCluster {
   std::string DescribeUnfinished() const;
   void NoteReinstated(int node, const v1::ReplicaBatch& batch,
                       const std::vector<v1::ReplicaOpReply>& replies);
+  void CheckFloor(const v1::ReplicaOp& op);
+  Floor FloorOf(Node& node, SlotId slot, Incarnation inc);
+  // A key that is not there has the version of the floor.
   Version StoredVersion(Node& node, const std::string& key);
   void Trace(const std::function<std::string()>& text);
 

@@ -58,6 +58,9 @@ void Add(const RunReport& run, Totals* totals) {
   sum.shard.resolved += run.shard.resolved;
   sum.shard.stable_rounds += run.shard.stable_rounds;
   sum.shard.stable_dropped += run.shard.stable_dropped;
+  sum.shard.floors += run.shard.floors;
+  sum.replica.sweeps += run.replica.sweeps;
+  sum.replica.collected += run.replica.collected;
   sum.replica.pulled_records += run.replica.pulled_records;
   sum.replica.leftovers += run.replica.leftovers;
   sum.replica.source_refusals += run.replica.source_refusals;
@@ -111,6 +114,8 @@ void Print(const Totals& totals, double seconds) {
       n(sum.replica.reinstated), n(sum.shard.stable_rounds), n(sum.shard.stable_dropped));
   std::printf("checks           %llu of all replicas, %llu looks at all copies of a key\n",
               n(sum.checks), n(sum.looks));
+  std::printf("garbage          %llu floors, %llu sweeps, %llu records collected\n",
+              n(sum.shard.floors), n(sum.replica.sweeps), n(sum.replica.collected));
 }
 
 int Main(int argc, char** argv) {
