@@ -37,6 +37,8 @@ enum class Rule {
   kUnionTakesAFreshTerm,    // nothing else was ever sent under the term of a union
   kUnionIsBoundToItsBoots,  // a replica that starts again in between begins it again
   kUnionReachesAll,         // nobody votes again before every key is on all replicas
+  // Check:
+  kBehindBeforeAsked,  // a replica that was behind when it was asked is not called different
 };
 
 #ifdef RINGKV_ABLATION

@@ -3,7 +3,9 @@
 // timeout; an order that may have arrived and was not answered is UnknownOutcome. Thread-safe.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,6 +34,11 @@ class AdminClient {
   virtual Result<v1::AcceptLossResponse> PlanAcceptedLoss(const v1::AcceptLossRequest& request) = 0;
   // Does it. Sent once: UnknownOutcome if no answer came.
   virtual Result<v1::AcceptLossResponse> AcceptLoss(const v1::AcceptLossRequest& request) = 0;
+
+  // Hands every event to `on_event`, the last of them complete, or says why it stopped. It takes as
+  // long as it takes, while the router gives a sign of life within the timeout; at most `limit`.
+  virtual Status CheckReplicas(std::optional<Duration> limit,
+                               const std::function<void(const v1::CheckReplicasEvent&)>& on_event) = 0;
 };
 
 }  // namespace ringkv

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <deque>
 #include <mutex>
 #include <utility>
 
@@ -36,6 +37,63 @@ Status FromGrpc(const std::string& address, const grpc::Status& status) {
       return Status::Unavailable(std::move(message));
   }
 }
+
+// The client's end of a check: events one by one, each within a time. The stream ends with it.
+class CheckReader final : public grpc::ClientReadReactor<v1::CheckReplicasEvent> {
+ public:
+  explicit CheckReader(v1::Admin::Stub& stub) {
+    context_.set_wait_for_ready(true);
+    stub.async()->CheckReplicas(&context_, &request_, this);
+    StartRead(&event_);
+    StartCall();
+  }
+  ~CheckReader() override {
+    context_.TryCancel();
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return done_; });
+  }
+
+  // True: `event` is the next. Unavailable: none came in time. Else how the stream has ended.
+  Result<bool> Next(const std::string& address, Duration patience, v1::CheckReplicasEvent* event) {
+    std::unique_lock lock(mutex_);
+    const bool came =
+        changed_.wait_for(lock, patience, [this] { return !events_.empty() || done_; });
+    if (!came) return Status::Unavailable("router " + address + " cannot be reached, or does not answer");
+    if (events_.empty()) {
+      if (status_.ok()) return false;
+      return FromGrpc(address, status_);
+    }
+    *event = std::move(events_.front());
+    events_.pop_front();
+    return true;
+  }
+
+  void OnReadDone(bool ok) override {
+    if (!ok) return;
+    {
+      std::lock_guard lock(mutex_);
+      events_.push_back(std::move(event_));
+    }
+    changed_.notify_all();
+    StartRead(&event_);
+  }
+  void OnDone(const grpc::Status& status) override {
+    std::lock_guard lock(mutex_);
+    done_ = true;
+    status_ = status;
+    changed_.notify_all();  // under the lock: whoever waits may destroy this right after
+  }
+
+ private:
+  grpc::ClientContext context_;
+  const v1::CheckReplicasRequest request_;
+  v1::CheckReplicasEvent event_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<v1::CheckReplicasEvent> events_;  // guarded by mutex_
+  bool done_ = false;                          // guarded by mutex_
+  grpc::Status status_;                        // guarded by mutex_
+};
 
 class GrpcAdminClient final : public AdminClient {
  public:
@@ -105,7 +163,52 @@ class GrpcAdminClient final : public AdminClient {
     return Status::Unavailable("no router answered");
   }
 
+  Status CheckReplicas(
+      std::optional<Duration> limit,
+      const std::function<void(const v1::CheckReplicasEvent&)>& on_event) override {
+    const MonoTime begun = clock_.Now();
+    const MonoTime end = limit ? begun + *limit : kNever;
+    Status last = Status::Unavailable("no router answered");
+    for (int attempt = 1;; ++attempt) {
+      for (size_t router = 0; router < routers_.size(); ++router) {
+        const Duration left = std::min(end, begun + timeout_) - clock_.Now();
+        if (left <= Duration::zero()) break;
+        const Duration patience = routers_.size() > 1 ? std::min<Duration>(left, kOneLongTry) : left;
+        bool heard = false;
+        last = CheckAt(router, patience, end, on_event, &heard);
+        const bool elsewhere =
+            last.code() == StatusCode::kUnavailable || last.code() == StatusCode::kOverloaded;
+        // What has been told already cannot be taken back.
+        if (heard || !elsewhere) return last;
+      }
+      if (!PauseBeforeNext(attempt, std::min(end, begun + timeout_))) break;
+    }
+    return Status(last.code(), last.message() + "; tried " + Names());
+  }
+
  private:
+  // `heard`: events were handed on.
+  Status CheckAt(size_t router, Duration patience, MonoTime end,
+                 const std::function<void(const v1::CheckReplicasEvent&)>& on_event, bool* heard) {
+    CheckReader reader(*stubs_[router]);
+    while (true) {
+      v1::CheckReplicasEvent event;
+      const Duration until_end = std::max(Duration::zero(), end - clock_.Now());
+      auto next = reader.Next(routers_[router], std::min(patience, until_end), &event);
+      if (!next.ok() && *heard && clock_.Now() >= end) {
+        return Status::Deadline("the check did not end in time; give it more with --timeout");
+      }
+      if (!next.ok()) return next.status();
+      if (!*next) return Status::Unavailable("router " + routers_[router] + " broke the check off");
+      const Verdict verdict = JudgeAnswer({.read = true}, event.status());
+      if (!verdict.status.ok()) return verdict.status;
+      *heard = true;
+      patience = std::max<Duration>(timeout_, kOneLongTry);
+      on_event(event);
+      if (event.complete()) return Status::Ok();
+    }
+  }
+
   template <class Response, class Request>
   using Method = grpc::Status (v1::Admin::Stub::*)(grpc::ClientContext*, const Request&, Response*);
 

@@ -8,6 +8,9 @@
 namespace ringkv {
 namespace {
 
+// In one answer, several of which come in a second.
+constexpr size_t kMostDamagedNamed = 16;
+
 constexpr uint32_t kFormatVersion = 1;
 
 }  // namespace
@@ -229,7 +232,21 @@ NodeCore::Totals NodeCore::totals() const {
   return totals;
 }
 
-v1::NodeStats NodeCore::Stats() const {
+void NodeCore::SetDamaged(std::vector<v1::DamagedKey> keys) {
+  std::lock_guard lock(mutex_);
+  damaged_ = std::move(keys);
+}
+
+void NodeCore::NameDamaged(v1::NodeStats* stats) {
+  std::lock_guard lock(mutex_);
+  const size_t count = std::min(damaged_.size(), kMostDamagedNamed);
+  for (size_t i = 0; i < count; ++i) {
+    next_damaged_ = (next_damaged_ + 1) % damaged_.size();
+    *stats->add_damaged() = damaged_[next_damaged_];
+  }
+}
+
+v1::NodeStats NodeCore::Stats() {
   Totals now = totals();
   v1::NodeStats stats;
   stats.set_applies(now.replica.applies);
@@ -240,6 +257,7 @@ v1::NodeStats NodeCore::Stats() const {
   stats.set_voting_instances(now.voting_instances);
   stats.set_instances(now.instances);
   stats.set_disk_free_bytes(now.store.disk_free_bytes);
+  NameDamaged(&stats);
   return stats;
 }
 

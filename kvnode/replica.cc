@@ -41,6 +41,10 @@ Status CheckApply(const v1::ReplicaOp& op) {
   RINGKV_RETURN_IF_ERROR(CheckKey(op.apply().key()));
   RINGKV_RETURN_IF_ERROR(CheckValueSize(op.apply().record().value().size()));
   const v1::Version& version = op.apply().record().version();
+  if (op.apply().forget()) {
+    return op.apply().repair() ? Status::Ok()
+                               : Status::InvalidArgument("only a repair forgets a record");
+  }
   if (version.term() == 0 || version.term() > op.term()) {
     return Status::InvalidArgument("a record's term is from 1 to that of the owner who sends it");
   }
@@ -69,7 +73,9 @@ class Replica::DataRun {
     if (op.has_apply()) {
       Version version = FromProto(op.apply().record().version());
       // Above everything the instance can hold: nothing to compare with.
-      if (instance.bound_known && version > instance.bound) needs_lookup = false;
+      if (instance.bound_known && version > instance.bound && !op.apply().forget()) {
+        needs_lookup = false;
+      }
       instance.bound = std::max(instance.bound, version);
     }
     items_.push_back({&op, &instance, reply, needs_lookup});
@@ -151,12 +157,15 @@ class Replica::DataRun {
     v1::Record* record = item.reply->mutable_read()->mutable_record();
     if (found->found) {
       record->Swap(&found->record);
+      const bool collected = Collected(*record, FloorOf(*item.instance));
+      item.reply->mutable_read()->set_absent(collected);
       ReadAs(FloorOf(*item.instance), record);
     } else {
       if (RINGKV_RULE(kAbsentReadsAsTheFloor)) {
         ToProto(item.instance->floor, record->mutable_version());
       }
       record->set_tombstone(true);
+      item.reply->mutable_read()->set_absent(true);
     }
   }
 
@@ -175,6 +184,10 @@ class Replica::DataRun {
     std::string name = std::to_string(item.op->slot()) + '/' + apply.key();
     if (auto earlier = written->find(name); earlier != written->end()) {
       stored = std::max(stored, earlier->second);
+    }
+    if (apply.forget()) {
+      if (!found.status.ok() && written->count(name) == 0) batch->EraseRecord(KeyOf(item));
+      return ToProto(stored, item.reply->mutable_apply()->mutable_stored());
     }
     Version version = FromProto(apply.record().version());
     if (version > stored || !found.status.ok() || !RINGKV_RULE(kCompareVersions)) {

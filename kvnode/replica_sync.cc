@@ -39,17 +39,27 @@ class Replica::InstanceCopy final : public PullTarget {
     scan.max_bytes = limits.max_bytes;
     scan.max_entries = limits.max_entries;
     scan.keys_only = !limits.values;
+    scan.past_damage = true;
     auto found = replica_.store_.Scan(slot_, instance_.inc, after, "", scan);
     if (!found.ok()) return found.status();
+    if (!found->stretches.empty()) return found->stretches.front().why;
     CopyPage page;
     page.complete = found->complete;
-    page.entries.reserve(found->entries.size());
+    page.entries.reserve(found->entries.size() + found->damaged.size());
     for (StoredEntry& entry : found->entries) {
       v1::SlotEntry& to = page.entries.emplace_back();
       to.set_key(std::move(entry.key));
       to.mutable_record()->Swap(&entry.record);
       ReadAs(FloorOf(instance_), to.mutable_record());
     }
+    if (found->damaged.empty()) return page;
+    for (DamagedRecord& damaged : found->damaged) {
+      ++replica_.stats_.corrupt;
+      page.entries.emplace_back().set_key(damaged.key);
+      page.damaged.insert(std::move(damaged.key));
+    }
+    std::sort(page.entries.begin(), page.entries.end(),
+              [](const v1::SlotEntry& a, const v1::SlotEntry& b) { return a.key() < b.key(); });
     return page;
   }
 

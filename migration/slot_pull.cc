@@ -84,6 +84,10 @@ Result<bool> SlotPull::PassIfEqual(PullTarget& copy) {
       whole = true;
       break;
     }
+    if (page->damaged.count(entry.key()) != 0) {
+      ReportDamaged(entry.key());
+      continue;
+    }
     const Version version = FromProto(entry.record().version());
     if (!Counts(entry.record(), above_, copy.floor())) continue;
     digest.Add(entry.key(), version);
@@ -103,6 +107,14 @@ Result<bool> SlotPull::PassIfEqual(PullTarget& copy) {
     mine_until_.clear();
   }
   return false;
+}
+
+// It has no version here, and the source's record mends it, if there is one; the owner is told in any
+// case. A range may be read several times.
+void SlotPull::ReportDamaged(const std::string& key) {
+  if (key <= damage_reported_) return;
+  damage_reported_ = key;
+  reports_.push_back(key);
 }
 
 void SlotPull::PassFirstRange() {

@@ -4,6 +4,8 @@
 #include <chrono>
 #include <utility>
 
+#include "router/check_stream_grpc.h"
+
 namespace ringkv {
 namespace {
 
@@ -103,6 +105,11 @@ grpc::ServerUnaryReactor* AdminService::AcceptLoss(grpc::CallbackServerContext* 
     reactor->Finish(grpc::Status::OK);
   });
   return reactor;
+}
+
+grpc::ServerWriteReactor<v1::CheckReplicasEvent>* AdminService::CheckReplicas(
+    grpc::CallbackServerContext*, const v1::CheckReplicasRequest*) {
+  return new CheckStream(checker_);
 }
 
 }  // namespace ringkv

@@ -9,14 +9,19 @@
 #include "router/change_planner.h"
 #include "router/cluster_status.h"
 #include "router/loss_acceptance.h"
+#include "router/replica_checker.h"
 
 namespace ringkv {
 
 class AdminService final : public v1::Admin::CallbackService {
  public:
   AdminService(ClusterStatus& status, ChangePlanner& planner, ChangeOrders& orders,
-               LossAcceptance& losses)
-      : status_(status), planner_(planner), orders_(orders), losses_(losses) {}
+               LossAcceptance& losses, ReplicaChecker& checker)
+      : status_(status),
+        planner_(planner),
+        orders_(orders),
+        losses_(losses),
+        checker_(checker) {}
 
   grpc::ServerUnaryReactor* GetCluster(grpc::CallbackServerContext* call,
                                        const v1::GetClusterRequest* request,
@@ -43,12 +48,15 @@ class AdminService final : public v1::Admin::CallbackService {
   grpc::ServerUnaryReactor* OrderMigration(grpc::CallbackServerContext* call,
                                            const v1::OrderMigrationRequest* request,
                                            v1::OrderMigrationResponse* response) override;
+  grpc::ServerWriteReactor<v1::CheckReplicasEvent>* CheckReplicas(
+      grpc::CallbackServerContext* call, const v1::CheckReplicasRequest* request) override;
 
  private:
   ClusterStatus& status_;
   ChangePlanner& planner_;
   ChangeOrders& orders_;
   LossAcceptance& losses_;
+  ReplicaChecker& checker_;
 };
 
 }  // namespace ringkv

@@ -43,6 +43,7 @@ class DataPlane {
   virtual void Describe(SlotId slot, GroupId group, std::function<void(SlotReport)> done) = 0;
   // All slots without a quorum, by number.
   virtual void DescribeBlocked(std::function<void(std::vector<SlotReport>)> done) = 0;
+  virtual void LookAt(GroupId group, LookCall call) = 0;
 };
 
 }  // namespace ringkv

@@ -83,7 +83,9 @@ void RouterServer::BuildDataPath() {
           membership_->AcceptLoss(losses, done);
         });
       });
-  admin_ = std::make_unique<AdminService>(*status_, *planner_, *orders_, *losses_);
+  checker_ = std::make_unique<ReplicaChecker>(clock_, *loops_, inspection_,
+                                              [this] { return membership_->view(); });
+  admin_ = std::make_unique<AdminService>(*status_, *planner_, *orders_, *losses_, *checker_);
   membership_service_ = std::make_unique<MembershipService>(*control_, *membership_);
   collector_ = AddRouterCollector(*status_, gate_, *metadata_, loops_->nodes(), metrics_);
   http_ = std::make_unique<HttpServer>();
@@ -158,6 +160,7 @@ void RouterServer::Stop() {
   if (kv_->open_streams() > 0) std::this_thread::sleep_for(kFarewell);
   kv_->EndStreams();
   inspection_.Stop();
+  checker_->Stop();
   grpc_.Stop(kStreamGrace);
   planner_->Stop();
   http_->Stop();

@@ -451,6 +451,8 @@ void Sequencer::FinishCall(Call* call, v1::Outcome outcome, v1::ErrorCode code, 
   if (outcome == v1::OUTCOME_UNKNOWN) ++host_.stats().unknown;
   if (call->kind == Call::Kind::kInternalRead) {
     call->internal_done(status, record);
+  } else if (call->kind == Call::Kind::kLook) {
+    call->look->call.done({std::move(status), std::move(call->look->copies)});
   } else {
     v1::OpResult result;
     result.set_id(call->client.op.id());
@@ -493,8 +495,9 @@ void Sequencer::TickCalls() {
   MonoTime now = host_.Now();
   std::vector<uint64_t> due;
   for (const auto& [id, call] : calls_) {
-    bool reading =
-        call->stage == Call::Stage::kSingleRead || call->stage == Call::Stage::kQuorumRead;
+    bool reading = call->stage == Call::Stage::kSingleRead ||
+                   call->stage == Call::Stage::kAwaitingCommit ||
+                   call->stage == Call::Stage::kQuorumRead || call->stage == Call::Stage::kLooking;
     bool gone =
         call->stage == Call::Stage::kQueued && call->client.abandoned && *call->client.abandoned;
     if (call->deadline <= now || gone || (reading && call->ask_again <= now)) due.push_back(id);
@@ -508,6 +511,8 @@ void Sequencer::TickCall(Call* call) {
   bool gone =
       call->stage == Call::Stage::kQueued && call->client.abandoned && *call->client.abandoned;
   if (gone) return Fail(call, v1::ERROR_CODE_DEADLINE, "the client went away");
+  // Not for long: the key's writers wait for it.
+  if (call->stage == Call::Stage::kLooking) return FinishLook(call);
   if (call->deadline <= host_.Now()) {
     if (call->stage == Call::Stage::kWriting) {
       return FinishCall(call, v1::OUTCOME_UNKNOWN, v1::ERROR_CODE_TIMED_OUT,
@@ -516,8 +521,10 @@ void Sequencer::TickCall(Call* call) {
     }
     return Fail(call, v1::ERROR_CODE_DEADLINE, "ran out of time; nothing was changed");
   }
-  if (call->stage == Call::Stage::kSingleRead || call->stage == Call::Stage::kQuorumRead)
+  if (call->stage == Call::Stage::kSingleRead || call->stage == Call::Stage::kQuorumRead ||
+      call->stage == Call::Stage::kAwaitingCommit) {
     ReadLate(call);
+  }
 }
 
 void Sequencer::Depose() {

@@ -1,5 +1,5 @@
 // Sequencer: the owner's rules for one slot (docs/protocol.md, R2 write, R3 read, R4 conditional
-// writes, R5 sync, R6 replace, R8 TTL, R9 outcomes, R12 scan). A key is a register: the sequencer
+// writes, R5 sync, R6 replace, R8 TTL, R9 outcomes, R12 scan, looks). A key is a register: the sequencer
 // hands out its versions, sends each to every replica, and calls it committed when a quorum of
 // voting replicas holds it.
 //
@@ -113,6 +113,7 @@ class Sequencer {
 
   void Submit(ClientCall call);
   void SubmitScan(ScanCall call);
+  void SubmitLook(LookCall call);
 
   // A session with the node began and its promise is in: says Contact.
   void Contact(Peer peer, Boot boot);
@@ -120,6 +121,9 @@ class Sequencer {
   void OnPeerDown(Peer peer);
   void OnPeerSlow(Peer peer);
   void OnReply(Peer peer, const Expected& expected, const v1::ReplicaOpReply& reply);
+
+  // The node has found that its record of the key is unreadable.
+  void OnDamaged(Peer peer, Incarnation inc, const std::string& key);
 
   // Deadlines, hedges, retransmissions, repairs, syncs.
   void Tick();
@@ -197,6 +201,7 @@ class Sequencer {
     Mask corrupt_mask = 0;       // the record there is unreadable
     uint64_t locked_by = 0;      // call id; 0: free
     std::deque<uint64_t> queue;  // calls that wait for the lock, or to read after it
+    std::vector<uint64_t> readers;  // calls that are kAwaitingCommit; some may have ended
     uint64_t repair = 0;         // call that reads for a repair; 0: none
     uint32_t users = 0;          // who holds a pointer to this key
     bool draining = false;       // RunQueue is on the stack
@@ -204,9 +209,26 @@ class Sequencer {
     size_t pending_index = 0;    // in pending_keys_, if pending is not empty
   };
 
+  // A look at all copies of a key.
+  struct Look {
+    LookCall call;
+    std::vector<CopyLook> copies;         // of the row's replicas
+    std::array<int, kMaxSeats> place{};   // by seat; -1: none
+    std::array<Boot, kMaxSeats> boots{};  // by seat
+  };
+
   struct Call {
-    enum class Kind { kGet, kPut, kDelete, kIncrement, kInternalRead };
-    enum class Stage { kQueued, kSingleRead, kQuorumRead, kSettling, kWriting, kWritingBack };
+    enum class Kind { kGet, kPut, kDelete, kIncrement, kInternalRead, kLook };
+    enum class Stage {
+      kQueued,
+      kSingleRead,
+      kAwaitingCommit,  // has read a version that is pending
+      kQuorumRead,
+      kSettling,
+      kWriting,
+      kWritingBack,
+      kLooking,
+    };
     uint64_t id = 0;
     Kind kind = Kind::kGet;
     Stage stage = Stage::kQueued;
@@ -227,7 +249,9 @@ class Sequencer {
     Version best_version;
     MonoTime ask_again;
     Version writing;     // kWriting, kWritingBack
+    Version awaited;     // kAwaitingCommit
     int64_t number = 0;  // kIncrement: the result
+    std::unique_ptr<Look> look;  // kLook
   };
 
   struct Scan {
@@ -309,6 +333,8 @@ class Sequencer {
   void OnSingleAnswer(Call* call, int seat, const v1::ReplicaOpReply& reply);
   void OnQuorumAnswer(Call* call, int seat, const v1::ReplicaOpReply& reply);
   void WriteBack(Call* call);
+  void AwaitCommit(Call* call, Version version);
+  void ReleaseReaders(Key* key, Version committed, const v1::Record& record);
   void ReadDone(Call* call, const v1::Record& record);
   void ReadLate(Call* call);
   bool IsPending(const Key* key, Version version) const;
@@ -322,6 +348,12 @@ class Sequencer {
   void ReadKeyForScan(Scan* scan, const std::string& name);
   void FinishScan(Scan* scan);
   void TickScans();
+
+  // ---- looking (sequencer_look.cc) ----
+  void AskAll(Call* call);
+  bool IsComplete(int seat) const;
+  void OnLookAnswer(Call* call, int seat, const v1::ReplicaOpReply& reply);
+  void FinishLook(Call* call);
 
   // ---- sync (sequencer_sync.cc) ----
   int PickSource(int target, int unlike) const;

@@ -110,16 +110,49 @@ void Sequencer::OnReadReply(int seat, const Expected& expected, const v1::Replic
   }
   if (call->stage == Call::Stage::kSingleRead) return OnSingleAnswer(call, seat, reply);
   if (call->stage == Call::Stage::kQuorumRead) return OnQuorumAnswer(call, seat, reply);
+  if (call->stage == Call::Stage::kLooking) return OnLookAnswer(call, seat, reply);
 }
 
 void Sequencer::OnSingleAnswer(Call* call, int seat, const v1::ReplicaOpReply& reply) {
   if (reply.code() != v1::REPLICA_CODE_OK) return ReadLate(call);
   const v1::Record& record = reply.read().record();
-  bool counts =
-      reply.voting() && seats_[seat].voting && seats_[seat].clean && host_.LeaseValid() &&
-      !(IsPending(call->key, FromProto(record.version())) && RINGKV_RULE(kPendingIsNotReleased));
+  const bool counts =
+      reply.voting() && seats_[seat].voting && seats_[seat].clean && host_.LeaseValid();
   if (!counts) return AskQuorum(call);
+  const Version version = FromProto(record.version());
+  if (IsPending(call->key, version) && RINGKV_RULE(kPendingIsNotReleased)) {
+    // A write that someone waits for is soon known to be committed, or overtaken.
+    return call->key->locked_by != 0 ? AwaitCommit(call, version) : AskQuorum(call);
+  }
   ReadDone(call, record);
+}
+
+// Bounded: then a quorum is asked.
+void Sequencer::AwaitCommit(Call* call, Version version) {
+  ++call->attempt;  // a second replica that was asked is not heard any more
+  call->stage = Call::Stage::kAwaitingCommit;
+  call->awaited = version;
+  call->ask_again = host_.Now() + host_.options().retransmit;
+  call->key->readers.push_back(call->id);
+  ++host_.stats().awaited_commits;
+}
+
+// Those who have read the version that is committed now have what a quorum holds, as its writer
+// has. What was read and overtaken is nobody's.
+void Sequencer::ReleaseReaders(Key* key, Version committed, const v1::Record& record) {
+  std::vector<uint64_t> readers;
+  readers.swap(key->readers);
+  for (uint64_t id : readers) {
+    Call* call = FindCall(id);
+    if (call == nullptr || call->stage != Call::Stage::kAwaitingCommit) continue;
+    if (call->awaited == committed) {
+      ReadDone(call, record);
+    } else if (call->awaited < committed) {
+      AskQuorum(call);
+    } else {
+      key->readers.push_back(id);
+    }
+  }
 }
 
 void Sequencer::OnQuorumAnswer(Call* call, int seat, const v1::ReplicaOpReply& reply) {

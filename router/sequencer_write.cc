@@ -106,6 +106,7 @@ void Sequencer::CommitIfQuorum(Key* key) {
     last->pending_index = key->pending_index;
     pending_keys_.pop_back();
   }
+  if (!key->readers.empty()) ReleaseReaders(key, done.version, done.record);
   if (Call* call = FindCall(done.call); call != nullptr && call->writing == done.version) {
     if (call->stage == Call::Stage::kWriting) {
       return FinishCall(call, v1::OUTCOME_DONE, v1::ERROR_CODE_OK, "", &done.record);
@@ -189,21 +190,20 @@ void Sequencer::StartRepair(Key* key) {
 
 void Sequencer::SendRepair(const std::string& name, const v1::Record& record) {
   Key* key = FindKey(name);
-  if (record.version().term() == 0) {
-    // Nothing was ever committed: an unreadable leftover there stands for nothing.
-    key->corrupt_mask = 0;
-    return;
-  }
+  // Nothing was ever committed: an unreadable leftover there stands for nothing.
+  const bool forget = record.version().term() == 0;
   Version version = FromProto(record.version());
   sent_ = Sent::kAnything;
   for (size_t i = 0; i < seats_.size(); ++i) {
     Mask bit = static_cast<Mask>(1u << i);
     int seat = static_cast<int>(i);
-    if (!((key->behind_mask | key->corrupt_mask) & bit) || !Reachable(seat)) continue;
+    const Mask wanting = forget ? key->corrupt_mask : key->behind_mask | key->corrupt_mask;
+    if (!(wanting & bit) || !Reachable(seat)) continue;
     v1::ReplicaOp op = MakeOp(seat);
     op.mutable_apply()->set_key(name);
     *op.mutable_apply()->mutable_record() = record;
     op.mutable_apply()->set_repair((key->corrupt_mask & bit) != 0);
+    op.mutable_apply()->set_forget(forget);
     Expected expected;
     expected.kind = Expected::Kind::kApply;
     expected.slot = slot_;
@@ -211,6 +211,15 @@ void Sequencer::SendRepair(const std::string& name, const v1::Record& record) {
     expected.version = version;
     if (host_.Send(seats_[i].peer, std::move(op), std::move(expected))) ++host_.stats().repairs;
   }
+}
+
+// Mended with the next repairs, if it is still so then.
+void Sequencer::OnDamaged(Peer peer, Incarnation inc, const std::string& name) {
+  const int i = SeatOf(peer);
+  if (i < 0 || deposed_ || seats_[i].inc != inc || !seats_[i].usable) return;
+  Key* key = UseKey(name);
+  key->corrupt_mask |= static_cast<Mask>(1u << i);
+  ReleaseKey(key);
 }
 
 // ---- R4 -------------------------------------------------------------------------------------
@@ -224,6 +233,7 @@ void Sequencer::Settle(Call* call) {
 }
 
 void Sequencer::AfterSettle(Call* call) {
+  if (call->kind == Call::Kind::kLook) return AskAll(call);
   bool read_only = call->kind == Call::Kind::kGet || call->kind == Call::Kind::kInternalRead;
   // A read is here because a quorum disagreed: it asks a quorum again.
   if (read_only) return AskQuorum(call);

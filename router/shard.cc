@@ -323,7 +323,14 @@ void Shard::OnReply(Peer peer, const v1::ReplicaOpReply& reply) {
   Session& session = sessions_[peer.value()];
   const Expected& expected = answered.expected;
   if (expected.kind == Expected::Kind::kStats) {
-    if (reply.has_stats()) session.stats = reply.stats();
+    if (!reply.has_stats()) return;
+    session.stats = reply.stats();
+    for (const v1::DamagedKey& key : session.stats.damaged()) {
+      auto owned = sequencers_.find(SlotId(key.slot()));
+      if (owned == sequencers_.end()) continue;
+      owned->second->OnDamaged(peer, Incarnation(key.inc()), key.key());
+    }
+    session.stats.clear_damaged();
     return;
   }
   if (expected.kind == Expected::Kind::kRead) {
@@ -393,6 +400,16 @@ void Shard::SubmitScan(ScanCall call) {
   page.status.set_message("this router does not own slot " + std::to_string(call.slot.value()) +
                           "; try again");
   call.done(std::move(page));
+}
+
+void Shard::LookAt(LookCall call) {
+  auto found = sequencers_.find(call.slot);
+  if (found != sequencers_.end()) return found->second->SubmitLook(std::move(call));
+  KeyLook none;
+  none.status.set_outcome(v1::OUTCOME_NOT_APPLIED);
+  none.status.set_code(v1::ERROR_CODE_UNAVAILABLE);
+  none.status.set_message("this router does not own slot " + std::to_string(call.slot.value()));
+  call.done(std::move(none));
 }
 
 // ---- time -----------------------------------------------------------------------------------

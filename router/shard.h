@@ -31,11 +31,9 @@
 #include "ring/load_balancer.h"
 #include "ringkv/v1/kv.pb.h"
 #include "ringkv/v1/replica.pb.h"
+#include "router/key_look.h"
 
 namespace ringkv {
-
-// A node as this router process numbers it, from 0; never reused.
-using Peer = StrongId<struct PeerTag, uint32_t>;
 
 struct ShardOptions {
   Duration tick = std::chrono::milliseconds(5);          // how often deadlines are looked at
@@ -213,6 +211,7 @@ struct ShardStats {
   uint64_t spread_reads = 0;  // of them: not the first that would do, for it had too many
   uint64_t quorum_reads = 0;
   uint64_t hedged_reads = 0;
+  uint64_t awaited_commits = 0;  // reads that met a pending version, and waited for it
   uint64_t node_reads = 0;   // Read operations sent
   uint64_t write_backs = 0;  // R3(b): a version that no quorum held was written back
   uint64_t commits = 0;
@@ -234,6 +233,7 @@ struct ShardStats {
   uint64_t flips = 0;           // sets changed
   uint64_t abandoned = 0;       // learners given up
   uint64_t retired = 0;         // instances whose nodes know that they are retired
+  uint64_t looks = 0;           // times that all copies of a key were read for an operator
   uint64_t floors = 0;          // times that a floor was given out
   uint64_t unions = 0;          // R11: slots that went on with the union of their replicas...
   uint64_t unions_begun = 0;
@@ -286,6 +286,10 @@ class Shard {
   // ---- clients ----
   void Submit(ClientCall call);
   void SubmitScan(ScanCall call);
+
+  // ---- operators ----
+  // Reads all copies of a key, under its lock, and ends by its deadline and a tick at the latest.
+  void LookAt(LookCall call);
 
   // ---- time ----
   MonoTime NextDue() const;

@@ -171,4 +171,9 @@ void ShardLoops::Describe(SlotId slot, GroupId group, std::function<void(SlotRep
   loop->Post([loop, slot, done = std::move(done)] { done(loop->shard().Describe(slot)); });
 }
 
+void ShardLoops::LookAt(GroupId group, LookCall call) {
+  ShardLoop* loop = loops_[LoopOf(group)].get();
+  loop->Post([loop, call = std::move(call)]() mutable { loop->shard().LookAt(std::move(call)); });
+}
+
 }  // namespace ringkv

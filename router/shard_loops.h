@@ -100,6 +100,7 @@ class ShardLoops final : public DataPlane {
   void Gather(std::function<void(std::vector<LoopReport>)> done) override;
   void Describe(SlotId slot, GroupId group, std::function<void(SlotReport)> done) override;
   void DescribeBlocked(std::function<void(std::vector<SlotReport>)> done) override;
+  void LookAt(GroupId group, LookCall call) override;
 
  private:
   template <class Answer>

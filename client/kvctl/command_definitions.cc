@@ -371,6 +371,16 @@ void CommandLineParser::AddAdmin() {
     RINGKV_RETURN_IF_ERROR(NothingLeft(rest));
     return CommandArgs(std::move(args));
   });
+  CLI::App* check = Command(admin, "check", "Compare the replicas of every slot");
+  check->footer(
+      "Exit code 0: all replicas of all slots were compared, and are equal. 1: something differs, or\n"
+      "could not be compared. It may run under load, and takes as long as it takes; --timeout ends it.");
+  CLI::Option* check_words = Words(check, "NONE", "")->group("");
+  CLI::Option* check_all = Flag(check, "--all", "Every finding, also where there are many");
+  commands_.emplace_back(check, [=]() -> Result<CommandArgs> {
+    RINGKV_RETURN_IF_ERROR(NothingLeft(All(check_words)));
+    return CommandArgs(CheckArgs{.all = check_all->count() > 0});
+  });
   AddPlan(admin);
   AddChanges(admin);
   AddMigrations(admin);

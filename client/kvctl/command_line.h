@@ -64,6 +64,9 @@ struct RingArgs {};
 struct LocateArgs {
   std::string key;
 };
+struct CheckArgs {
+  bool all = false;  // every finding as text, however many
+};
 struct PlanArgs {
   v1::PlanChangeRequest request;
   bool all = false;  // every line of text, however many
@@ -87,7 +90,7 @@ struct AcceptLossArgs {
 
 using CommandArgs =
     std::variant<PutArgs, GetArgs, DelArgs, IncrArgs, ScanArgs, ImportArgs, ExportArgs, BenchArgs,
-                 StatusArgs, RingArgs, LocateArgs, PlanArgs, ChangeArgs, MigrationsArgs,
+                 StatusArgs, RingArgs, LocateArgs, CheckArgs, PlanArgs, ChangeArgs, MigrationsArgs,
                  AcceptLossArgs>;
 
 struct Globals {

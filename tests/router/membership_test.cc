@@ -34,6 +34,7 @@ class FakeDataPlane final : public DataPlane {
   void Describe(SlotId, GroupId, std::function<void(SlotReport)> done) override { done({}); }
   void OnNeedTerm(std::function<void(TermRequest)>) override {}
   void DescribeBlocked(std::function<void(std::vector<SlotReport>)> done) override { done({}); }
+  void LookAt(GroupId, LookCall call) override { call.done({}); }
 
   std::map<std::string, PeerAddress> peers;
   std::vector<GroupGrant> grants;

@@ -159,7 +159,8 @@ INSTANTIATE_TEST_SUITE_P(
         Ablation{Rule::kStableIsBoundToItsBoot, "StableIsBoundToItsBoot", LateMessages()},
         Ablation{Rule::kUnionTakesAFreshTerm, "UnionTakesAFreshTerm", BriefLossesOfPower()},
         Ablation{Rule::kUnionIsBoundToItsBoots, "UnionIsBoundToItsBoots", LossesOfPower()},
-        Ablation{Rule::kUnionReachesAll, "UnionReachesAll", LossesOfPower()}),
+        Ablation{Rule::kUnionReachesAll, "UnionReachesAll", LossesOfPower()},
+        Ablation{Rule::kBehindBeforeAsked, "BehindBeforeAsked"}),
     [](const auto& info) { return std::string(info.param.name); });
 
 TEST(Ablation, NothingSwitchedOffFindsNothing) {

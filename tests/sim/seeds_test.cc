@@ -38,6 +38,7 @@ TEST(RareBranches, AreReachedByTheFixedSeeds) {
     sum.faults.router_crashes += report.faults.router_crashes;
     sum.shard.write_backs += report.shard.write_backs;
     sum.shard.hedged_reads += report.shard.hedged_reads;
+    sum.shard.awaited_commits += report.shard.awaited_commits;
     sum.shard.spread_reads += report.shard.spread_reads;
     sum.shard.retransmits += report.shard.retransmits;
     sum.shard.repairs += report.shard.repairs;
@@ -61,6 +62,8 @@ TEST(RareBranches, AreReachedByTheFixedSeeds) {
     sum.replica.pulled_records += report.replica.pulled_records;
     sum.replica.source_refusals += report.replica.source_refusals;
     sum.replica.reinstated += report.replica.reinstated;
+    sum.checks += report.checks;
+    sum.looks += report.looks;
     sum.shard.floors += report.shard.floors;
     sum.replica.collected += report.replica.collected;
   }
@@ -69,6 +72,7 @@ TEST(RareBranches, AreReachedByTheFixedSeeds) {
   EXPECT_GT(sum.faults.router_crashes, 0u);
   EXPECT_GT(sum.shard.write_backs, 0u);
   EXPECT_GT(sum.shard.hedged_reads, 0u);
+  EXPECT_GT(sum.shard.awaited_commits, 0u);
   EXPECT_GT(sum.shard.spread_reads, 0u);
   EXPECT_GT(sum.shard.retransmits, 0u);
   EXPECT_GT(sum.shard.repairs, 0u);
@@ -94,6 +98,8 @@ TEST(RareBranches, AreReachedByTheFixedSeeds) {
   EXPECT_GT(sum.replica.pulled_records, 0u);
   EXPECT_GT(sum.replica.source_refusals, 0u);
   EXPECT_GT(sum.replica.reinstated, 0u);
+  EXPECT_GT(sum.checks, 1'000u) << "admin check under load";
+  EXPECT_GT(sum.looks, 5'000u);
 }
 
 TEST(Determinism, SameSeedGivesTheSameTrace) {

@@ -22,6 +22,7 @@ void Add(const ShardStats& from, ShardStats* to) {
   to->spread_reads += from.spread_reads;
   to->quorum_reads += from.quorum_reads;
   to->hedged_reads += from.hedged_reads;
+  to->awaited_commits += from.awaited_commits;
   to->node_reads += from.node_reads;
   to->write_backs += from.write_backs;
   to->commits += from.commits;
@@ -46,6 +47,7 @@ void Add(const ShardStats& from, ShardStats* to) {
   to->unions += from.unions;
   to->unions_begun += from.unions_begun;
   to->unions_accepted += from.unions_accepted;
+  to->looks += from.looks;
   to->floors += from.floors;
 }
 
@@ -369,6 +371,28 @@ uint64_t SimCluster::Submit(ClientCall call) {
   auto shared = std::make_shared<ClientCall>(std::move(call));
   RouterEvent([&] { shard_->Submit(std::move(*shared)); });
   return router_generation_;
+}
+
+std::vector<SlotId> SimCluster::AllSlots() const {
+  std::vector<SlotId> slots;
+  for (uint32_t slot = 0; slot < kSlots; ++slot) slots.push_back(SlotId(slot));
+  return slots;
+}
+
+SlotReport SimCluster::Describe(SlotId slot) const {
+  return shard_ == nullptr ? SlotReport() : shard_->Describe(slot);
+}
+
+void SimCluster::LookAt(LookCall call) {
+  if (shard_ == nullptr) return;
+  RouterEvent([&] { shard_->LookAt(std::move(call)); });
+}
+
+Store* SimCluster::ReachableStore(int i) {
+  Node& node = *nodes_[i];
+  const bool answers =
+      node.up && node.replica != nullptr && !node.cut_off && node.stalled_until <= scheduler_.now();
+  return answers ? &node.store : nullptr;
 }
 
 // ---- nodes ----------------------------------------------------------------------------------
@@ -765,10 +789,15 @@ void SimCluster::NoteWhatIsLeft(SlotId slot, const std::vector<Node*>& of) {
 
 void SimCluster::NoteWhatIsLeft(const std::string& key, const std::vector<Node*>& of) {
   Left left;
+  Version highest;
   for (Node* node : of) {
     const Incarnation inc = IncOf(*node, SlotFor(key));
     const Version version = StoredVersion(*node, key, inc);
-    if (version > left.version) left = {version, WrittenAs(StoredRecord(*node, key, inc))};
+    if (version <= highest) continue;
+    highest = version;
+    const std::optional<v1::Record> record = StoredRecord(*node, key, inc);
+    // Nothing below a floor is nothing, on the others too.
+    left = record.has_value() ? Left{version, WrittenAs(record)} : Left{};
   }
   left_[key] = left;
   auto committed = committed_.find(key);
@@ -1041,7 +1070,7 @@ std::string SimCluster::CheckQuiet() {
     // Whether a replica has swept what the highest floor lets go makes no difference.
     Floor floor;
     for (const ReplicaReport& replica : shard_->Describe(SlotId(s)).replicas) {
-      floor = std::max(floor, FloorOf(*nodes_[replica.peer.value()], SlotId(s), replica.inc));
+      floor = std::max(floor, FloorOf(*nodes_[static_cast<size_t>(NodeOf(replica.peer))], SlotId(s), replica.inc));
     }
     std::map<std::string, std::string> first;
     bool have_first = false;

@@ -104,6 +104,14 @@ class SimCluster {
   uint64_t router_generation() const { return router_generation_; }
   SlotId SlotFor(const std::string& key) const;
 
+  // ---- what `admin check` asks (sim_check.h) ----
+  std::vector<SlotId> AllSlots() const;
+  // Of a router that is down: no replicas, and no answer.
+  SlotReport Describe(SlotId slot) const;
+  void LookAt(LookCall call);
+  // Null: the node does not answer now.
+  Store* ReachableStore(int node);
+
   Version CommittedAs(const std::string& key, Version origin);
   // A client was given what was written to the key as version `origin`: I3 and I5.
   void OnReleased(const std::string& key, Version origin);
@@ -132,7 +140,6 @@ class SimCluster {
   void LosePowerEverywhere();
   // An operator gives up the copies of a slot that are not to be had.
   bool AcceptLoss(SlotId slot);
-  SlotReport Describe(SlotId slot) const { return shard_->Describe(slot); }
   void RestartRouter();
   void StopRouter() { CrashRouter(); }
   // The router's operations for which this says so are lost on their way.
@@ -168,6 +175,7 @@ class SimCluster {
   // After healing and some quiet time: nothing is left undone (I12). Empty: all is well.
   std::string CheckQuiet();
 
+  void Violate(std::string what);
   // The first violation; empty while there is none.
   const std::string& violation() const { return violation_; }
   const FaultCounts& faults() const { return counts_; }

@@ -78,6 +78,8 @@ void Add(const RunReport& run, Totals* totals) {
   sum.replica.leftovers += run.replica.leftovers;
   sum.replica.source_refusals += run.replica.source_refusals;
   sum.replica.reinstated += run.replica.reinstated;
+  sum.checks += run.checks;
+  sum.looks += run.looks;
 }
 
 void Print(const Totals& totals, double seconds) {
@@ -131,6 +133,8 @@ void Print(const Totals& totals, double seconds) {
       n(sum.shard.retired), n(sum.replica.dropped), n(sum.faults.metadata_faults));
   std::printf("unions           %llu begun, %llu slots went on with one\n",
               n(sum.shard.unions_begun), n(sum.shard.unions));
+  std::printf("checks           %llu of all replicas, %llu looks at all copies of a key\n",
+              n(sum.checks), n(sum.looks));
   std::printf("garbage          %llu floors, %llu sweeps, %llu records collected\n",
               n(sum.shard.floors), n(sum.replica.sweeps), n(sum.replica.collected));
 }

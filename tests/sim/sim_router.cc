@@ -68,6 +68,7 @@ class SimCluster::Data final : public DataPlane {
     });
   }
   void Gather(std::function<void(std::vector<LoopReport>)> done) override { done({}); }
+  void LookAt(GroupId, LookCall call) override { cluster_.shard_->LookAt(std::move(call)); }
   void DescribeBlocked(std::function<void(std::vector<SlotReport>)> done) override {
     done(cluster_.shard_->DescribeBlocked());
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "tests/history/linearizability.h"
+#include "tests/sim/sim_check.h"
 #include "tests/sim/sim_clients.h"
 
 namespace ringkv {
@@ -87,6 +88,8 @@ RunReport RunSeed(const RunOptions& options) {
   if (options.trace) cluster.SetTrace(options.trace);
   SimClients clients(scheduler, random, cluster, options.clients, options.registers,
                      options.counters);
+  SimCheck check(scheduler, cluster, options.seed);
+  if (options.check_under_load.value_or(options.seed % 4 == 1)) check.RunUnderLoad(clients.keys());
   auto failed = [&] { return !cluster.violation().empty(); };
 
   scheduler.RunUntil(scheduler.now() + std::chrono::seconds(1), failed);
@@ -96,6 +99,7 @@ RunReport RunSeed(const RunOptions& options) {
   // A while with load and without faults, then rest.
   scheduler.RunUntil(scheduler.now() + std::chrono::seconds(1), failed);
   clients.Stop();
+  check.StopUnderLoad();
   std::string unrest;
   for (int tries = 0; tries < 20; ++tries) {
     scheduler.RunUntil(scheduler.now() + std::chrono::seconds(1), failed);
@@ -106,6 +110,8 @@ RunReport RunSeed(const RunOptions& options) {
   if (!failed() && unrest.empty()) {
     clients.ReadAll();
     scheduler.RunUntil(scheduler.now() + std::chrono::seconds(2), failed);
+    const std::string differences = check.RunAtRest();
+    if (!differences.empty()) cluster.Violate("I12: the check does not find all equal: " + differences);
   }
 
   report.violation = cluster.violation();
@@ -120,6 +126,8 @@ RunReport RunSeed(const RunOptions& options) {
   report.not_applied = clients.not_applied();
   report.unknown = clients.unknown();
   report.simulated_seconds = static_cast<double>(scheduler.now().ns) / 1e9;
+  report.checks = check.checks();
+  report.looks = check.looks();
   report.faults = cluster.faults();
   report.shard = cluster.shard_stats();
   report.replica = cluster.replica_stats();
