@@ -860,7 +860,7 @@ void SimCluster::CheckUnited(SlotId slot, Node& first) {
                 origin.ToString() + ")");
       }
     }
-    committed_[key] = version;
+    committed_[key] = record.has_value() ? version : Version{};
     Cut cut;
     cut.at = scheduler_.now();
     if (record.has_value() && !record->tombstone()) cut.value = record->value();
