@@ -111,6 +111,8 @@ class SimCluster {
   void LookAt(LookCall call);
   // Null: the node does not answer now.
   Store* ReachableStore(int node);
+  // Of the present router process.
+  int NodeOf(Peer peer) const { return node_of_peer_.at(peer.value()); }
 
   Version CommittedAs(const std::string& key, Version origin);
   // A client was given what was written to the key as version `origin`: I3 and I5.
@@ -227,7 +229,6 @@ class SimCluster {
   void PollLink(int node);
 
   // ---- router ----
-  int NodeOf(Peer peer) const { return node_of_peer_.at(peer.value()); }
   void StartRouter();
   void CrashRouter();
   void ScheduleMetadata();
@@ -284,7 +285,6 @@ class SimCluster {
   // A key that is not there has the version of the floor.
   Version StoredVersion(Node& node, const std::string& key, Incarnation inc);
   std::optional<v1::Record> StoredRecord(Node& node, const std::string& key, Incarnation inc);
-  void Violate(std::string what);
   void Trace(const std::function<std::string()>& text);
 
   Scheduler& scheduler_;
