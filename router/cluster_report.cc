@@ -373,6 +373,7 @@ v1::BlockedSlot DescribeBlockedSlot(const ClusterView& view, const SlotReport& r
               : report.blocked == BlockedBy::kLoss ? v1::BLOCKED_BY_LOSS
                                                    : v1::BLOCKED_BY_ABSENCE);
   for (const ReplicaReport& seen : report.replicas) {
+    if (seen.learner) continue;
     v1::BlockedReplica* replica = slot.add_replicas();
     if (seen.peer.value() < view.peers.size()) replica->set_node(view.peers[seen.peer.value()]);
     replica->set_inc(seen.inc.value());

@@ -87,7 +87,7 @@ v1::AcceptLossResponse PlanLoss(const ClusterView& view, const std::vector<SlotR
     if (slot.by() == v1::BLOCKED_BY_UNION) continue;
     named.erase(report.slot.value());
     for (const ReplicaReport& replica : report.replicas) {
-      if (!replica.responds || replica.reachable) continue;
+      if (replica.learner || !replica.responds || replica.reachable) continue;
       return Refuse(
           Status::Unavailable("a node has just come back and is being asked what it has of "
                               "slot " +

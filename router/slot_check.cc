@@ -50,7 +50,7 @@ void SlotCheck::Start() {
 
 void SlotCheck::OnDescribed(const SlotReport& report) {
   for (const ReplicaReport& replica : report.replicas) {
-    if (left_out_.count(replica.peer) != 0) continue;
+    if (replica.learner || left_out_.count(replica.peer) != 0) continue;
     if (!replica.reachable) {
       left_out_[replica.peer] = "it cannot be reached";
     } else if (!replica.clean || !replica.voting) {

@@ -105,6 +105,9 @@ class BlockedPlane final : public DataPlane {
  public:
   void SetPeer(const PeerAddress&) override {}
   void TakeGroups(std::vector<GroupGrant>) override {}
+  void DropPeer(Peer, const NodeId&) override {}
+  void AdoptRows(std::vector<std::pair<GroupId, SlotGrant>>) override {}
+  void LookAt(GroupId, LookCall call) override { call.done({}); }
   void SetLeaseUntil(MonoTime) override {}
   void OnNeedTerm(std::function<void(TermRequest)>) override {}
   void Gather(std::function<void(std::vector<LoopReport>)> done) override { done({}); }
