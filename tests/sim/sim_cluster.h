@@ -57,6 +57,7 @@ struct FaultMix {
   bool topology = false;       // nodes join and leave, change their weight; that is paused, aborted
   int spare = 0;               // nodes that run and are no members at first
   double metadata_faults = 0;  // of a transaction: not taken, or its answer lost
+  Duration metadata_delay = std::chrono::milliseconds(3);  // of a transaction, at most
   size_t max_behind = 200'000;  // keys for each node, before a replica stops being tracked
   Duration between_faults = std::chrono::milliseconds(800);
 
