@@ -59,6 +59,7 @@ FaultMix Moving() {
   mix.synced_writes = true;
   mix.topology = true;
   mix.spare = 2;
+  mix.metadata_delay = std::chrono::milliseconds(400);  // slots stay joint for a while
   mix.loss = 0.15;
   mix.partition = true;
   mix.router_crash = true;

@@ -120,7 +120,7 @@ class Scenario : public testing::Test {
 
   // Somebody has just started: the router has to notice that first.
   void WaitBack() {
-    Wait(seconds(1));
+    Wait(std::chrono::seconds(1));
     WaitClean();
   }
 

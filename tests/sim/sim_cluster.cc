@@ -114,6 +114,7 @@ FaultMix FaultMix::Draw(Random& random) {
     mix.topology = true;
     mix.spare = static_cast<int>(apart.Between(1, 2));
     if (apart.Chance(0.5)) mix.metadata_faults = apart.Unit() * 0.1;
+    if (apart.Chance(0.4)) mix.metadata_delay = milliseconds(apart.Between(3, 300));
   }
   return mix;
 }

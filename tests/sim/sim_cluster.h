@@ -62,6 +62,7 @@ struct FaultMix {
   double metadata_faults = 0;  // of a transaction: not taken, or its answer lost
   bool total_loss = false;     // all nodes lose power at once, and now and then the router too
   Duration longest_loss = std::chrono::milliseconds(1500);  // of power
+  Duration metadata_delay = std::chrono::milliseconds(3);  // of a transaction, at most
   size_t max_behind = 200'000;  // keys for each node, before a replica stops being tracked
   Duration between_faults = std::chrono::milliseconds(800);
 

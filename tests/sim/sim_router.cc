@@ -140,7 +140,8 @@ void SimCluster::CrashRouterWithTransaction(bool done) {
 void SimCluster::ScheduleMetadata() {
   while (scheduled_steps_ < store_->waiting()) {
     ++scheduled_steps_;
-    scheduler_.After(microseconds(random_.Between(50, 3000)),
+    const auto at_most = std::chrono::duration_cast<microseconds>(mix_.metadata_delay).count();
+    scheduler_.After(microseconds(random_.Between(50, static_cast<uint64_t>(at_most))),
                      [this, generation = router_generation_] {
                        if (generation == router_generation_ && store_ != nullptr) StepMetadata();
                      });
