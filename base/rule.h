@@ -11,9 +11,10 @@ enum class Rule {
   kSettleBeforeCondition,  // R4: earlier versions of the key are settled before a condition is read
   kQuorumCommits,          // R2: a quorum of acknowledgements, not one, commits
   kPendingIsNotReleased,   // R3: a single-replica read does not give out a pending version
-  kWriteBackUnderThisTerm,  // R3: what an older term left is written back under a version of this
-                            // one
-  kCompareVersions,         // Node: a lower version never replaces a higher one
+  kWriteBackUnderThisTerm,   // R3: what an older term left is written back under a version of this
+                             // one
+  kCompareVersions,          // Node: a lower version never replaces a higher one
+  kNewDiskNamesTheLastBoot,  // Node: a new disk registers as the successor of the last boot
   // R5:
   kBehindOfSourceTakenOver,  // what the source lacks, and what is pending, the target lacks too
   kExcessIsResolved,         // what is newer at the target, from an older term, is resolved
@@ -28,6 +29,16 @@ enum class Rule {
   kFloorIsBoundToItsBoot,    // a floor is taken only by the process that the owner knows
   kAbsentReadsAsTheFloor,    // what is gone at or below the floor reads as a tombstone at the floor
   kStableIsBoundToItsBoot,   // W is given only to an instance that answered, under that boot
+  // R6:
+  kLearnerDoesNotCount,      // a replica that is being filled is in no quorum, whatever it votes
+  kJointQuorum,              // before the flip a quorum is a majority of the old and of the new set
+  kLearnerHasAllBeforeFlip,  // the flip waits for what the learner was behind on
+  // R11:
+  kUnionTakesAFreshTerm,    // nothing else was ever sent under the term of a union
+  kUnionIsBoundToItsBoots,  // a replica that starts again in between begins it again
+  kUnionReachesAll,         // nobody votes again before every key is on all replicas
+  // Check:
+  kBehindBeforeAsked,  // a replica that was behind when it was asked is not called different
 };
 
 #ifdef RINGKV_ABLATION

@@ -124,10 +124,16 @@ Status BootSequence::JudgeLastRun() {
   StoreBatch batch;
   for (InstanceFact& instance : *on_disk) {
     // A damaged log may have taken what was synced, too: nothing is known to be everywhere.
-    const bool unstable = options_.store_lost_tail && instance.fact.has_stable();
-    if (instance.fact.retired() || (!instance.fact.voting() && !unstable)) continue;
+    const bool damaged = options_.store_lost_tail;
+    const bool says_more = instance.fact.has_stable() || instance.fact.has_lost_tail();
+    if (instance.fact.retired() || (!instance.fact.voting() && !(damaged && says_more))) continue;
+    if (damaged) {
+      instance.fact.clear_stable();
+      instance.fact.clear_lost_tail();
+    } else {
+      instance.fact.mutable_lost_tail()->set_window_ms(last.window_ms());
+    }
     instance.fact.set_voting(false);
-    if (unstable) instance.fact.clear_stable();
     PutFact(InstanceMetaName(instance.name.slot, instance.name.inc), instance.fact, &batch);
   }
   if (batch.empty()) return Status::Ok();
@@ -160,6 +166,7 @@ v1::RegisterRequest BootSequence::Request() const {
   request.set_nonce(intent_.nonce());
   request.set_version(options_.version);
   request.set_vnodes(options_.vnodes);
+  request.set_after_boot(after_boot_);
   return request;
 }
 
@@ -173,6 +180,8 @@ Result<BootStep> BootSequence::OnReply(const v1::RegisterReply& reply) {
   switch (reply.outcome()) {
     case v1::REGISTER_OUTCOME_REGISTERED:
       return OnRegistered(reply);
+    case v1::REGISTER_OUTCOME_CONFIRM:
+      return OnConfirm(reply);
     case v1::REGISTER_OUTCOME_NOT_A_MEMBER:
       return AskAgain(Kind::kAskLater, reply.message().empty() ? "waits for kvctl admin add-node " +
                                                                      node + " " + options_.address
@@ -213,6 +222,22 @@ Result<BootStep> BootSequence::OnReply(const v1::RegisterReply& reply) {
                       WithDetail("the router gives an answer that this version does not know",
                                  reply.message()));
   }
+}
+
+// The last boot under this id is learnt, and named with the next request. Not durable: a start that
+// is cut short begins with the question again.
+BootStep BootSequence::OnConfirm(const v1::RegisterReply& reply) {
+  using Kind = BootStep::Kind;
+  if (boot_ != 0 || reply.boot() == 0) {
+    return AskAgain(Kind::kRefused,
+                    "the router's answer makes no sense: it takes this disk for a new one");
+  }
+  const bool again = after_boot_ != 0;
+  after_boot_ = reply.boot();
+  if (!again) return AskAgain(Kind::kAsk, "");
+  return AskAgain(Kind::kAskLater, "another disk has registered as " + identity_.node() +
+                                       " meanwhile, with boot " + std::to_string(reply.boot()) +
+                                       ": make sure that only one process runs as it");
 }
 
 Status BootSequence::CheckRegistered(const v1::RegisterReply& reply) const {
@@ -268,6 +293,8 @@ Result<BootStep> BootSequence::OnRegistered(const v1::RegisterReply& reply) {
     v1::DiskRunning running;
     running.set_kernel_boot_id(options_.kernel_boot_id);
     running.set_synced_writes(options_.synced_writes);
+    running.set_window_ms(static_cast<uint64_t>(
+        std::chrono::duration_cast<std::chrono::milliseconds>(options_.sync_window).count()));
     PutFact(kRunningName, running, &batch);
   }
   RINGKV_RETURN_IF_ERROR(store_.Write(batch, /*sync=*/true).Annotate("writing the boot"));

@@ -9,7 +9,7 @@
 //     instances, and that this run is not a clean stop yet.
 //  3. No instance votes that may have lost an acknowledged write: it lived through the death of the
 //     operating system without its writes synced, or its log was damaged, or it was made for a disk
-//     that is not the node's first.
+//     that is not the node's first. What lacks no more than the unsynced end says so (lost_tail).
 //  4. It never deletes, and never goes back behind a promise.
 //
 // Pure but for the Store and the Random it is given: no thread, socket or clock. Thread-compatible.
@@ -19,6 +19,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/clock.h"
 #include "base/ids.h"
 #include "base/random.h"
 #include "base/status.h"
@@ -40,6 +41,8 @@ struct BootOptions {
   // /proc/sys/kernel/random/boot_id; empty: cannot be known, so the OS is taken to have died.
   std::string kernel_boot_id;
   bool synced_writes = false;  // every write of this run is synced before it is acknowledged
+  // Else: it is synced within so long after; 0: nobody says when.
+  Duration sync_window = Duration::zero();
   bool store_lost_tail =
       false;  // the store had to drop a damaged end of its log when it was opened
 };
@@ -95,6 +98,7 @@ class BootSequence {
   Status MakeIntent();
   v1::RegisterRequest Request() const;
   BootStep AskAgain(BootStep::Kind kind, std::string reason) const;
+  BootStep OnConfirm(const v1::RegisterReply& reply);
   Result<BootStep> OnRegistered(const v1::RegisterReply& reply);
   // Why the reply cannot be acted on; ok if it can.
   Status CheckRegistered(const v1::RegisterReply& reply) const;
@@ -106,9 +110,10 @@ class BootSequence {
   const BootOptions options_;
 
   v1::DiskIdentity identity_;
-  uint64_t boot_ = 0;       // durable
-  v1::DiskIntent intent_;   // durable; boot 0: none
-  bool finishing_ = false;  // intent_ is of an earlier start
+  uint64_t boot_ = 0;        // durable
+  v1::DiskIntent intent_;    // durable; boot 0: none
+  bool finishing_ = false;   // intent_ is of an earlier start
+  uint64_t after_boot_ = 0;  // a disk without a boot: the last one under the id, as it was told
   Registered registered_;
 };
 

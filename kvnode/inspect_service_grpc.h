@@ -1,8 +1,8 @@
-// The node's answers to operators' questions: Inspect.ListSlotSizes. One question at a time, on a
-// thread of its own, so that no worker and no stream waits for it; a few may wait, more are
-// refused.
+// The node's answers to operators' questions: sizes of slots, and what its copies hold. One question
+// at a time, on a thread of its own, so that no worker and no stream waits for it; a few may wait,
+// more are refused.
 //
-// Life: make, Serve once, Stop. Thread-safety: gRPC's threads call ListSlotSizes; Serve and Stop
+// Life: make, Serve once, Stop. Thread-safety: gRPC's threads call the methods; Serve and Stop
 // from any thread. The store outlives Stop, the service the gRPC server's Stop.
 #pragma once
 
@@ -31,9 +31,20 @@ class InspectServiceGrpc final : public v1::Inspect::CallbackService {
   grpc::ServerUnaryReactor* ListSlotSizes(grpc::CallbackServerContext* call,
                                           const v1::ListSlotSizesRequest* request,
                                           v1::ListSlotSizesReply* reply) override;
+  grpc::ServerUnaryReactor* DigestRanges(grpc::CallbackServerContext* call,
+                                         const v1::DigestRangesRequest* request,
+                                         v1::DigestRangesReply* reply) override;
+  grpc::ServerUnaryReactor* ListRecords(grpc::CallbackServerContext* call,
+                                        const v1::ListRecordsRequest* request,
+                                        v1::ListRecordsReply* reply) override;
 
  private:
-  grpc::Status Answer(const v1::ListSlotSizesRequest& request, v1::ListSlotSizesReply* reply);
+  // Has `answer` make the reply of the store, in its turn.
+  template <class Request, class Reply>
+  grpc::ServerUnaryReactor* Queue(grpc::CallbackServerContext* call, const Request* request,
+                                  Reply* reply, Result<Reply> (*answer)(Store&, const Request&));
+  // The store, if the request is meant for this node.
+  Result<Store*> StoreFor(const std::string& node, const std::string& cluster_uuid);
 
   const NodeId node_;
   std::mutex mutex_;

@@ -101,12 +101,13 @@ Result<ScanResult> MemoryStore::Scan(SlotId slot, Incarnation inc, std::string_v
   ScanResult result;
   for (; it != records_.end() && it->first.starts_with(first); ++it) {
     v1::Record record;
-    RINGKV_RETURN_IF_ERROR(
+    const Status read =
         DecodeRecord(it->first, it->second,
-                     limits.keys_only ? ValueBytes::kLeaveOut : ValueBytes::kCopy, &record));
+                     limits.keys_only ? ValueBytes::kLeaveOut : ValueBytes::kCopy, &record);
+    if (!read.ok() && !limits.past_damage) return read;
     std::string key = it->first.substr(kStoreKeyPrefixBytes);
     if (!page.Take(key.size() + record.value().size(), it->second.size())) return result;
-    result.entries.push_back({std::move(key), std::move(record)});
+    result.Add(std::move(key), std::move(record), read);
   }
   result.complete = true;
   return result;

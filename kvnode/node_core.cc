@@ -8,6 +8,9 @@
 namespace ringkv {
 namespace {
 
+// In one answer, several of which come in a second.
+constexpr size_t kMostDamagedNamed = 16;
+
 constexpr uint32_t kFormatVersion = 1;
 
 }  // namespace
@@ -30,6 +33,7 @@ Status NodeCore::Serve(Store& store, const Registered& registered) {
   auto serving = std::make_unique<Serving>();
   serving->registered = registered;
   serving->slots_per_group = registered.slots / registered.groups;
+  serving->drops = std::make_unique<EventLoop>("drops", clock_, nullptr);
   const size_t workers = std::clamp<size_t>(options_.workers, 1, registered.groups);
   for (size_t i = 0; i < workers; ++i) {
     std::vector<GroupId> mine;
@@ -44,15 +48,37 @@ Status NodeCore::Serve(Store& store, const Registered& registered) {
     auto replica = Replica::Open(store, options, std::move(mine));
     if (!replica.ok()) return replica.status();
     NodeWorker::Environment environment{
-        clock_, metrics_, failed_, [this](Status why) { Fail(std::move(why)); }, options_.sync};
+        clock_, metrics_, failed_, [this](Status why) { Fail(std::move(why)); }, options_.sync, {}};
+    environment.drop = [this, &store, loop = serving->drops.get()](
+                           std::vector<InstanceName> instances, std::function<void()> done) {
+      (void)loop->Post([this, &store, instances = std::move(instances), done = std::move(done)] {
+        Drop(store, instances, done);
+      });
+    };
     serving->workers.push_back(std::make_unique<NodeWorker>("worker-" + std::to_string(i),
                                                             std::move(environment), options_.limits,
                                                             registered.boot, std::move(*replica)));
   }
+  serving->drops->Start();
   for (auto& worker : serving->workers) worker->Start();
   owned_ = std::move(serving);
   serving_.store(owned_.get(), std::memory_order_release);
   return Status::Ok();
+}
+
+void NodeCore::Drop(Store& store, const std::vector<InstanceName>& instances,
+                    const std::function<void()>& done) {
+  Status status;
+  for (const InstanceName& instance : instances) {
+    // What is left is dropped after the next start.
+    if (stopping_.load(std::memory_order_acquire)) return;
+    if (failed_.load(std::memory_order_acquire)) return;
+    status = store.DropInstance(instance.slot, instance.inc);
+    if (!status.ok()) return Fail(status);
+  }
+  status = store.Sync();
+  if (!status.ok()) return Fail(status);
+  done();
 }
 
 NodeCore::Refusal NodeCore::Check(const v1::ReplicaBatch& batch, const Serving* serving) const {
@@ -141,6 +167,7 @@ void NodeCore::StopTaking() { stopping_.store(true, std::memory_order_release); 
 void NodeCore::Drain() {
   StopTaking();
   if (owned_ == nullptr) return;
+  owned_->drops->Stop();
   for (auto& worker : owned_->workers) worker->Stop();
 }
 
@@ -192,6 +219,9 @@ NodeCore::Totals NodeCore::totals() const {
     totals.replica.source_answers += one.stats.source_answers;
     totals.replica.source_refusals += one.stats.source_refusals;
     totals.replica.reinstated += one.stats.reinstated;
+    totals.replica.created += one.stats.created;
+    totals.replica.retired += one.stats.retired;
+    totals.replica.dropped += one.stats.dropped;
     totals.replica.sweeps += one.stats.sweeps;
     totals.replica.collected += one.stats.collected;
     totals.instances += one.instances;
@@ -202,7 +232,21 @@ NodeCore::Totals NodeCore::totals() const {
   return totals;
 }
 
-v1::NodeStats NodeCore::Stats() const {
+void NodeCore::SetDamaged(std::vector<v1::DamagedKey> keys) {
+  std::lock_guard lock(mutex_);
+  damaged_ = std::move(keys);
+}
+
+void NodeCore::NameDamaged(v1::NodeStats* stats) {
+  std::lock_guard lock(mutex_);
+  const size_t count = std::min(damaged_.size(), kMostDamagedNamed);
+  for (size_t i = 0; i < count; ++i) {
+    next_damaged_ = (next_damaged_ + 1) % damaged_.size();
+    *stats->add_damaged() = damaged_[next_damaged_];
+  }
+}
+
+v1::NodeStats NodeCore::Stats() {
   Totals now = totals();
   v1::NodeStats stats;
   stats.set_applies(now.replica.applies);
@@ -213,6 +257,7 @@ v1::NodeStats NodeCore::Stats() const {
   stats.set_voting_instances(now.voting_instances);
   stats.set_instances(now.instances);
   stats.set_disk_free_bytes(now.store.disk_free_bytes);
+  NameDamaged(&stats);
   return stats;
 }
 
@@ -244,6 +289,9 @@ void NodeCore::ExportTotals(MetricSink& sink) const {
   sink.Counter("node_source_answers_total", "Answers to nodes that compare or copy.",
                d(r.source_answers));
   sink.Counter("node_reinstated_total", "Instances that got their vote back.", d(r.reinstated));
+  sink.Counter("node_instances_created_total", "Instances made to be filled.", d(r.created));
+  sink.Counter("node_instances_retired_total", "Instances that left this node.", d(r.retired));
+  sink.Counter("node_instances_dropped_total", "Of them: their records are gone.", d(r.dropped));
   sink.Counter("node_sweeps_total", "Instances searched for garbage.", d(r.sweeps));
   sink.Counter("node_collected_total", "Tombstones and expired records removed.", d(r.collected));
   sink.Counter("node_corrupt_total", "Records that could not be read.", d(r.corrupt));

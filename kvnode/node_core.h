@@ -68,6 +68,8 @@ class NodeCore {
 
   // What statistics say of the disk; the caller asks the store, which may block, now and then.
   void SetStoreStats(const StoreStats& stats);
+  // Records that cannot be read: statistics name some of them, other ones each time.
+  void SetDamaged(std::vector<v1::DamagedKey> keys);
 
   struct Totals {
     ReplicaStats replica;
@@ -88,6 +90,7 @@ class NodeCore {
     Registered registered;
     uint32_t slots_per_group = 1;
     std::vector<std::unique_ptr<NodeWorker>> workers;
+    std::unique_ptr<EventLoop> drops;  // takes the records of retired instances away
   };
   struct Refusal {
     v1::ReplicaCode code = v1::REPLICA_CODE_OK;
@@ -99,7 +102,10 @@ class NodeCore {
   size_t WorkerOf(const v1::ReplicaOp& op, const Serving& serving) const;
   bool AnswerHere(const v1::ReplicaOp& op, const Serving& serving, Answers* answers);
   void Refuse(const v1::ReplicaOp& op, const Refusal& refusal, Answers* answers);
-  v1::NodeStats Stats() const;
+  void Drop(Store& store, const std::vector<InstanceName>& instances,
+            const std::function<void()>& done);
+  v1::NodeStats Stats();
+  void NameDamaged(v1::NodeStats* stats);
   void ExportTotals(MetricSink& sink) const;
 
   const Clock& clock_;
@@ -115,6 +121,8 @@ class NodeCore {
   mutable std::mutex mutex_;
   Status failure_;          // guarded by mutex_
   StoreStats store_stats_;  // guarded by mutex_
+  std::vector<v1::DamagedKey> damaged_;  // guarded by mutex_
+  size_t next_damaged_ = 0;              // guarded by mutex_
 
   Metrics::Registration exported_;  // last: its collector uses the rest
 };

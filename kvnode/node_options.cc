@@ -40,6 +40,9 @@ void AddNodeOptions(NodeOptions* options, ConfigSchema* schema) {
                   "Threads that execute operations; 0: one a core, at most 4.");
   schema->AddOneOf("compression", &options->compression, {"lz4", "none"},
                    "How table files are compressed.");
+  schema->AddDuration("scrub", &options->scrub, Duration::zero(), std::chrono::hours(24 * 365),
+                      "How long the node takes to read all that it holds once, in the background, "
+                      "in search of damage; 0s: never.");
 }
 
 Status CheckNodeOptions(const NodeOptions& options) {

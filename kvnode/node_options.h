@@ -29,6 +29,7 @@ struct NodeOptions {
   uint64_t memtable_bytes = 64ull << 20;
   uint32_t workers = 0;  // 0: one a core, at most 4
   std::string compression = "lz4";
+  Duration scrub = std::chrono::hours(24);  // zero: never
 };
 
 void AddNodeOptions(NodeOptions* options, ConfigSchema* schema);

@@ -107,7 +107,9 @@ BootOptions NodeServer::MakeBootOptions() const {
   boot.vnodes = options_.vnodes;
   boot.version = std::string(VersionText());
   boot.kernel_boot_id = ReadKernelBootId();
-  boot.synced_writes = RocksOptionsOf(options_).durability == Durability::kSync;
+  const Durability durability = RocksOptionsOf(options_).durability;
+  boot.synced_writes = durability == Durability::kSync;
+  if (durability == Durability::kPeriodic) boot.sync_window = options_.sync_interval;
   return boot;
 }
 
@@ -123,6 +125,7 @@ void NodeServer::Serve(const Registered& registered) {
   Status serving = core_->Serve(disk_->store(), registered);
   if (!serving.ok()) return core_->Fail(serving);
   inspect_->Serve(disk_->store(), registered.cluster_uuid);
+  StartScrub();
   (void)upkeep_->Post([] {});  // statistics are asked for as soon as it serves
   grpc_.SetServing(true);
   // A failure in between has said NOT_SERVING too early.
@@ -143,6 +146,30 @@ void NodeServer::Upkeep() {
   tickers_ = std::move(report.tickers);
 }
 
+// On the start's thread, once.
+void NodeServer::StartScrub() {
+  if (options_.scrub == Duration::zero()) return;
+  Scrub::Options scrub;
+  scrub.period = options_.scrub;
+  scrub_ = std::make_unique<Scrub>(disk_->store(), clock_, Random(RandomSeed()), scrub);
+  scrub_loop_ = std::make_unique<EventLoop>("scrub", clock_, [this] { return ScrubOn(); });
+  scrub_loop_->Start();
+  (void)scrub_loop_->Post([] {});
+}
+
+MonoTime NodeServer::ScrubOn() {
+  if (stopping_ || !core_->failure().ok()) return kNever;
+  const Result<MonoTime> next = scrub_->Step();
+  if (!next.ok()) {
+    core_->Fail(next.status());
+    return kNever;
+  }
+  core_->SetDamaged(scrub_->damaged());
+  std::lock_guard lock(upkeep_mutex_);
+  scrub_stats_ = scrub_->stats();
+  return *next;
+}
+
 std::vector<std::string> NodeServer::WhyNotReady() const {
   if (stopping_) return {"the node is stopping"};
   if (Status failure = core_->failure(); !failure.ok()) {
@@ -156,8 +183,28 @@ std::vector<std::string> NodeServer::WhyNotReady() const {
 void NodeServer::ExportUpkeep(MetricSink& sink) const {
   sink.Gauge("build_info", "Always 1; the labels say what runs.", 1,
              {{"version", std::string(VersionText())}, {"program", "kvnode"}});
+  sink.Counter("node_sync_sent_bytes_total", "Questions to nodes that this one copies from.",
+               static_cast<double>(sync_->bytes_sent()));
+  sink.Counter("node_sync_received_bytes_total", "Answers of nodes that this one copies from.",
+               static_cast<double>(sync_->bytes_received()));
   sink.Gauge("node_ready", "1 while the node serves.", WhyNotReady().empty() ? 1 : 0);
   std::lock_guard lock(upkeep_mutex_);
+  const auto number = [](uint64_t value) { return static_cast<double>(value); };
+  sink.Counter("scrub_cycles_total", "Times that everything was read in search of damage.",
+               number(scrub_stats_.cycles));
+  sink.Counter("scrub_records_total", "Records read in search of damage.",
+               number(scrub_stats_.records));
+  sink.Counter("scrub_bytes_total", "Keys and values read in search of damage.",
+               number(scrub_stats_.bytes));
+  sink.Counter("scrub_unreadable_found_total", "Records found to be unreadable.",
+               number(scrub_stats_.unreadable_found));
+  sink.Counter("scrub_mended_total", "Of them, those that can be read again.",
+               number(scrub_stats_.mended));
+  sink.Gauge("scrub_unreadable_records", "Records known to be unreadable now.",
+             number(scrub_stats_.unreadable));
+  sink.Gauge("scrub_unreadable_stretches",
+             "Damaged blocks met in this cycle and the last: the disk wants to be emptied.",
+             number(scrub_stats_.stretches));
   for (const auto& [name, value] : tickers_) {
     if (name.ends_with("_total")) {
       sink.Counter("rocksdb_" + name, "RocksDB, since it was opened.", value);
@@ -174,6 +221,7 @@ void NodeServer::Stop() {
   if (sync_ != nullptr) sync_->Stop();
   if (service_ != nullptr) service_->CloseStreams();
   if (inspect_ != nullptr) inspect_->Stop();
+  if (scrub_loop_ != nullptr) scrub_loop_->Stop();
   if (upkeep_ != nullptr) upkeep_->Stop();
   grpc_.Stop(kStopGrace);
   http_.Stop();

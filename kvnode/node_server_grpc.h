@@ -21,6 +21,7 @@
 #include "kvnode/node_options.h"
 #include "kvnode/node_start.h"
 #include "kvnode/registration_grpc.h"
+#include "kvnode/scrub.h"
 #include "net/daemon.h"
 #include "net/grpc_door.h"
 #include "net/http_server.h"
@@ -53,6 +54,8 @@ class NodeServer final : public Daemon {
   void Serve(const Registered& registered);
   void OnDiskFailure();
   void Upkeep();
+  void StartScrub();
+  MonoTime ScrubOn();
   void CloseDisk();
   void ExportUpkeep(MetricSink& sink) const;
 
@@ -75,7 +78,10 @@ class NodeServer final : public Daemon {
 
   mutable std::mutex upkeep_mutex_;
   std::map<std::string, double> tickers_;  // guarded by upkeep_mutex_
+  ScrubStats scrub_stats_;  // guarded by upkeep_mutex_
   std::unique_ptr<EventLoop> upkeep_;
+  std::unique_ptr<Scrub> scrub_;  // the scrub loop's
+  std::unique_ptr<EventLoop> scrub_loop_;
   Metrics::Registration exported_;
 };
 

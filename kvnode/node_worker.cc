@@ -66,7 +66,11 @@ NodeWorker::NodeWorker(std::string name, Environment environment, WorkerLimits l
   Publish(/*recount=*/true);
 }
 
-void NodeWorker::Start() { loop_.Start(); }
+void NodeWorker::Start() {
+  loop_.Start();
+  // What an earlier process had no time for.
+  (void)loop_.Post([this] { DropRetired(); });
+}
 
 void NodeWorker::Stop() {
   {
@@ -175,6 +179,22 @@ void NodeWorker::RunTurn(Turn turn) {
   queued_bytes_.fetch_sub(turn.bytes, std::memory_order_relaxed);
   Deliver(&turn, std::move(replies));
   AskSources();
+  DropRetired();
+}
+
+void NodeWorker::DropRetired() {
+  std::vector<InstanceName> retired = replica_->TakeDrops();
+  if (retired.empty() || environment_.drop == nullptr) return;
+  environment_.drop(retired, [this, retired] {
+    (void)loop_.Post([this, retired] {
+      for (const InstanceName& instance : retired) {
+        if (environment_.failed.load(std::memory_order_acquire)) return;
+        Status status = replica_->OnDropped(instance);
+        if (!status.ok()) return environment_.report_failure(status);
+      }
+      Publish(/*recount=*/false);
+    });
+  });
 }
 
 void NodeWorker::AskSources() {

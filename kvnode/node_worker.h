@@ -78,6 +78,9 @@ class NodeWorker {
     const std::atomic<bool>& failed;  // the node's store has failed
     std::function<void(Status)> report_failure;
     SyncTransport* sync = nullptr;  // null: this node asks no other one
+    // Drops the records of instances elsewhere and calls `done`, on any thread, when they are gone
+    // for good; not at all when the node stops before.
+    std::function<void(std::vector<InstanceName>, std::function<void()> done)> drop;
   };
   // What others may know of the replica; as of the last turn.
   struct Snapshot {
@@ -131,6 +134,7 @@ class NodeWorker {
   void AdaptReads(const Turn& turn, const std::vector<v1::ReplicaOpReply>& replies);
   void Publish(bool recount);
   void AskSources();
+  void DropRetired();
   MonoTime Sweep();
   void OnSyncAnswer(Boot boot, const v1::ReplicaOpReply& answer);
   void Deliver(Turn* turn, std::vector<v1::ReplicaOpReply> replies);

@@ -41,6 +41,10 @@ Status CheckApply(const v1::ReplicaOp& op) {
   RINGKV_RETURN_IF_ERROR(CheckKey(op.apply().key()));
   RINGKV_RETURN_IF_ERROR(CheckValueSize(op.apply().record().value().size()));
   const v1::Version& version = op.apply().record().version();
+  if (op.apply().forget()) {
+    return op.apply().repair() ? Status::Ok()
+                               : Status::InvalidArgument("only a repair forgets a record");
+  }
   if (version.term() == 0 || version.term() > op.term()) {
     return Status::InvalidArgument("a record's term is from 1 to that of the owner who sends it");
   }
@@ -69,7 +73,9 @@ class Replica::DataRun {
     if (op.has_apply()) {
       Version version = FromProto(op.apply().record().version());
       // Above everything the instance can hold: nothing to compare with.
-      if (instance.bound_known && version > instance.bound) needs_lookup = false;
+      if (instance.bound_known && version > instance.bound && !op.apply().forget()) {
+        needs_lookup = false;
+      }
       instance.bound = std::max(instance.bound, version);
     }
     items_.push_back({&op, &instance, reply, needs_lookup});
@@ -151,12 +157,15 @@ class Replica::DataRun {
     v1::Record* record = item.reply->mutable_read()->mutable_record();
     if (found->found) {
       record->Swap(&found->record);
+      const bool collected = Collected(*record, FloorOf(*item.instance));
+      item.reply->mutable_read()->set_absent(collected);
       ReadAs(FloorOf(*item.instance), record);
     } else {
       if (RINGKV_RULE(kAbsentReadsAsTheFloor)) {
         ToProto(item.instance->floor, record->mutable_version());
       }
       record->set_tombstone(true);
+      item.reply->mutable_read()->set_absent(true);
     }
   }
 
@@ -175,6 +184,10 @@ class Replica::DataRun {
     std::string name = std::to_string(item.op->slot()) + '/' + apply.key();
     if (auto earlier = written->find(name); earlier != written->end()) {
       stored = std::max(stored, earlier->second);
+    }
+    if (apply.forget()) {
+      if (!found.status.ok() && written->count(name) == 0) batch->EraseRecord(KeyOf(item));
+      return ToProto(stored, item.reply->mutable_apply()->mutable_stored());
     }
     Version version = FromProto(apply.record().version());
     if (version > stored || !found.status.ok() || !RINGKV_RULE(kCompareVersions)) {
@@ -231,6 +244,7 @@ Status Replica::Load(std::vector<GroupId> mine) {
                                 std::to_string(options_.slots));
     }
     if (!promised_[GroupOfSlot(name.slot).value()].mine) continue;
+    if (disk.retired() && !disk.dropped()) drops_.push_back(name);
     // In order of incarnation: the newest stays.
     Instance& instance = instances_[name.slot];
     instance.inc = name.inc;
@@ -239,8 +253,15 @@ Status Replica::Load(std::vector<GroupId> mine) {
     instance.floor = FromProto(disk.floor());
     instance.expired_before_ms = disk.expired_before_ms();
     instance.stable = FromProto(disk.stable());
+    instance.lost_tail.reset();
+    if (disk.has_lost_tail()) instance.lost_tail = disk.lost_tail();
   }
   return Status::Ok();
+}
+
+uint64_t Replica::instances() const {
+  return static_cast<uint64_t>(std::count_if(instances_.begin(), instances_.end(),
+                                             [](const auto& e) { return !e.second.retired; }));
 }
 
 uint64_t Replica::voting_instances() const {
@@ -283,6 +304,8 @@ Status Replica::Execute(std::span<const v1::ReplicaOp* const> ops,
     Status status;
     if (op.has_create()) {
       status = DoCreate(op, &out[i]);
+    } else if (op.has_retire()) {
+      status = DoRetire(op, &out[i]);
     } else if (op.has_contact()) {
       DoContact(op, &out[i]);
     } else if (op.has_scan()) {
@@ -307,21 +330,7 @@ Status Replica::Execute(std::span<const v1::ReplicaOp* const> ops,
 }
 
 Replica::Instance* Replica::Admit(const v1::ReplicaOp& op, v1::ReplicaOpReply* reply) {
-  if (op.slot() >= options_.slots || !promised_[GroupOfSlot(SlotId(op.slot())).value()].mine) {
-    Refuse(reply, v1::REPLICA_CODE_INVALID, "no such slot here");
-    return nullptr;
-  }
-  const Promised& promised = promised_[GroupOfSlot(SlotId(op.slot())).value()];
-  Term term(op.term());
-  bool fits = term == promised.term && OwnerId(op.owner()) == promised.owner;
-  if (!fits) {
-    ++stats_.fenced;
-    bool higher = term > promised.term;
-    reply->set_promised_term(promised.term.value());
-    Refuse(reply, higher ? v1::REPLICA_CODE_NEED_PROMISE : v1::REPLICA_CODE_STALE,
-           higher ? "the term was not promised here yet" : "another owner has taken over");
-    return nullptr;
-  }
+  if (!Fence(op, reply)) return nullptr;
   auto found = instances_.find(SlotId(op.slot()));
   if (found == instances_.end() || found->second.inc != Incarnation(op.inc()) ||
       found->second.retired) {
@@ -380,40 +389,6 @@ Status Replica::DoPromises(std::span<const v1::ReplicaOp* const> ops,
   return Status::Ok();
 }
 
-Status Replica::DoCreate(const v1::ReplicaOp& op, v1::ReplicaOpReply* reply) {
-  if (op.slot() >= options_.slots || op.inc() == 0) {
-    Refuse(reply, v1::REPLICA_CODE_INVALID, "no such slot or incarnation");
-    return Status::Ok();
-  }
-  const Promised& promised = promised_[GroupOfSlot(SlotId(op.slot())).value()];
-  if (!promised.mine || Term(op.term()) != promised.term || OwnerId(op.owner()) != promised.owner) {
-    ++stats_.fenced;
-    reply->set_promised_term(promised.term.value());
-    Refuse(reply,
-           Term(op.term()) > promised.term ? v1::REPLICA_CODE_NEED_PROMISE : v1::REPLICA_CODE_STALE,
-           "the term is not the promised one");
-    return Status::Ok();
-  }
-  auto found = instances_.find(SlotId(op.slot()));
-  if (found != instances_.end() && found->second.inc >= Incarnation(op.inc())) {
-    bool same = found->second.inc == Incarnation(op.inc()) && !found->second.retired;
-    if (!same) Refuse(reply, v1::REPLICA_CODE_NO_INSTANCE, "a later incarnation was here");
-    return Status::Ok();
-  }
-  Instance instance;
-  instance.inc = Incarnation(op.inc());
-  instance.voting = op.create().voting();
-  instance.bound_known = true;  // empty
-  v1::DiskInstance disk;
-  disk.set_voting(instance.voting);
-  StoreBatch batch;
-  batch.PutMeta(InstanceMetaName(SlotId(op.slot()), instance.inc), disk.SerializeAsString());
-  RINGKV_RETURN_IF_ERROR(store_.Write(batch, /*sync=*/true));
-  instances_[SlotId(op.slot())] = instance;
-  reply->set_voting(instance.voting);
-  return Status::Ok();
-}
-
 void Replica::DoContact(const v1::ReplicaOp& op, v1::ReplicaOpReply* reply) {
   Instance* instance = Admit(op, reply);
   if (instance == nullptr) return;
@@ -426,6 +401,9 @@ void Replica::DoContact(const v1::ReplicaOp& op, v1::ReplicaOpReply* reply) {
   instance->bound_known = true;
   ToProto(instance->floor, reply->mutable_contact()->mutable_floor());
   ToProto(instance->stable, reply->mutable_contact()->mutable_stable());
+  if (!instance->voting && instance->lost_tail.has_value()) {
+    *reply->mutable_contact()->mutable_lost_tail() = *instance->lost_tail;
+  }
 }
 
 Status Replica::DoScan(const v1::ReplicaOp& op, v1::ReplicaOpReply* reply) {

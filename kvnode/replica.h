@@ -16,7 +16,8 @@
 //  6. A pull (docs/protocol.md, "Sync") works only for the promised (term, owner).
 //
 // Whoever drives it sends, after each call, the questions that TakeQuestions gives, and hands each
-// answer, or the news that there is none, to OnSyncAnswer.
+// answer, or the news that there is none, to OnSyncAnswer. It drops the records of the instances
+// that TakeDrops gives (Store::DropInstance, then Sync; on any thread) and says so by OnDropped.
 //
 // Thread-compatible: one thread owns a Replica and its slots. The node runs several, each with its
 // own groups, over one Store.
@@ -60,6 +61,9 @@ struct ReplicaStats {
   uint64_t source_answers = 0;   // given as a source
   uint64_t source_refusals = 0;  // not given: no vote, or another boot
   uint64_t reinstated = 0;       // instances that got their vote back
+  uint64_t created = 0;          // instances made for their owner
+  uint64_t retired = 0;          // instances that serve no more
+  uint64_t dropped = 0;          // of them: their records are gone
   uint64_t sweeps = 0;           // for garbage, begun
   uint64_t collected = 0;        // records that they removed
 };
@@ -84,9 +88,10 @@ class Replica {
   static Result<std::unique_ptr<Replica>> Open(Store& store, const Options& options,
                                                std::vector<GroupId> mine);
 
-  // Executes operations (Promise, Contact, Apply, Read, ScanSlot, CreateInstance, those of a sync,
-  // Persist, SetStable, SetFloor, Reinstate; any other gets INVALID) and appends one reply for
-  // each, in order. An error (kIoError) means that the node must stop serving; the replies are then
+  // Executes operations (Promise, Contact, Apply, Read, ScanSlot, CreateInstance, RetireInstance,
+  // those of a sync, Persist, SetStable, SetFloor, Reinstate; any other gets INVALID) and appends
+  // one reply for each, in order. An error (kIoError) means that the node must stop serving; the
+  // replies are then
   // worthless.
   Status Execute(std::span<const v1::ReplicaOp* const> ops,
                  std::vector<v1::ReplicaOpReply>* replies);
@@ -96,12 +101,17 @@ class Replica {
   // `boot`: of the process that answered; 0: the question was lost. Errors: as Execute.
   Status OnSyncAnswer(Boot boot, const v1::ReplicaOpReply& answer);
 
+  // Retired instances whose records are still there.
+  std::vector<InstanceName> TakeDrops() { return std::exchange(drops_, {}); }
+  // The records are gone, for good. Errors: as Execute.
+  Status OnDropped(const InstanceName& instance);
+
   // Garbage: reads and removes a bounded number of records, if an instance is worth a sweep now.
   // False: there was nothing to do. Errors: as Execute.
   Result<bool> SweepStep(MonoTime now);
 
   const ReplicaStats& stats() const { return stats_; }
-  uint64_t instances() const { return instances_.size(); }
+  uint64_t instances() const;  // live ones
   uint64_t voting_instances() const;
   bool Votes(SlotId slot) const;
 
@@ -116,8 +126,9 @@ class Replica {
     bool voting = false;
     bool retired = false;
     Version floor;
-    uint64_t expired_before_ms = 0;  // of the floor
-    Version stable;                  // W
+    uint64_t expired_before_ms = 0;         // of the floor
+    Version stable;                         // W
+    std::optional<v1::LostTail> lost_tail;  // since it had a vote
     GarbageEstimate garbage;
     // No record of this instance has a version above `bound`, if it is known: unknown after a start
     // until a promise or a contact says so, and then every Apply reads first. `bound` covers what
@@ -153,6 +164,9 @@ class Replica {
   Status DoPromises(std::span<const v1::ReplicaOp* const> ops,
                     std::span<v1::ReplicaOpReply> replies);
   Status DoCreate(const v1::ReplicaOp& op, v1::ReplicaOpReply* reply);
+  Status DoRetire(const v1::ReplicaOp& op, v1::ReplicaOpReply* reply);
+  // Whether (term, owner) is the promised pair of the slot's group, whatever instance is there.
+  bool Fence(const v1::ReplicaOp& op, v1::ReplicaOpReply* reply);
   void DoContact(const v1::ReplicaOp& op, v1::ReplicaOpReply* reply);
   Status DoScan(const v1::ReplicaOp& op, v1::ReplicaOpReply* reply);
 
@@ -177,6 +191,7 @@ class Replica {
   std::unordered_map<uint64_t, SlotId> asked_;  // by question
   uint64_t last_question_ = 0;
   std::vector<SyncQuestion> questions_;  // not sent yet
+  std::vector<InstanceName> drops_;      // not taken yet
   std::optional<Sweep> sweep_;
   ReplicaStats stats_;
 };

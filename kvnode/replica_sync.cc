@@ -39,17 +39,27 @@ class Replica::InstanceCopy final : public PullTarget {
     scan.max_bytes = limits.max_bytes;
     scan.max_entries = limits.max_entries;
     scan.keys_only = !limits.values;
+    scan.past_damage = true;
     auto found = replica_.store_.Scan(slot_, instance_.inc, after, "", scan);
     if (!found.ok()) return found.status();
+    if (!found->stretches.empty()) return found->stretches.front().why;
     CopyPage page;
     page.complete = found->complete;
-    page.entries.reserve(found->entries.size());
+    page.entries.reserve(found->entries.size() + found->damaged.size());
     for (StoredEntry& entry : found->entries) {
       v1::SlotEntry& to = page.entries.emplace_back();
       to.set_key(std::move(entry.key));
       to.mutable_record()->Swap(&entry.record);
       ReadAs(FloorOf(instance_), to.mutable_record());
     }
+    if (found->damaged.empty()) return page;
+    for (DamagedRecord& damaged : found->damaged) {
+      ++replica_.stats_.corrupt;
+      page.entries.emplace_back().set_key(damaged.key);
+      page.damaged.insert(std::move(damaged.key));
+    }
+    std::sort(page.entries.begin(), page.entries.end(),
+              [](const v1::SlotEntry& a, const v1::SlotEntry& b) { return a.key() < b.key(); });
     return page;
   }
 
@@ -120,6 +130,7 @@ v1::DiskInstance Replica::FactOf(const Instance& instance) {
   ToProto(instance.floor, fact.mutable_floor());
   fact.set_expired_before_ms(instance.expired_before_ms);
   ToProto(instance.stable, fact.mutable_stable());
+  if (instance.lost_tail.has_value()) *fact.mutable_lost_tail() = *instance.lost_tail;
   return fact;
 }
 
@@ -135,7 +146,9 @@ Status Replica::DoSourceQuestion(const v1::ReplicaOp& op, v1::ReplicaOpReply* re
       Refuse(reply, v1::REPLICA_CODE_WRONG_BOOT, "the source has started again since");
       return Status::Ok();
     }
-    if (!instance->voting) {
+    const bool in_union =
+        op.has_sync_ranges() ? op.sync_ranges().in_union() : op.sync_diff().in_union();
+    if (!instance->voting && !in_union) {
       ++stats_.source_refusals;
       Refuse(reply, v1::REPLICA_CODE_NOT_VOTING, "the source may lack something itself");
       return Status::Ok();
@@ -256,6 +269,7 @@ Status Replica::DoDurable(std::span<const v1::ReplicaOp* const> ops,
     } else {
       if (!next.voting) ++stats_.reinstated;
       next.voting = true;
+      next.lost_tail.reset();
       replies[i].set_voting(true);
     }
     batch.PutMeta(InstanceMetaName(SlotId(op.slot()), next.inc), FactOf(next).SerializeAsString());

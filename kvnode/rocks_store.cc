@@ -39,6 +39,19 @@ void AddToBatch(const RocksEngine& engine, const StoreBatch::Put& put, std::stri
   (void)batch->Put(engine.records, rocksdb::SliceParts(&key, 1), rocksdb::SliceParts(parts, 2));
 }
 
+// A damaged block hides its keys, and there is no way forward through it: so from the end backwards,
+// as far as that goes, at most to `from`. Empty: nothing there can be read. With several damaged
+// blocks this is what comes after the last of them.
+std::string FirstAfterDamage(const RocksEngine& engine, const rocksdb::ReadOptions& read,
+                             const std::string& from) {
+  const std::unique_ptr<rocksdb::Iterator> it(engine.db->NewIterator(read, engine.records));
+  std::string first;
+  for (it->SeekToLast(); it->Valid() && ToView(it->key()) >= from; it->Prev()) {
+    first = it->key().ToString();
+  }
+  return first;
+}
+
 }  // namespace
 
 Result<Durability> ParseDurability(std::string_view text) {
@@ -232,28 +245,53 @@ Result<ScanResult> RocksStore::Scan(SlotId slot, Incarnation inc, std::string_vi
   rocksdb::ReadOptions read;
   read.iterate_upper_bound = &upper;
   read.fill_cache = false;  // a slot on the move must not push out what clients read
-  const std::unique_ptr<rocksdb::Iterator> it(
+  std::unique_ptr<rocksdb::Iterator> it(
       impl_->engine->db->NewIterator(read, impl_->engine->records));
 
   const ValueBytes value_bytes = limits.keys_only ? ValueBytes::kLeaveOut : ValueBytes::kCopy;
   ScanPage page(limits);
   ScanResult result;
-  for (it->Seek(std::max(start, first)); it->Valid(); it->Next()) {
-    const std::string_view store_key = ToView(it->key());
-    v1::Record record;
-    RINGKV_RETURN_IF_ERROR(DecodeRecord(store_key, ToView(it->value()), value_bytes, &record));
-    std::string key(store_key.substr(kStoreKeyPrefixBytes));
-    if (!page.Take(key.size() + record.value().size(), it->value().size())) return result;
-    result.entries.push_back({std::move(key), std::move(record)});
+  std::string from = std::max(start, first);  // what comes next is not below it
+  std::string passed(after);                  // the last key that was read
+  it->Seek(from);
+  while (true) {
+    for (; it->Valid(); it->Next()) {
+      const std::string_view store_key = ToView(it->key());
+      v1::Record record;
+      const Status decoded = DecodeRecord(store_key, ToView(it->value()), value_bytes, &record);
+      if (!decoded.ok() && !limits.past_damage) return decoded;
+      std::string key(store_key.substr(kStoreKeyPrefixBytes));
+      if (!page.Take(key.size() + record.value().size(), it->value().size())) {
+        // A stretch that the page ends in is told by the next one.
+        if (!result.stretches.empty() && result.stretches.back().before == key) {
+          result.stretches.pop_back();
+        }
+        return result;
+      }
+      from.assign(store_key).push_back('\0');
+      passed = key;
+      result.Add(std::move(key), std::move(record), decoded);
+    }
+    if (it->status().ok()) {
+      result.complete = true;
+      return result;
+    }
+    const Status why = impl_->ReadError("scan after " + DescribeStoreKey(EncodeStoreKey({slot, inc, passed})), it->status());
+    if (!limits.past_damage || !it->status().IsCorruption()) return why;
+    std::string before = FirstAfterDamage(*impl_->engine, read, from);
+    if (!before.empty()) {
+      it.reset(impl_->engine->db->NewIterator(read, impl_->engine->records));
+      it->Seek(before);
+      if (!it->Valid()) before.clear();
+    }
+    const bool to_the_end = before.empty();
+    result.stretches.push_back(
+        {passed, to_the_end ? "" : before.substr(kStoreKeyPrefixBytes), why});
+    if (to_the_end) {
+      result.complete = true;
+      return result;
+    }
   }
-  if (!it->status().ok()) {
-    const std::string last = result.entries.empty()
-                                 ? std::max(start, first)
-                                 : EncodeStoreKey({slot, inc, result.entries.back().key});
-    return impl_->ReadError("scan at or after " + DescribeStoreKey(last), it->status());
-  }
-  result.complete = true;
-  return result;
 }
 
 // Lists what deletes the instance record by record; answers false if there is too much of it or

@@ -87,6 +87,8 @@ struct ScanLimits {
   size_t max_bytes = 1024 * 1024;  // of keys and values; the first entry comes in any case
   size_t max_entries = 1000;
   bool keys_only = false;  // records come without their value bytes
+  // What cannot be read is told in the result, and what comes after it is read. Without a prefix.
+  bool past_damage = false;
 };
 
 struct StoredEntry {
@@ -94,9 +96,34 @@ struct StoredEntry {
   v1::Record record;
 };
 
+// A record that is there and cannot be read.
+struct DamagedRecord {
+  std::string key;
+  Status why;
+};
+
+// What is there cannot be told: keys above `after` and below `before`.
+struct DamagedStretch {
+  std::string after;
+  std::string before;  // empty: to the end of the instance
+  Status why;
+};
+
 struct ScanResult {
   std::vector<StoredEntry> entries;  // in key order, tombstones too
   bool complete = false;             // nothing comes after the last entry
+  // With `past_damage`. A page reaches to the last key of entries and damaged records.
+  std::vector<DamagedRecord> damaged;
+  std::vector<DamagedStretch> stretches;
+
+  // `read`: whether the record could be.
+  void Add(std::string key, v1::Record record, const Status& read) {
+    if (read.ok()) {
+      entries.push_back({std::move(key), std::move(record)});
+    } else {
+      damaged.push_back({std::move(key), read});
+    }
+  }
 };
 
 struct StoreStats {
@@ -116,7 +143,7 @@ class Store {
   virtual void MultiGet(std::span<const RecordKey> keys, std::span<RecordLookup> out) = 0;
 
   // Records of one instance with key > `after` (all if empty) that start with `prefix`. kCorruption
-  // names the key.
+  // names the key, unless the limits say `past_damage`.
   virtual Result<ScanResult> Scan(SlotId slot, Incarnation inc, std::string_view after,
                                   std::string_view prefix, const ScanLimits& limits) = 0;
 

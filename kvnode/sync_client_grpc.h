@@ -28,6 +28,10 @@ class SyncClientGrpc final : public SyncTransport {
 
   void Ask(SyncQuestion question, Answered answered) override;
 
+  // Of messages, without what gRPC adds; since it was made.
+  uint64_t bytes_sent() const { return counters_->bytes_out.load(); }
+  uint64_t bytes_received() const { return counters_->bytes_in.load(); }
+
   // Ends all streams; returns when no `answered` runs any more. Idempotent.
   void Stop();
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,6 +16,7 @@ namespace ringkv {
 
 struct CopyPage {
   std::vector<v1::SlotEntry> entries;  // in key order, tombstones too
+  std::set<std::string> damaged;       // keys of entries that cannot be read: they hold nothing else
   bool complete = false;               // nothing comes after the last entry
 };
 
@@ -29,7 +31,8 @@ class SlotCopy {
   virtual ~SlotCopy() = default;
   virtual Version stable() const = 0;  // W
   virtual Version floor() const = 0;
-  // Records with keys above `after`. Errors: kCorruption, kIoError.
+  // Records with keys above `after`. Errors: kCorruption, where not even the keys can be told;
+  // kIoError.
   virtual Result<CopyPage> Read(std::string_view after, const CopyLimits& limits) = 0;
 };
 

@@ -10,7 +10,11 @@
 namespace ringkv {
 
 SlotPull::SlotPull(Term term, const v1::Pull& order)
-    : id_(order.id()), term_(term), compare_only_(order.compare_only()), source_(order.source()) {}
+    : id_(order.id()),
+      term_(term),
+      compare_only_(order.compare_only()),
+      in_union_(order.in_union()),
+      source_(order.source()) {}
 
 void SlotPull::OnOrder(const v1::Pull& order) {
   const v1::SyncSource& source = order.source();
@@ -80,6 +84,10 @@ Result<bool> SlotPull::PassIfEqual(PullTarget& copy) {
       whole = true;
       break;
     }
+    if (page->damaged.count(entry.key()) != 0) {
+      ReportDamaged(entry.key());
+      continue;
+    }
     const Version version = FromProto(entry.record().version());
     if (!Counts(entry.record(), above_, copy.floor())) continue;
     digest.Add(entry.key(), version);
@@ -99,6 +107,14 @@ Result<bool> SlotPull::PassIfEqual(PullTarget& copy) {
     mine_until_.clear();
   }
   return false;
+}
+
+// It has no version here, and the source's record mends it, if there is one; the owner is told in any
+// case. A range may be read several times.
+void SlotPull::ReportDamaged(const std::string& key) {
+  if (key <= damage_reported_) return;
+  damage_reported_ = key;
+  reports_.push_back(key);
 }
 
 void SlotPull::PassFirstRange() {
@@ -123,6 +139,7 @@ void SlotPull::AskRanges(const PullTarget& copy, v1::ReplicaOp* op) {
   question->set_after(cursor_);
   ToProto(copy.stable(), question->mutable_stable());
   ToProto(copy.floor(), question->mutable_floor());
+  question->set_in_union(in_union_);
 }
 
 void SlotPull::AskDiff(const PullTarget& copy, v1::ReplicaOp* op) {
@@ -135,6 +152,7 @@ void SlotPull::AskDiff(const PullTarget& copy, v1::ReplicaOp* op) {
   ToProto(copy.floor(), question->mutable_floor());
   for (const v1::KeyVersion& mine : mine_) *question->add_mine() = mine;
   question->set_compare_only(compare_only_);
+  question->set_in_union(in_union_);
 }
 
 // ---- answers --------------------------------------------------------------------------------

@@ -5,7 +5,8 @@
 // Guarantees
 //  1. When it is done, every record that the source had above the compared W when its key was
 //  passed
-//     is here, or higher, or (compare_only, or higher here from an older term) was reported.
+//     is here, or higher, or (compare_only, higher here from an older term, or not readable at one
+//     of both ends) was reported.
 //  2. It may go on from another source: what it has passed stays passed.
 //  3. Bounded: one answer, one list of own versions, and kMaxReports reported keys and what one
 //     answer adds to them.
@@ -61,6 +62,7 @@ class SlotPull {
   void ForgetQuestion();
   // Compares the first range with the copy; true: it is equal and was passed.
   Result<bool> PassIfEqual(PullTarget& copy);
+  void ReportDamaged(const std::string& key);
   void PassFirstRange();
   Status Finish(PullTarget& copy);
   void AskRanges(const PullTarget& copy, v1::ReplicaOp* op);
@@ -72,6 +74,7 @@ class SlotPull {
   const uint64_t id_;
   const Term term_;
   const bool compare_only_;
+  const bool in_union_;  // R11: the source may be without a vote
   v1::SyncSource source_;
 
   std::string cursor_;  // all keys up to it are passed
@@ -92,6 +95,7 @@ class SlotPull {
   v1::ReplicaCode trouble_ = v1::REPLICA_CODE_OK;
   std::string trouble_message_;
 
+  std::string damage_reported_;  // own records up to it that cannot be read were reported
   uint64_t reports_taken_ = 0;
   std::deque<std::string> reports_;  // not taken yet
 };

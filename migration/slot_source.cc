@@ -8,6 +8,9 @@ namespace {
 
 constexpr uint32_t kRangeRecords = 32;
 
+// Stands for a record that cannot be read, so that its range is equal to no other.
+constexpr Version kUnreadable{Term(0), UINT64_MAX};
+
 // Fills in what every answer says of the source; returns the version to compare above.
 template <class Question, class Reply>
 Version Introduce(const SlotCopy& copy, const Question& question, Reply* reply) {
@@ -51,6 +54,13 @@ class DiffAnswer {
     } else {
       reply_->add_newer()->Swap(entry);
     }
+  }
+
+  // What is here cannot be read: the owner mends it, and says what the target lacks.
+  void OnUnreadable(const std::string& key) {
+    PassOver(&key);
+    if (Mine() != nullptr && Mine()->key() == key) ++next_;
+    reply_->add_differing(key);
   }
 
   // All that the target has below `key` (null: to the end of the range) is not here.
@@ -106,7 +116,9 @@ Status AnswerRanges(SlotCopy& copy, const v1::SyncRanges& question, v1::SyncRang
     digest = {};
   };
   for (const v1::SlotEntry& entry : page->entries) {
-    if (Counts(entry.record(), above, copy.floor())) {
+    if (page->damaged.count(entry.key()) != 0) {
+      digest.Add(entry.key(), kUnreadable);
+    } else if (Counts(entry.record(), above, copy.floor())) {
       digest.Add(entry.key(), FromProto(entry.record().version()));
     }
     const bool last = !page->complete && &entry == &page->entries.back();
@@ -127,7 +139,11 @@ Status AnswerDiff(SlotCopy& copy, const v1::SyncDiff& question, v1::SyncDiffRepl
       return Status::Ok();
     }
     reply->set_through(entry.key());
-    answer.OnRecord(&entry);
+    if (page->damaged.count(entry.key()) != 0) {
+      answer.OnUnreadable(entry.key());
+    } else {
+      answer.OnRecord(&entry);
+    }
   }
   if (!page->complete) return Status::Ok();
   answer.PassOver(nullptr);

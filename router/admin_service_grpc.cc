@@ -4,6 +4,8 @@
 #include <chrono>
 #include <utility>
 
+#include "router/check_stream_grpc.h"
+
 namespace ringkv {
 namespace {
 
@@ -59,6 +61,55 @@ grpc::ServerUnaryReactor* AdminService::PlanChange(grpc::CallbackServerContext* 
     reactor->Finish(grpc::Status::OK);
   });
   return reactor;
+}
+
+grpc::ServerUnaryReactor* AdminService::StartChange(grpc::CallbackServerContext* call,
+                                                    const v1::StartChangeRequest* request,
+                                                    v1::StartChangeResponse* response) {
+  grpc::ServerUnaryReactor* reactor = call->DefaultReactor();
+  orders_.Start(*request, [reactor, response](v1::StartChangeResponse answer) {
+    *response = std::move(answer);
+    reactor->Finish(grpc::Status::OK);
+  });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* AdminService::ListMigrations(grpc::CallbackServerContext* call,
+                                                       const v1::ListMigrationsRequest* request,
+                                                       v1::ListMigrationsResponse* response) {
+  grpc::ServerUnaryReactor* reactor = call->DefaultReactor();
+  orders_.List(*request, [reactor, response](v1::ListMigrationsResponse answer) {
+    *response = std::move(answer);
+    reactor->Finish(grpc::Status::OK);
+  });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* AdminService::OrderMigration(grpc::CallbackServerContext* call,
+                                                       const v1::OrderMigrationRequest* request,
+                                                       v1::OrderMigrationResponse* response) {
+  grpc::ServerUnaryReactor* reactor = call->DefaultReactor();
+  orders_.Order(*request, [reactor, response](v1::OrderMigrationResponse answer) {
+    *response = std::move(answer);
+    reactor->Finish(grpc::Status::OK);
+  });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* AdminService::AcceptLoss(grpc::CallbackServerContext* call,
+                                                   const v1::AcceptLossRequest* request,
+                                                   v1::AcceptLossResponse* response) {
+  grpc::ServerUnaryReactor* reactor = call->DefaultReactor();
+  losses_.Answer(*request, [reactor, response](v1::AcceptLossResponse answer) {
+    *response = std::move(answer);
+    reactor->Finish(grpc::Status::OK);
+  });
+  return reactor;
+}
+
+grpc::ServerWriteReactor<v1::CheckReplicasEvent>* AdminService::CheckReplicas(
+    grpc::CallbackServerContext*, const v1::CheckReplicasRequest*) {
+  return new CheckStream(checker_);
 }
 
 }  // namespace ringkv

@@ -64,6 +64,68 @@ bool NothingIsMissingButTheComparison(const v1::GetClusterResponse& cluster) {
   return true;
 }
 
+constexpr size_t kMostBlockedShown = 64;
+
+void FillBlocked(const ClusterView& view, const std::vector<LoopReport>& loops,
+                 v1::GetClusterResponse* response) {
+  std::vector<const SlotReport*> blocked;
+  for (const LoopReport& loop : loops) {
+    for (const SlotReport& slot : loop.shard.some_blocked) blocked.push_back(&slot);
+  }
+  std::sort(blocked.begin(), blocked.end(),
+            [](const SlotReport* a, const SlotReport* b) { return a->slot < b->slot; });
+  if (blocked.size() > kMostBlockedShown) blocked.resize(kMostBlockedShown);
+  for (const SlotReport* slot : blocked) {
+    *response->add_blocked() = DescribeBlockedSlot(view, *slot);
+  }
+}
+
+// What a slot waits for, for people.
+std::string WaitsFor(const v1::BlockedSlot& slot) {
+  std::string absent;
+  for (const v1::BlockedReplica& replica : slot.replicas()) {
+    if (replica.state() != v1::COPY_STATE_UNREACHABLE) continue;
+    absent += (absent.empty() ? "" : ", ") + replica.node();
+  }
+  switch (slot.by()) {
+    case v1::BLOCKED_BY_UNION:
+      return "all its replicas are back and are being made equal";
+    case v1::BLOCKED_BY_LOSS:
+      return "all its replicas are back, and too many may lack anything: go on with kvctl admin "
+             "accept-loss";
+    default:
+      return "waits for " + (absent.empty() ? std::string("its replicas") : absent);
+  }
+}
+
+// Runs of slot numbers: "0-63, 70".
+std::string Ranges(const std::vector<uint32_t>& slots) {
+  std::string text;
+  for (size_t i = 0; i < slots.size();) {
+    size_t end = i;
+    while (end + 1 < slots.size() && slots[end + 1] == slots[end] + 1) ++end;
+    text += (text.empty() ? "" : ", ") + std::to_string(slots[i]);
+    if (end > i) text += "-" + std::to_string(slots[end]);
+    i = end + 1;
+  }
+  return text;
+}
+
+void SayBlocked(const v1::GetClusterResponse& cluster, std::vector<std::string>* reasons) {
+  std::map<std::string, std::vector<uint32_t>> by_reason;
+  for (const v1::BlockedSlot& slot : cluster.blocked()) {
+    by_reason[WaitsFor(slot)].push_back(slot.slot());
+  }
+  for (const auto& [what, slots] : by_reason) {
+    reasons->push_back((slots.size() == 1 ? "slot " : "slots ") + Ranges(slots) + ": " + what);
+  }
+  const uint64_t shown = static_cast<uint64_t>(cluster.blocked_size());
+  if (cluster.slot_health().blocked() > shown) {
+    reasons->push_back("and " + std::to_string(cluster.slot_health().blocked() - shown) +
+                       " more slots without a quorum");
+  }
+}
+
 void FillHealth(const std::string& closed, v1::GetClusterResponse* response) {
   const v1::SlotHealth& slots = response->slot_health();
   v1::Health health = v1::HEALTH_OK;
@@ -74,6 +136,9 @@ void FillHealth(const std::string& closed, v1::GetClusterResponse* response) {
   if (!closed.empty()) say(v1::HEALTH_BLOCKED, closed);
   if (slots.blocked() > 0) {
     say(v1::HEALTH_BLOCKED, "no quorum for " + Count(slots.blocked(), "slot", "slots"));
+    std::vector<std::string> which;
+    SayBlocked(*response, &which);
+    for (std::string& reason : which) say(v1::HEALTH_BLOCKED, std::move(reason));
   }
   if (slots.degraded() > 0 && NothingIsMissingButTheComparison(*response)) {
     say(v1::HEALTH_DEGRADED, "replicas of " + Count(slots.degraded(), "slot", "slots") +
@@ -219,6 +284,8 @@ v1::GetClusterResponse ReportCluster(const ClusterView& view, const std::vector<
     FillShares(state, &response);
   }
   *response.mutable_slot_health() = SumSlots(loops);
+  FillBlocked(view, loops, &response);
+  *response.mutable_unions() = UnionsOf(loops);
   FillHealth(closed, &response);
   return response;
 }
@@ -284,6 +351,44 @@ v1::LocateResponse ReportLocation(const ClusterView& view, const std::string& ke
     }
   }
   return response;
+}
+
+v1::UnionReport UnionsOf(const std::vector<LoopReport>& loops) {
+  v1::UnionReport unions;
+  for (const LoopReport& loop : loops) {
+    unions.set_slots(unions.slots() + loop.stats.unions);
+    unions.set_accepted_slots(unions.accepted_slots() + loop.stats.unions_accepted);
+    unions.set_last_at_ms(std::max(unions.last_at_ms(), loop.stats.last_union_ms));
+    unions.set_window_ms(std::max(unions.window_ms(), loop.stats.union_window_ms));
+  }
+  // As everywhere, 0 says that there is no bound.
+  if (unions.window_ms() == UINT64_MAX) unions.set_window_ms(0);
+  return unions;
+}
+
+v1::BlockedSlot DescribeBlockedSlot(const ClusterView& view, const SlotReport& report) {
+  v1::BlockedSlot slot;
+  slot.set_slot(report.slot.value());
+  slot.set_by(report.blocked == BlockedBy::kUnion  ? v1::BLOCKED_BY_UNION
+              : report.blocked == BlockedBy::kLoss ? v1::BLOCKED_BY_LOSS
+                                                   : v1::BLOCKED_BY_ABSENCE);
+  for (const ReplicaReport& seen : report.replicas) {
+    if (seen.learner) continue;
+    v1::BlockedReplica* replica = slot.add_replicas();
+    if (seen.peer.value() < view.peers.size()) replica->set_node(view.peers[seen.peer.value()]);
+    replica->set_inc(seen.inc.value());
+    if (!seen.reachable) {
+      replica->set_state(v1::COPY_STATE_UNREACHABLE);
+    } else if (seen.voting) {
+      replica->set_state(v1::COPY_STATE_WHOLE);
+    } else if (seen.lost_tail.has_value()) {
+      replica->set_state(v1::COPY_STATE_TAIL_LOST);
+      *replica->mutable_lost_tail() = *seen.lost_tail;
+    } else {
+      replica->set_state(v1::COPY_STATE_UNKNOWN);
+    }
+  }
+  return slot;
 }
 
 std::vector<std::string> WhyNotReady(const std::string& closed, const v1::SlotHealth& slots) {

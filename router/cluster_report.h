@@ -41,6 +41,12 @@ v1::GetRingResponse ReportRing(const ClusterView& view, bool table);
 v1::LocateResponse ReportLocation(const ClusterView& view, const std::string& key,
                                   const SlotReport& slot);
 
+// Slots that went on with the union of their replicas.
+v1::UnionReport UnionsOf(const std::vector<LoopReport>& loops);
+
+// A slot without a quorum.
+v1::BlockedSlot DescribeBlockedSlot(const ClusterView& view, const SlotReport& slot);
+
 // Why the router is not ready; empty: it is.
 std::vector<std::string> WhyNotReady(const std::string& closed, const v1::SlotHealth& slots);
 

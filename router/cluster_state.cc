@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <cstdio>
+#include <cstdlib>
 #include <set>
 
 #include "base/check.h"
@@ -86,6 +87,16 @@ Status CheckSlot(const std::string& name, const v1::SlotPlacement& slot,
   }
   if (slot.has_learner()) {
     RINGKV_RETURN_IF_ERROR(CheckReplica(name, slot.learner(), slot.last_inc(), nodes));
+    if (seen.contains(slot.learner().node())) {
+      return Wrong(
+          name, "has its learner on node `" + slot.learner().node() + "`, which holds a replica");
+    }
+  }
+  if (slot.has_replaced() && (!slot.has_learner() || !seen.contains(slot.replaced().node()))) {
+    return Wrong(name, "replaces what is not there");
+  }
+  for (const v1::ReplicaRef& replica : slot.retiring()) {
+    RINGKV_RETURN_IF_ERROR(CheckReplica(name, replica, slot.last_inc(), nodes));
   }
   return Status::Ok();
 }
@@ -95,9 +106,16 @@ Status CheckSlot(const std::string& name, const v1::SlotPlacement& slot,
 std::string GroupName(GroupId group) { return Numbered("group", group.value()); }
 std::string SlotName(SlotId slot) { return Numbered("slot", slot.value()); }
 std::string NodeName(std::string_view id) { return "node/" + std::string(id); }
+std::string DesiredName(GroupId group) { return Numbered("desired", group.value()); }
+std::string MigrationName(uint64_t id) { return Numbered("migration", static_cast<uint32_t>(id)); }
 
 bool IsMember(const v1::NodeRecord& node) {
   return node.state() == v1::NODE_STATE_MEMBER || node.state() == v1::NODE_STATE_DRAINING;
+}
+
+bool IsOver(const v1::MigrationRecord& migration) {
+  return migration.state() == v1::MIGRATION_STATE_DONE ||
+         migration.state() == v1::MIGRATION_STATE_ABORTED;
 }
 
 Result<std::optional<ClusterState>> ClusterState::Load(const MetadataStore::Entries& entries) {
@@ -125,7 +143,13 @@ Status ClusterState::Apply(const MetadataTxn& txn) {
     undo.emplace_back(name, std::move(old));
     touched.groups |= name.starts_with("group/") || name == kClusterName || name == kNextTermName;
     touched.nodes |= name.starts_with(NodeName(""));
-    touched.slots |= name.starts_with("slot/") || name == kClusterName || !value.has_value();
+    touched.slots |= name == kClusterName;
+    touched.changes |= name.starts_with("desired/") || name.starts_with("migration/");
+    if (name.starts_with("slot/")) {
+      const auto slot = static_cast<uint32_t>(std::strtoul(name.c_str() + 5, nullptr, 10));
+      if (value.has_value() && slot < slots_.size()) touched.slot_list.push_back(slot);
+      touched.slots |= !value.has_value();
+    }
     if (value.has_value()) {
       stored_[name] = std::move(*value);
     } else {
@@ -151,7 +175,12 @@ Status ClusterState::Decode(const Touched& touched) {
   RINGKV_RETURN_IF_ERROR(DecodeSettings());
   if (touched.nodes) RINGKV_RETURN_IF_ERROR(DecodeNodes());
   if (touched.groups) RINGKV_RETURN_IF_ERROR(DecodeGroups());
-  if (touched.slots) RINGKV_RETURN_IF_ERROR(DecodeSlots());
+  if (touched.slots) {
+    RINGKV_RETURN_IF_ERROR(DecodeSlots());
+  } else {
+    for (uint32_t slot : touched.slot_list) RINGKV_RETURN_IF_ERROR(DecodeSlot(slot));
+  }
+  if (touched.changes) RINGKV_RETURN_IF_ERROR(DecodeChanges());
   return Status::Ok();
 }
 
@@ -206,15 +235,57 @@ Status ClusterState::DecodeGroups() {
 
 Status ClusterState::DecodeSlots() {
   slots_.resize(identity_.slots());
-  for (uint32_t i = 0; i < identity_.slots(); ++i) {
-    const std::string name = SlotName(SlotId(i));
-    auto found = stored_.find(name);
-    if (found == stored_.end()) return Wrong(name, "is missing");
-    RINGKV_RETURN_IF_ERROR(ParseEntry(name, found->second, &slots_[i]));
-    if (slots_[i].slot() != i) return Wrong(name, "is of slot " + std::to_string(slots_[i].slot()));
-    RINGKV_RETURN_IF_ERROR(CheckSlot(name, slots_[i], nodes_));
+  for (uint32_t i = 0; i < identity_.slots(); ++i) RINGKV_RETURN_IF_ERROR(DecodeSlot(i));
+  return Status::Ok();
+}
+
+Status ClusterState::DecodeSlot(uint32_t slot) {
+  const std::string name = SlotName(SlotId(slot));
+  auto found = stored_.find(name);
+  if (found == stored_.end()) return Wrong(name, "is missing");
+  RINGKV_RETURN_IF_ERROR(ParseEntry(name, found->second, &slots_[slot]));
+  if (slots_[slot].slot() != slot) {
+    return Wrong(name, "is of slot " + std::to_string(slots_[slot].slot()));
+  }
+  return CheckSlot(name, slots_[slot], nodes_);
+}
+
+Status ClusterState::DecodeChanges() {
+  desired_.clear();
+  migrations_.clear();
+  constexpr std::string_view kDesiredPrefix = "desired/";
+  for (auto it = stored_.lower_bound(kDesiredPrefix);
+       it != stored_.end() && it->first.starts_with(kDesiredPrefix); ++it) {
+    v1::DesiredRows rows;
+    RINGKV_RETURN_IF_ERROR(ParseEntry(it->first, it->second, &rows));
+    for (v1::DesiredRow& row : *rows.mutable_rows()) {
+      if (row.slot() >= identity_.slots()) {
+        return Wrong(it->first, "is of slot " + std::to_string(row.slot()));
+      }
+      for (const std::string& node : row.nodes()) {
+        if (!nodes_.contains(node)) return Wrong(it->first, "names node `" + node + "`");
+      }
+      desired_[row.slot()] = std::move(row);
+    }
+  }
+  constexpr std::string_view kMigrationPrefix = "migration/";
+  for (auto it = stored_.lower_bound(kMigrationPrefix);
+       it != stored_.end() && it->first.starts_with(kMigrationPrefix); ++it) {
+    v1::MigrationRecord migration;
+    RINGKV_RETURN_IF_ERROR(ParseEntry(it->first, it->second, &migration));
+    if (migration.id() == 0 || it->first != MigrationName(migration.id())) {
+      return Wrong(it->first, "is of migration " + std::to_string(migration.id()));
+    }
+    migrations_[migration.id()] = std::move(migration);
   }
   return Status::Ok();
+}
+
+const v1::MigrationRecord* ClusterState::CurrentMigration() const {
+  for (auto it = migrations_.rbegin(); it != migrations_.rend(); ++it) {
+    if (!IsOver(it->second)) return &it->second;
+  }
+  return nullptr;
 }
 
 Status ClusterState::DecodeNodes() {

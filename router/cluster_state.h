@@ -2,8 +2,8 @@
 // loaded, changed only by applying transactions that were committed. Pure.
 //
 // Names (contents: proto/ringkv/v1/cluster.proto): "cluster", "placement", "next_term" (decimal),
-// "group/NNNNNNNN", "slot/NNNNNNNN", "node/ID". Other names are left alone: they belong to newer
-// versions.
+// "group/NNNNNNNN", "slot/NNNNNNNN", "node/ID", "desired/NNNNNNNN" (by group),
+// "migration/NNNNNNNN". Other names are left alone: they belong to newer versions.
 //
 // Guarantees
 //  1. A state that was loaded is consistent: every group and slot is there, every replica is on a
@@ -37,6 +37,8 @@ inline constexpr std::string_view kNextTermName = "next_term";
 std::string GroupName(GroupId group);
 std::string SlotName(SlotId slot);
 std::string NodeName(std::string_view id);
+std::string DesiredName(GroupId group);
+std::string MigrationName(uint64_t id);
 
 class ClusterState {
  public:
@@ -55,6 +57,14 @@ class ClusterState {
   const std::vector<v1::SlotPlacement>& slots() const { return slots_; }         // by slot
   const std::map<std::string, v1::NodeRecord>& nodes() const { return nodes_; }  // by id
 
+  // Rows that are to be others, by slot.
+  const std::map<uint32_t, v1::DesiredRow>& desired() const { return desired_; }
+  const std::map<uint64_t, v1::MigrationRecord>& migrations() const {
+    return migrations_;
+  }  // by id
+  // The one that is not over; null: none.
+  const v1::MigrationRecord* CurrentMigration() const;
+
   // Null: not known.
   const v1::NodeRecord* FindNode(std::string_view id) const;
 
@@ -66,8 +76,10 @@ class ClusterState {
   struct Touched {
     bool nodes = false;
     bool groups = false;
+    bool changes = false;  // desired rows and migrations
     bool slots = false;
-    static Touched All() { return {true, true, true}; }
+    std::vector<uint32_t> slot_list;  // these, where not all of them
+    static Touched All() { return {true, true, true, true, {}}; }
   };
 
   ClusterState() = default;
@@ -75,6 +87,8 @@ class ClusterState {
   Status DecodeSettings();
   Status DecodeGroups();
   Status DecodeSlots();
+  Status DecodeSlot(uint32_t slot);
+  Status DecodeChanges();
   Status DecodeNodes();
 
   std::map<std::string, std::string, std::less<>> stored_;  // exactly as in the store
@@ -84,9 +98,13 @@ class ClusterState {
   std::vector<v1::GroupOwnership> groups_;
   std::vector<v1::SlotPlacement> slots_;
   std::map<std::string, v1::NodeRecord> nodes_;
+  std::map<uint32_t, v1::DesiredRow> desired_;
+  std::map<uint64_t, v1::MigrationRecord> migrations_;
 };
 
 // Whether the node's instances count: it is part of the cluster, or on its way out.
 bool IsMember(const v1::NodeRecord& node);
+// Whether the migration is over, one way or the other.
+bool IsOver(const v1::MigrationRecord& migration);
 
 }  // namespace ringkv

@@ -3,6 +3,8 @@
 #include <utility>
 
 #include "base/limits.h"
+#include "router/migration_report.h"
+#include "base/logging.h"
 #include "router/op_status.h"
 
 namespace ringkv {
@@ -11,16 +13,55 @@ namespace {
 // Rates are taken over at least this long, so that they do not jump with every sample.
 constexpr Duration kRateWindow = std::chrono::seconds(1);
 
+// A node that waits asks at least once a second.
+constexpr Duration kHeardLately = std::chrono::seconds(5);
+
 uint64_t OpsOf(const NodeReport& node) { return node.stats.applies() + node.stats.reads(); }
 
 }  // namespace
 
+// No link goes to a node that is no member; it is heard of when it asks.
+void ClusterStatus::ShowWaiting(const ClusterView& view, v1::GetClusterResponse* cluster) const {
+  for (v1::NodeStatus& node : *cluster->mutable_nodes()) {
+    if (node.node().state() != v1::NODE_STATE_WAITING) continue;
+    const auto heard = view.heard.find(node.node().id());
+    const bool lately = heard != view.heard.end() && clock_.Now() - heard->second < kHeardLately;
+    node.set_reach(lately ? v1::REACH_UP : v1::REACH_DOWN);
+    node.set_why(lately ? "waits for: kvctl admin add-node " + node.node().id() + " " +
+                              node.node().address()
+                        : "not part of the cluster, and not heard of lately");
+  }
+}
+
 void ClusterStatus::GetCluster(std::function<void(v1::GetClusterResponse)> done) {
   data_.Gather([this, done = std::move(done)](std::vector<LoopReport> loops) {
     auto sample = last();
-    done(ReportCluster(*membership_->view(), loops,
-                       sample == nullptr ? std::map<std::string, double>() : sample->ops_per_second,
-                       WhyClosed()));
+    auto view = membership_->view();
+    v1::GetClusterResponse cluster = ReportCluster(
+        *view, loops, sample == nullptr ? std::map<std::string, double>() : sample->ops_per_second,
+        WhyClosed());
+    ShowWaiting(*view, &cluster);
+    if (view->state != nullptr) {
+      const v1::ListMigrationsResponse all =
+          ReportMigrations(*view->state, cluster, 0, clock_.WallMillis());
+      for (const v1::MigrationStatus& migration : all.migrations()) {
+        if (!IsOver(migration.record())) *cluster.add_migrations() = migration;
+      }
+    }
+    done(std::move(cluster));
+  });
+}
+
+void ClusterStatus::ListMigrations(uint64_t id,
+                                   std::function<void(v1::ListMigrationsResponse)> done) {
+  GetCluster([this, id, done = std::move(done)](const v1::GetClusterResponse& cluster) {
+    const auto view = membership_->view();
+    if (view->state != nullptr) {
+      return done(ReportMigrations(*view->state, cluster, id, clock_.WallMillis()));
+    }
+    v1::ListMigrationsResponse refused;
+    SetError(refused.mutable_status(), Status::Unavailable("no cluster is known yet"));
+    done(std::move(refused));
   });
 }
 
@@ -48,6 +89,26 @@ void ClusterStatus::Locate(const std::string& key, std::function<void(v1::Locate
                  });
 }
 
+// What an operator must not have to ask for.
+void ClusterStatus::Alarm(const Sample& sample, const Sample* before) const {
+  if (sample.view->state == nullptr) return;
+  const v1::GetClusterResponse now = ReportCluster(*sample.view, sample.loops, {}, WhyClosed());
+  const uint64_t united_before = before == nullptr ? 0 : UnionsOf(before->loops).slots();
+  if (now.unions().slots() > united_before) {
+    const uint64_t window = now.unions().window_ms();
+    RINGKV_LOG(
+        kWarning, "alarm",
+        "{} slots without a quorum go on with the union of their replicas; missing may be "
+        "what was acknowledged {} before the loss of power",
+        now.unions().slots() - united_before,
+        window == 0 ? std::string("at any time") : "in the last " + std::to_string(window) + " ms");
+  }
+  if (now.slot_health().blocked() == 0) return;
+  std::string text;
+  for (const std::string& reason : now.reasons()) text += (text.empty() ? "" : "; ") + reason;
+  RINGKV_LOG_EVERY(std::chrono::seconds(10), kError, "alarm", "{}", text);
+}
+
 void ClusterStatus::TakeSample(std::function<void()> done) {
   data_.Gather([this, done = std::move(done)](std::vector<LoopReport> loops) {
     auto sample = std::make_shared<Sample>();
@@ -56,6 +117,7 @@ void ClusterStatus::TakeSample(std::function<void()> done) {
     sample->nodes = MergeReports(loops, sample->view->peers.size());
     sample->loops = std::move(loops);
     auto before = last();
+    Alarm(*sample, before.get());
     for (size_t i = 0; i < sample->nodes.size(); ++i) {
       const std::string& id = sample->view->peers[i];
       if (before == nullptr || i >= before->nodes.size()) continue;

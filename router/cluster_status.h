@@ -32,6 +32,8 @@ class ClusterStatus {
 
   void GetCluster(std::function<void(v1::GetClusterResponse)> done);
   v1::GetRingResponse GetRing(bool table) const;
+  // `id` 0: all of them.
+  void ListMigrations(uint64_t id, std::function<void(v1::ListMigrationsResponse)> done);
   void Locate(const std::string& key, std::function<void(v1::LocateResponse)> done);
 
   void TakeSample(std::function<void()> done);
@@ -41,6 +43,8 @@ class ClusterStatus {
   std::vector<std::string> WhyNotReady() const;
 
  private:
+  void ShowWaiting(const ClusterView& view, v1::GetClusterResponse* cluster) const;
+  void Alarm(const Sample& sample, const Sample* before) const;
   std::string WhyClosed() const { return gate_.open() ? "" : gate_.why_closed(); }
 
   DataPlane& data_;

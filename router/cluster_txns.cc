@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 
 #include "base/limits.h"
 #include "ring/planner.h"
@@ -94,28 +95,120 @@ Result<MetadataTxn> FormCluster(const FormationRequest& request) {
   return txn;
 }
 
-Result<MetadataTxn> TakeOwnership(const ClusterState& state, const std::string& router,
-                                  Random& random) {
-  const uint64_t next = uint64_t{state.next_term()} + state.groups().size();
+namespace {
+
+v1::GroupOwnership NextOwnership(const v1::GroupOwnership& old, uint32_t term,
+                                 const std::string& router, Random& random) {
+  v1::GroupOwnership group = old;
+  group.set_term(term);
+  if (old.term() == 0) group.set_first_term(term);
+  do {
+    group.set_owner(random.Next());
+  } while (group.owner() == 0);
+  group.set_router(router);
+  return group;
+}
+
+// Takes `count` terms from `first` on, which the result names.
+Result<uint32_t> TakeTerms(const ClusterState& state, size_t count, MetadataTxn* txn) {
+  const uint64_t next = uint64_t{state.next_term()} + count;
   if (next > std::numeric_limits<uint32_t>::max()) {
     return Status::Refused("all 2^32 terms of this cluster are used up");
   }
+  state.Expect(kNextTermName, txn);
+  txn->puts.emplace_back(kNextTermName, std::to_string(next));
+  return state.next_term();
+}
+
+bool Same(const v1::ReplicaRef& a, const v1::ReplicaRef& b) {
+  return a.node() == b.node() && a.inc() == b.inc();
+}
+
+// Its node is told until it knows.
+void DropLearner(v1::SlotPlacement* row) {
+  if (row->has_learner()) *row->add_retiring() = row->learner();
+  row->clear_learner();
+  row->clear_replaced();
+}
+
+// The row after `loss`. Refused: the loss is of another row.
+Result<v1::SlotPlacement> WithoutLost(v1::SlotPlacement row, const AcceptedLoss& loss) {
+  int found = 0;
+  for (v1::ReplicaRef& replica : *row.mutable_replicas()) {
+    auto is = [&](const v1::ReplicaRef& other) { return Same(replica, other); };
+    const bool kept = std::any_of(loss.kept.begin(), loss.kept.end(), is);
+    const bool lost = std::any_of(loss.given_up.begin(), loss.given_up.end(), is);
+    if (kept != lost) ++found;
+    if (!lost) continue;
+    row.set_last_inc(row.last_inc() + 1);
+    replica.set_inc(row.last_inc());
+  }
+  const size_t named = loss.kept.size() + loss.given_up.size();
+  if (static_cast<size_t>(found) != named || found != row.replicas_size()) {
+    return Status::Refused("the replicas of slot " + std::to_string(row.slot()) +
+                           " have changed meanwhile");
+  }
+  return row;
+}
+
+}  // namespace
+
+Result<MetadataTxn> TakeOwnership(const ClusterState& state, const std::string& router,
+                                  Random& random) {
   MetadataTxn txn;
-  state.Expect(kNextTermName, &txn);
-  txn.puts.emplace_back(kNextTermName, std::to_string(next));
-  uint32_t term = state.next_term();
+  Result<uint32_t> first = TakeTerms(state, state.groups().size(), &txn);
+  if (!first.ok()) return first.status();
+  uint32_t term = *first;
   for (const v1::GroupOwnership& old : state.groups()) {
     const std::string name = GroupName(GroupId(old.group()));
     state.Expect(name, &txn);
-    v1::GroupOwnership group = old;
-    group.set_term(term);
-    if (old.term() == 0) group.set_first_term(term);
-    do {
-      group.set_owner(random.Next());
-    } while (group.owner() == 0);
-    group.set_router(router);
-    txn.puts.emplace_back(name, group.SerializeAsString());
-    ++term;
+    txn.puts.emplace_back(name, NextOwnership(old, term++, router, random).SerializeAsString());
+  }
+  return txn;
+}
+
+Result<MetadataTxn> RetakeOwnership(const ClusterState& state, const std::string& router,
+                                    const std::vector<GroupId>& groups,
+                                    const std::vector<SlotId>& united,
+                                    const std::vector<AcceptedLoss>& losses, Random& random) {
+  MetadataTxn txn;
+  Result<uint32_t> first = TakeTerms(state, groups.size(), &txn);
+  if (!first.ok()) return first.status();
+  uint32_t term = *first;
+  for (GroupId id : groups) {
+    const v1::GroupOwnership& old = state.groups()[id.value()];
+    if (old.router() != router) {
+      return Status::Refused("group " + std::to_string(id.value()) + " belongs to router " +
+                             old.router());
+    }
+    state.Expect(GroupName(id), &txn);
+    txn.puts.emplace_back(GroupName(id),
+                          NextOwnership(old, term++, router, random).SerializeAsString());
+  }
+  std::map<SlotId, v1::SlotPlacement> rows;
+  auto row_of = [&](SlotId slot) -> v1::SlotPlacement& {
+    return rows.try_emplace(slot, state.slots()[slot.value()]).first->second;
+  };
+  for (SlotId slot : united) DropLearner(&row_of(slot));
+  for (const AcceptedLoss& loss : losses) {
+    Result<v1::SlotPlacement> row = WithoutLost(row_of(loss.slot), loss);
+    if (!row.ok()) return row.status();
+    DropLearner(&*row);
+    row_of(loss.slot) = *std::move(row);
+  }
+  bool changed = false;
+  for (auto& [slot, row] : rows) {
+    state.Expect(SlotName(slot), &txn);
+    if (row.SerializeAsString() == state.slots()[slot.value()].SerializeAsString()) continue;
+    changed = true;
+    row.set_epoch(row.epoch() + 1);
+    txn.puts.emplace_back(SlotName(slot), row.SerializeAsString());
+  }
+  if (changed) {
+    v1::PlacementSettings placement = state.placement();
+    placement.set_epoch(placement.epoch() + 1);
+    state.Expect(kPlacementName, &txn);
+    txn.puts.emplace_back(kPlacementName, placement.SerializeAsString());
   }
   return txn;
 }

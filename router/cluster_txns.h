@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/config_values.h"
+#include "base/ids.h"
 #include "base/random.h"
 #include "base/status.h"
 #include "router/cluster_state.h"
@@ -38,5 +39,23 @@ Result<MetadataTxn> FormCluster(const FormationRequest& request);
 // used up.
 Result<MetadataTxn> TakeOwnership(const ClusterState& state, const std::string& router,
                                   Random& random);
+
+// A slot that goes on without copies that cannot be had back (R11).
+struct AcceptedLoss {
+  SlotId slot;
+  std::vector<v1::ReplicaRef> kept;
+  std::vector<v1::ReplicaRef> given_up;
+};
+
+// Takes `groups` again for `router`, which owns them: each under a fresh term and owner id. Of the
+// slots in `united`, which are to go on with the union of their replicas, a recorded learner is
+// dropped, for good: what it was sent counted for nothing. Each copy in `losses` that is given up
+// gets an empty one in its place, of an incarnation that was never used; what is kept stays.
+// Conditional on all that it changes. Refused: another router owns a group, a loss does not fit the
+// slot's row (it has changed), or the terms are used up.
+Result<MetadataTxn> RetakeOwnership(const ClusterState& state, const std::string& router,
+                                    const std::vector<GroupId>& groups,
+                                    const std::vector<SlotId>& united,
+                                    const std::vector<AcceptedLoss>& losses, Random& random);
 
 }  // namespace ringkv

@@ -56,11 +56,12 @@ refresh();
 
 HttpResponse Json(std::string body) { return {200, "application/json", std::move(body)}; }
 
-HttpResponse ClusterJson(ClusterStatus& status) {
-  auto promise = std::make_shared<std::promise<v1::GetClusterResponse>>();
+// What `ask` hands to its callback.
+template <class Response, class Ask>
+HttpResponse Await(Ask ask) {
+  auto promise = std::make_shared<std::promise<Response>>();
   auto answer = promise->get_future();
-  status.GetCluster(
-      [promise](v1::GetClusterResponse response) { promise->set_value(std::move(response)); });
+  ask([promise](Response response) { promise->set_value(std::move(response)); });
   if (answer.wait_for(kPatience) != std::future_status::ready) {
     return {503, "application/json",
             R"({"error":{"code":"unavailable","message":"the router's loops do not answer"}})"};
@@ -73,14 +74,18 @@ HttpResponse ClusterJson(ClusterStatus& status) {
 void AddHttpRoutes(ClusterStatus& status, Metrics& metrics, HttpServer* server) {
   server->HandleHealth([&status] { return status.WhyNotReady(); });
   server->HandleMetrics(metrics);
-  server->Handle("/api/v1/cluster", [&status](const HttpRequest&) { return ClusterJson(status); });
+  server->Handle("/api/v1/cluster", [&status](const HttpRequest&) {
+    return Await<v1::GetClusterResponse>([&](auto done) { status.GetCluster(std::move(done)); });
+  });
   server->Handle("/api/v1/ring", [&status](const HttpRequest& request) {
     auto table = request.query.find("table");
     const bool without = table != request.query.end() && table->second == "false";
     return Json(ToJson(status.GetRing(!without)));
   });
-  server->Handle("/api/v1/migrations",
-                 [](const HttpRequest&) { return Json("{\n  \"migrations\": []\n}\n"); });
+  server->Handle("/api/v1/migrations", [&status](const HttpRequest&) {
+    return Await<v1::ListMigrationsResponse>(
+        [&](auto done) { status.ListMigrations(0, std::move(done)); });
+  });
   server->Handle("/", [](const HttpRequest&) -> HttpResponse {
     return {200, "text/html; charset=utf-8", kPage};
   });

@@ -32,7 +32,8 @@ Membership::Membership(MembershipOptions options, const Clock& clock, MetadataSt
       data_(data),
       gate_(gate),
       random_(random),
-      on_fatal_(std::move(on_fatal)) {
+      on_fatal_(std::move(on_fatal)),
+      mover_(options_.moves) {
   Publish();
 }
 
@@ -46,6 +47,7 @@ void Membership::Publish() {
   view->router = options_.router;
   view->state = state_;
   view->peers = peer_names_;
+  view->heard = heard_;
   std::lock_guard lock(view_mutex_);
   view_ = std::move(view);
 }
@@ -69,16 +71,20 @@ void Membership::OnLoaded(Result<MetadataStore::Entries> entries) {
     if (phase_ == Phase::kServing) return Fail(Status::Corruption("the metadata is gone"));
     return Form();
   }
-  state_ = std::make_shared<const ClusterState>(std::move(**loaded));
+  const std::shared_ptr<const ClusterState> before =
+      std::exchange(state_, std::make_shared<const ClusterState>(std::move(**loaded)));
   Publish();
   if (phase_ == Phase::kStarting) return Take();
+  if (RetakeHappened()) {
+    TellChanges(*before);
+    return FinishRetake();
+  }
   if (!StillOwner()) {
     return Fail(Status::Refused("another router has taken this cluster over"));
   }
   // Whatever was in doubt when this load began is known now.
-  for (const auto& [id, node] : state_->nodes()) {
-    if (IsMember(node)) TellPeer(node);
-  }
+  TellChanges(*before);
+  Publish();
   Pump();
 }
 
@@ -137,7 +143,9 @@ void Membership::Serve() {
   owners_.clear();
   for (const v1::GroupOwnership& group : state_->groups()) owners_.push_back(group.owner());
   data_.SetLeaseUntil(store_.LeaseUntil());
-  data_.TakeGroups(Grants());
+  std::vector<GroupGrant> grants;
+  for (const v1::GroupOwnership& group : state_->groups()) grants.push_back(GrantOf(group));
+  data_.TakeGroups(std::move(grants));
   Publish();
   phase_ = Phase::kServing;
   RINGKV_LOG(kInfo, "membership", "router {} owns cluster {}: {} slots in {} groups, terms from {}",
@@ -161,37 +169,75 @@ void Membership::RetryLater(const Status& why) {
   busy_ = true;  // until the load that is to come
   timers_.Arm(clock_.Now() + options_.retry, [this] { Load(); });
   while (!waiting_.empty()) AnswerFirst(TryAgain(text));
+  while (!commands_.empty()) AnswerCommand(Status::Unavailable(text));
 }
 
 void Membership::Fail(Status why) {
   phase_ = Phase::kFailed;
   gate_.Close(why.message());
   while (!waiting_.empty()) AnswerFirst(TryAgain(why.message()));
+  while (!commands_.empty()) AnswerCommand(Status::Unavailable(why.message()));
+  while (!retakes_.empty()) AnswerRetake(Status::UnknownOutcome(why.message()));
   on_fatal_(std::move(why));
 }
 
-std::vector<GroupGrant> Membership::Grants() const {
-  std::vector<GroupGrant> grants;
-  for (const v1::GroupOwnership& group : state_->groups()) {
-    GroupGrant grant;
-    grant.group = GroupId(group.group());
-    grant.term = Term(group.term());
-    grant.owner = OwnerId(group.owner());
-    grant.first_term = group.term() == group.first_term();
-    grant.predecessor_gone = store_.PredecessorsGone();
-    grants.push_back(std::move(grant));
+GroupGrant Membership::GrantOf(const v1::GroupOwnership& group) const {
+  GroupGrant grant;
+  grant.group = GroupId(group.group());
+  grant.term = Term(group.term());
+  grant.owner = OwnerId(group.owner());
+  grant.first_term = group.term() == group.first_term();
+  grant.predecessor_gone = store_.PredecessorsGone();
+  const v1::ClusterIdentity& cluster = state_->identity();
+  const uint32_t each = cluster.slots() / cluster.groups();
+  for (uint32_t i = group.group() * each; i < (group.group() + 1) * each; ++i) {
+    grant.slots.push_back(GrantOf(state_->slots()[i]));
   }
+  return grant;
+}
+
+SlotGrant Membership::GrantOf(const v1::SlotPlacement& row) const {
+  auto grant = [this](const v1::ReplicaRef& replica) {
+    return ReplicaGrant{peers_.at(replica.node()), Incarnation(replica.inc())};
+  };
+  SlotGrant slot;
+  slot.slot = SlotId(row.slot());
+  slot.epoch = row.epoch();
+  for (const v1::ReplicaRef& replica : row.replicas()) slot.replicas.push_back(grant(replica));
+  if (row.has_learner()) slot.learner = grant(row.learner());
+  if (row.has_replaced()) slot.replaced = grant(row.replaced());
+  for (const v1::ReplicaRef& replica : row.retiring()) {
+    // Nobody is to be told on a node that was removed by force.
+    if (IsMember(*state_->FindNode(replica.node()))) slot.retiring.push_back(grant(replica));
+  }
+  return slot;
+}
+
+// In this order: whoever is named is known.
+void Membership::TellChanges(const ClusterState& before) {
+  for (const auto& [id, node] : state_->nodes()) {
+    const v1::NodeRecord* was = before.FindNode(id);
+    const bool same = was != nullptr && was->SerializeAsString() == node.SerializeAsString();
+    if (IsMember(node) && !same) TellPeer(node);
+    if (!IsMember(node) && was != nullptr && IsMember(*was)) {
+      RINGKV_LOG(kInfo, "membership", "node {} has left the cluster", id);
+      data_.DropPeer(peers_.at(id), *NodeId::Parse(id));
+    }
+  }
+  std::vector<std::pair<GroupId, SlotGrant>> rows;
   const v1::ClusterIdentity& cluster = state_->identity();
   for (const v1::SlotPlacement& row : state_->slots()) {
-    SlotGrant slot;
-    slot.slot = SlotId(row.slot());
-    for (const v1::ReplicaRef& replica : row.replicas()) {
-      slot.replicas.push_back({peers_.at(replica.node()), Incarnation(replica.inc())});
-    }
-    const GroupId group = GroupOf(slot.slot, cluster.slots(), cluster.groups());
-    grants[group.value()].slots.push_back(std::move(slot));
+    if (row.epoch() == before.slots()[row.slot()].epoch()) continue;
+    rows.emplace_back(GroupOf(SlotId(row.slot()), cluster.slots(), cluster.groups()), GrantOf(row));
   }
-  return grants;
+  if (!rows.empty()) data_.AdoptRows(std::move(rows));
+  for (const auto& [id, migration] : state_->migrations()) {
+    const auto was = before.migrations().find(id);
+    if (was != before.migrations().end() && was->second.state() == migration.state()) continue;
+    RINGKV_LOG(kInfo, "membership", "migration {} ({} {}): {}, {} moves", id,
+               v1::MigrationKind_Name(migration.kind()), migration.node(),
+               v1::MigrationState_Name(migration.state()), migration.moves());
+  }
 }
 
 void Membership::TellPeer(const v1::NodeRecord& node) {
@@ -252,7 +298,17 @@ void Membership::Register(v1::RegisterRequest request, RegisterDone done) {
 void Membership::Pump() {
   if (pumping_) return;
   pumping_ = true;
-  while (!busy_ && !waiting_.empty() && phase_ == Phase::kServing) BeginFirst();
+  while (!busy_ && phase_ == Phase::kServing) {
+    if (!retakes_.empty()) {
+      BeginRetake();
+    } else if (!waiting_.empty()) {
+      BeginFirst();
+    } else if (!commands_.empty()) {
+      BeginCommand();
+    } else if (!BeginMove()) {
+      break;
+    }
+  }
   pumping_ = false;
 }
 
@@ -277,10 +333,9 @@ void Membership::OnRegistered(const MetadataTxn& txn, v1::RegisterReply reply,
     return Pump();
   }
   if (!result.ok() || !*result) return Load();  // and plan again on what is there
-  if (!txn.puts.empty()) {
-    ClusterState next = *state_;
-    if (Status applied = next.Apply(txn); !applied.ok()) return Fail(applied);
-    state_ = std::make_shared<const ClusterState>(std::move(next));
+  if (!txn.puts.empty() && !Apply(txn)) return;
+  if (reply.outcome() == v1::REGISTER_OUTCOME_NOT_A_MEMBER) {
+    heard_[waiting_.front().request.node()] = clock_.Now();
   }
   if (reply.outcome() == v1::REGISTER_OUTCOME_REGISTERED) {
     TellPeer(*state_->FindNode(waiting_.front().request.node()));
@@ -290,11 +345,115 @@ void Membership::OnRegistered(const MetadataTxn& txn, v1::RegisterReply reply,
   Pump();
 }
 
+// False: what was committed makes no sense, and this router has ended.
+bool Membership::Apply(const MetadataTxn& txn) {
+  ClusterState next = *state_;
+  if (Status applied = next.Apply(txn); !applied.ok()) {
+    Fail(applied);
+    return false;
+  }
+  state_ = std::make_shared<const ClusterState>(std::move(next));
+  return true;
+}
+
 void Membership::AnswerFirst(Result<v1::RegisterReply> reply) {
   Waiting first = std::move(waiting_.front());
   waiting_.pop_front();
   if (reply.ok()) LogOutcome(first.request, *reply);
   first.done(std::move(reply));
+}
+
+// ---- changes of the placement -----------------------------------------------------------------
+
+void Membership::StartChange(MigrationStart start, ChangeDone done) {
+  if (phase_ != Phase::kServing) return done(Status::Unavailable(gate_.why_closed()));
+  if (commands_.size() >= options_.max_waiting)
+    return done(Status::Overloaded("too many commands"));
+  auto plan = [start = std::move(start)](const ClusterState& state) {
+    return StartMigration(state, start);
+  };
+  commands_.push_back({std::move(plan), std::move(done), 0});
+  Pump();
+}
+
+void Membership::OrderChange(uint64_t migration, MigrationOrder order, ChangeDone done) {
+  if (phase_ != Phase::kServing) return done(Status::Unavailable(gate_.why_closed()));
+  if (commands_.size() >= options_.max_waiting)
+    return done(Status::Overloaded("too many commands"));
+  auto plan = [migration, order](const ClusterState& state) -> Result<StartedMigration> {
+    Result<MetadataTxn> txn = OrderMigration(state, migration, order);
+    if (!txn.ok()) return txn.status();
+    return StartedMigration{migration, std::move(*txn)};
+  };
+  commands_.push_back({std::move(plan), std::move(done), 0});
+  Pump();
+}
+
+void Membership::BeginCommand() {
+  Command& first = commands_.front();
+  if (++first.attempts > kMaxAttempts) {
+    return AnswerCommand(Status::Unavailable("the metadata keeps changing"));
+  }
+  Result<StartedMigration> planned = first.plan(*state_);
+  if (!planned.ok()) return AnswerCommand(planned.status());
+  busy_ = true;
+  store_.Commit(planned->txn, [this, txn = planned->txn, id = planned->id](Result<bool> result) {
+    busy_ = false;
+    OnCommanded(txn, id, std::move(result));
+  });
+}
+
+void Membership::OnCommanded(const MetadataTxn& txn, uint64_t id, Result<bool> result) {
+  if (!result.ok()) {
+    AnswerCommand(result.status().Annotate("the metadata store does not answer"));
+    // Perhaps it was done: what is there now is known after a load.
+    return result.status().code() == StatusCode::kUnknownOutcome ? Load() : Pump();
+  }
+  if (!*result) return Load();  // and plan again on what is there
+  const std::shared_ptr<const ClusterState> before = state_;
+  if (!Apply(txn)) return;
+  TellChanges(*before);
+  Publish();
+  AnswerCommand(id);
+  Pump();
+}
+
+void Membership::AnswerCommand(Result<uint64_t> id) {
+  Command first = std::move(commands_.front());
+  commands_.pop_front();
+  first.done(std::move(id));
+}
+
+void Membership::OnRowRequests(const std::vector<RowRequest>& requests) {
+  for (const RowRequest& request : requests) {
+    const bool names_one = request.kind == RowRequest::Kind::kRetired;
+    mover_.Take(request, names_one ? peer_names_[request.replica.peer.value()] : "");
+  }
+  Pump();
+}
+
+// False: nothing is to be done.
+bool Membership::BeginMove() {
+  std::optional<MetadataTxn> txn = mover_.Next(*state_, clock_.WallMillis());
+  if (!txn.has_value()) return false;
+  busy_ = true;
+  store_.Commit(*txn, [this, txn = *txn](Result<bool> result) {
+    busy_ = false;
+    OnMoved(txn, std::move(result));
+  });
+  return true;
+}
+
+void Membership::OnMoved(const MetadataTxn& txn, Result<bool> result) {
+  if (!result.ok() && result.status().code() != StatusCode::kUnknownOutcome) {
+    return RetryLater(result.status());
+  }
+  if (!result.ok() || !*result) return Load();  // what is there, and whose it is
+  const std::shared_ptr<const ClusterState> before = state_;
+  if (!Apply(txn)) return;
+  TellChanges(*before);
+  Publish();
+  Pump();
 }
 
 void Membership::LogOutcome(const v1::RegisterRequest& request,

@@ -1,8 +1,8 @@
 // The control loop's state: what the cluster is, that this router owns it, and which nodes are
 // there.
 //
-//   load ──▶ (none yet: form, load again) ──▶ take ownership ──▶ serving ◀──▶ one registration at a
-//   time
+//   load ──▶ (none yet: form, load again) ──▶ take ownership ──▶ serving ◀──▶ one transaction at a
+//   time: a registration, an operator's command, or the next step of what moves
 //
 // A metadata store that does not answer is asked again; a transaction whose outcome is unknown, or
 // that found something else than it expected, is followed by a new load. What cannot be repaired by
@@ -25,6 +25,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,9 +35,12 @@
 #include "base/timers.h"
 #include "ringkv/v1/replica.pb.h"
 #include "router/cluster_state.h"
+#include "router/cluster_txns.h"
 #include "router/data_plane.h"
 #include "router/metadata_store.h"
+#include "router/migration_txns.h"
 #include "router/serving_gate.h"
+#include "router/slot_mover.h"
 
 namespace ringkv {
 
@@ -47,6 +51,7 @@ struct MembershipOptions {
   uint32_t replicas = 3;
   uint32_t slots = 4096;
 
+  MoveLimits moves;
   Duration retry = std::chrono::milliseconds(500);
   size_t max_waiting = 1024;
 };
@@ -56,11 +61,14 @@ struct ClusterView {
   std::string router;
   std::shared_ptr<const ClusterState> state;  // null: no cluster is known yet
   std::vector<std::string> peers;             // node ids, by Peer
+  std::map<std::string, MonoTime> heard;      // when nodes asked last that are no members
 };
 
 class Membership {
  public:
   using RegisterDone = std::function<void(Result<v1::RegisterReply>)>;
+  using ChangeDone = std::function<void(Result<uint64_t>)>;  // id of the migration
+  using Done = std::function<void(Status)>;
 
   // Borrows all.
   Membership(MembershipOptions options, const Clock& clock, MetadataStore& store, DataPlane& data,
@@ -68,6 +76,18 @@ class Membership {
 
   void Start() { Load(); }
   void Register(v1::RegisterRequest request, RegisterDone done);
+  // Errors: StartMigration's and OrderMigration's; Unavailable, if nothing was changed;
+  // UnknownOutcome.
+  void StartChange(MigrationStart start, ChangeDone done);
+  void OrderChange(uint64_t migration, MigrationOrder order, ChangeDone done);
+  // What slots want of the metadata.
+  void OnRowRequests(const std::vector<RowRequest>& requests);
+  // R11: takes the group again, under a fresh term, unless that has happened since it was asked
+  // for.
+  void NeedTerm(TermRequest request);
+  // R11: goes on with these slots without the copies that are given up. Refused: they have changed.
+  // UnknownOutcome: the metadata store does not say.
+  void AcceptLoss(std::vector<AcceptedLoss> losses, Done done);
 
   MonoTime NextDue() const { return timers_.NextDue(); }
   void RunDue() { timers_.RunDue(clock_.Now()); }
@@ -80,6 +100,22 @@ class Membership {
   struct Waiting {
     v1::RegisterRequest request;
     RegisterDone done;
+    int attempts = 0;
+  };
+
+  struct Command {
+    std::function<Result<StartedMigration>(const ClusterState&)> plan;
+    ChangeDone done;
+    int attempts = 0;
+  };
+  // Groups that this router owns are taken again (membership_retake.cc).
+  struct Retake {
+    std::optional<TermRequest> asked;  // for this; else `losses`
+    std::vector<GroupId> groups;
+    std::vector<SlotId> united;
+    std::vector<AcceptedLoss> losses;
+    Done done;                     // may be empty
+    std::vector<uint64_t> owners;  // of the groups, as last tried; empty: not tried yet
     int attempts = 0;
   };
 
@@ -98,8 +134,24 @@ class Membership {
   void OnRegistered(const MetadataTxn& txn, v1::RegisterReply reply, Result<bool> result);
   void AnswerFirst(Result<v1::RegisterReply> reply);
 
+  void BeginCommand();
+  void OnCommanded(const MetadataTxn& txn, uint64_t id, Result<bool> result);
+  void AnswerCommand(Result<uint64_t> id);
+  bool BeginMove();
+  void OnMoved(const MetadataTxn& txn, Result<bool> result);
+  bool Apply(const MetadataTxn& txn);
+
+  // Peers, links and rows: what the data plane has to know of the state, against what it was.
+  void TellChanges(const ClusterState& before);
+  SlotGrant GrantOf(const v1::SlotPlacement& row) const;
+  void BeginRetake();
+  void OnRetaken(const MetadataTxn& txn, Result<bool> result);
+  void FinishRetake();
+  bool RetakeHappened() const;
+  void AnswerRetake(const Status& status);
+
   void TellPeer(const v1::NodeRecord& node);
-  std::vector<GroupGrant> Grants() const;
+  GroupGrant GrantOf(const v1::GroupOwnership& group) const;
   void WarnOfIgnoredConfiguration() const;
   void LogOutcome(const v1::RegisterRequest& request, const v1::RegisterReply& reply) const;
   void Publish();
@@ -117,7 +169,11 @@ class Membership {
   std::map<std::string, Peer> peers_;
   std::vector<std::string> peer_names_;  // by Peer
   std::vector<uint64_t> owners_;         // ours, by group
+  std::map<std::string, MonoTime> heard_;
   std::deque<Waiting> waiting_;
+  std::deque<Retake> retakes_;  // come before registrations
+  std::deque<Command> commands_;
+  SlotMover mover_;
   bool busy_ = false;  // a transaction or a load is under way
   bool pumping_ = false;
   Timers timers_;

@@ -34,6 +34,13 @@ class NodeInspection {
   virtual void ListSlotSizes(const std::string& cluster_uuid, std::vector<Target> targets,
                              Duration patience,
                              std::function<void(std::vector<NodeSlotSizes>)> done) = 0;
+
+  // Asks one node; who is meant is filled in here. `done` as above. kOverloaded: ask again later.
+  virtual void DigestRanges(const Target& target, v1::DigestRangesRequest request,
+                            Duration patience,
+                            std::function<void(Result<v1::DigestRangesReply>)> done) = 0;
+  virtual void ListRecords(const Target& target, v1::ListRecordsRequest request, Duration patience,
+                           std::function<void(Result<v1::ListRecordsReply>)> done) = 0;
 };
 
 }  // namespace ringkv

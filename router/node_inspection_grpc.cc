@@ -12,6 +12,8 @@ namespace {
 
 // Nodes asked at the same time.
 constexpr size_t kAtATime = 64;
+// Connections that are kept.
+constexpr size_t kMaxStubs = 256;
 
 Status FromGrpc(const grpc::Status& status) {
   switch (status.error_code()) {
@@ -20,7 +22,7 @@ Status FromGrpc(const grpc::Status& status) {
     case grpc::StatusCode::DEADLINE_EXCEEDED:
       return Status::Deadline("it did not answer in time");
     case grpc::StatusCode::UNIMPLEMENTED:
-      return Status::Refused("its version does not tell the sizes of slots");
+      return Status::Refused("its version does not know the question");
     case grpc::StatusCode::RESOURCE_EXHAUSTED:
       return Status::Overloaded(status.error_message());
     default:
@@ -123,6 +125,61 @@ void GrpcNodeInspection::ListSlotSizes(const std::string& cluster_uuid, std::vec
                                        std::function<void(std::vector<NodeSlotSizes>)> done) {
   std::make_shared<Round>(*this, cluster_uuid, std::move(targets), patience, std::move(done))
       ->Start();
+}
+
+void GrpcNodeInspection::DigestRanges(const Target& target, v1::DigestRangesRequest request,
+                                      Duration patience,
+                                      std::function<void(Result<v1::DigestRangesReply>)> done) {
+  AskOne<v1::DigestRangesRequest, v1::DigestRangesReply>(
+      target, std::move(request), patience, &v1::Inspect::Stub::async_interface::DigestRanges,
+      std::move(done));
+}
+
+void GrpcNodeInspection::ListRecords(const Target& target, v1::ListRecordsRequest request,
+                                     Duration patience,
+                                     std::function<void(Result<v1::ListRecordsReply>)> done) {
+  AskOne<v1::ListRecordsRequest, v1::ListRecordsReply>(
+      target, std::move(request), patience, &v1::Inspect::Stub::async_interface::ListRecords,
+      std::move(done));
+}
+
+template <class Request, class Reply>
+void GrpcNodeInspection::AskOne(const Target& target, Request request, Duration patience,
+                                Method<Request, Reply> method,
+                                std::function<void(Result<Reply>)> done) {
+  struct Call {
+    grpc::ClientContext context;
+    Request request;
+    Reply reply;
+    std::shared_ptr<v1::Inspect::Stub> stub;
+  };
+  auto call = std::make_shared<Call>();
+  if (!Begin(&call->context)) return done(Status::Unavailable("the router is stopping"));
+  call->context.set_deadline(
+      std::chrono::system_clock::now() +
+      std::chrono::duration_cast<std::chrono::system_clock::duration>(patience));
+  call->request = std::move(request);
+  call->request.set_node(target.node);
+  call->stub = StubFor(target.address);
+  Call* raw = call.get();
+  (raw->stub->async()->*method)(
+      &raw->context, &raw->request, &raw->reply,
+      [this, call = std::move(call), done = std::move(done)](const grpc::Status& status) {
+        if (status.ok()) {
+          done(std::move(call->reply));
+        } else {
+          done(FromGrpc(status));
+        }
+        End(&call->context);
+      });
+}
+
+std::shared_ptr<v1::Inspect::Stub> GrpcNodeInspection::StubFor(const std::string& address) {
+  std::lock_guard lock(mutex_);
+  if (stubs_.size() >= kMaxStubs && stubs_.count(address) == 0) stubs_.clear();
+  std::shared_ptr<v1::Inspect::Stub>& stub = stubs_[address];
+  if (stub == nullptr) stub = v1::Inspect::NewStub(MakeChannel(address));
+  return stub;
 }
 
 bool GrpcNodeInspection::Begin(grpc::ClientContext* call) {

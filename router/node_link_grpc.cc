@@ -49,6 +49,7 @@ class GrpcNodeLinks::Link {
   void Flush();
   void RunDue(MonoTime now);
   void Close();
+  void Drop();
   LinkReport Report() const;
 
   bool dirty = false;  // in the owner's list
@@ -81,6 +82,7 @@ class GrpcNodeLinks::Link {
   int failures_ = 0;        // in a row
   bool answers_ = false;
   std::string why_ = "connecting";
+  bool dropped_ = false;  // nobody is to be reached
   LogLimiter log_limiter_;
 };
 
@@ -216,7 +218,8 @@ void GrpcNodeLinks::Link::DropStreams() {
 }
 
 void GrpcNodeLinks::Link::Retarget(const PeerAddress& to) {
-  if (to == to_) return;
+  if (to == to_ && !std::exchange(dropped_, false)) return;
+  dropped_ = false;
   const bool same_place = to.address == to_.address && to.node == to_.node;
   const bool still_right =
       phase_ == Phase::kConnected && same_place && to.boot == boot_ && to.store_uuid == store_uuid_;
@@ -255,6 +258,17 @@ void GrpcNodeLinks::Link::Close() {
   due_ = kNever;
   why_ = "stopped";
   DropStreams();
+}
+
+void GrpcNodeLinks::Link::Drop() {
+  const bool was_connected = phase_ == Phase::kConnected;
+  Close();
+  dropped_ = true;
+  answers_ = false;
+  why_ = "not part of the cluster";
+  if (!was_connected) return;
+  owner_.disconnects_.fetch_add(1, std::memory_order_relaxed);
+  owner_.events_.OnDisconnected(to_.peer);
 }
 
 LinkReport GrpcNodeLinks::Link::Report() const {
@@ -303,6 +317,11 @@ void GrpcNodeLinks::SetPeer(const PeerAddress& peer) {
   } else {
     links_[index]->Retarget(peer);
   }
+}
+
+void GrpcNodeLinks::DropPeer(Peer peer) {
+  if (stopped_ || peer.value() >= links_.size() || links_[peer.value()] == nullptr) return;
+  links_[peer.value()]->Drop();
 }
 
 void GrpcNodeLinks::Flush() {

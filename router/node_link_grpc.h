@@ -44,6 +44,7 @@ class GrpcNodeLinks final : public NodeLinks {
 
   bool Send(Peer peer, v1::ReplicaOp op) override;
   void SetPeer(const PeerAddress& peer) override;
+  void DropPeer(Peer peer) override;
   void Flush() override;
   MonoTime NextDue() const override { return next_due_; }
   void RunDue() override;

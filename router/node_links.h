@@ -68,6 +68,9 @@ class NodeLinks : public NodeTransport {
   // differs).
   virtual void SetPeer(const PeerAddress& peer) = 0;
 
+  // Ends the link for good, with OnDisconnected if it is connected, until SetPeer makes it again.
+  virtual void DropPeer(Peer peer) = 0;
+
   // Sends what was gathered.
   virtual void Flush() = 0;
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/limits.h"
+#include "base/rule.h"
 
 namespace ringkv {
 namespace {
@@ -101,13 +102,26 @@ class Planner {
     }
     const bool same_store = request_.store_uuid() == record_->store_uuid();
     if (!same_store) {
-      if (request_.boot() == 0) return Boot(record_->boot() + 1);
+      if (request_.boot() == 0) return Replacement();
       return DiskOld("the disk is not the last one that this node had");
     }
     if (request_.boot() == record_->boot()) return Boot(record_->boot() + 1);
     if (request_.nonce() == record_->nonce()) return Boot(record_->boot());
     return DiskOld("the disk has " + Boots(request_.boot()) + ", the metadata " +
                    Boots(record_->boot()) + ": an old or copied disk");
+  }
+
+  // Only as the successor of the disk that the metadata names now: a late request of one that was
+  // replaced in its turn names an earlier boot, or none.
+  Registration Replacement() {
+    if (request_.after_boot() == record_->boot() || !RINGKV_RULE(kNewDiskNamesTheLastBoot)) {
+      return Boot(record_->boot() + 1);
+    }
+    Registration answer =
+        Answer(v1::REGISTER_OUTCOME_CONFIRM,
+               "a new disk: the last boot of this node was " + std::to_string(record_->boot()));
+    answer.reply.set_boot(record_->boot());
+    return answer;
   }
 
   Registration Boot(uint64_t boot) {

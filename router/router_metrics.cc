@@ -19,6 +19,8 @@ void CollectShards(const std::vector<LoopReport>& loops, MetricSink& sink) {
       {"reads_quorum_total", "Reads asked of a quorum.", &ShardStats::quorum_reads},
       {"reads_hedged_total", "Reads asked of a further replica for being late.",
        &ShardStats::hedged_reads},
+      {"reads_awaited_total", "Reads that met a write in flight and waited for its commit.",
+       &ShardStats::awaited_commits},
       {"node_reads_total", "Read operations sent to nodes.", &ShardStats::node_reads},
       {"write_backs_total", "Reads that had to complete a write first.", &ShardStats::write_backs},
       {"commits_total", "Writes acknowledged by a quorum.", &ShardStats::commits},
@@ -35,6 +37,8 @@ void CollectShards(const std::vector<LoopReport>& loops, MetricSink& sink) {
       {"syncs_aborted_total", "Syncs that have to begin again.", &ShardStats::syncs_aborted},
       {"sync_resolved_keys_total", "Keys on which replicas differed, each time one was resolved.",
        &ShardStats::resolved},
+      {"key_looks_total", "Times that all copies of a key were read for `admin check`.",
+       &ShardStats::looks},
       {"shard_overloaded_total", "Calls refused for too many in flight.", &ShardStats::overloaded},
   };
   for (const Row& row : kRows) {

@@ -66,12 +66,26 @@ void RouterServer::BuildDataPath() {
   status_->Watch(membership_.get());
   control_ = std::make_unique<EventLoop>("control", clock_, [this] { return EndControlTurn(); });
 
+  loops_->OnNeedTerm([this](TermRequest request) {
+    control_->Post([this, request = std::move(request)] { membership_->NeedTerm(request); });
+  });
+
   request_metrics_ = std::make_unique<RequestMetrics>(metrics_);
   kv_ = std::make_unique<KvService>(
       KvContext{*loops_, gate_, clock_, *request_metrics_, options_.default_timeout});
   planner_ =
       std::make_unique<ChangePlanner>(clock_, inspection_, [this] { return membership_->view(); });
-  admin_ = std::make_unique<AdminService>(*status_, *planner_);
+  orders_ = std::make_unique<ChangeOrders>(*status_, *control_, *membership_, clock_);
+  losses_ = std::make_unique<LossAcceptance>(
+      *loops_, [this] { return membership_->view(); },
+      [this](std::vector<AcceptedLoss> losses, Membership::Done done) {
+        control_->Post([this, losses = std::move(losses), done = std::move(done)] {
+          membership_->AcceptLoss(losses, done);
+        });
+      });
+  checker_ = std::make_unique<ReplicaChecker>(clock_, *loops_, inspection_,
+                                              [this] { return membership_->view(); });
+  admin_ = std::make_unique<AdminService>(*status_, *planner_, *orders_, *losses_, *checker_);
   membership_service_ = std::make_unique<MembershipService>(*control_, *membership_);
   collector_ = AddRouterCollector(*status_, gate_, *metadata_, loops_->nodes(), metrics_);
   http_ = std::make_unique<HttpServer>();
@@ -80,7 +94,10 @@ void RouterServer::BuildDataPath() {
 
 // Waits for the first look at the metadata, so that what cannot work is an error of the start.
 Status RouterServer::StartMembership() {
-  loops_->Start();
+  loops_->Start([this](std::vector<RowRequest> requests) {
+    (void)control_->Post(
+        [this, requests = std::move(requests)] { membership_->OnRowRequests(requests); });
+  });
   next_sample_ = clock_.Now();
   control_->Start();
   std::promise<void> looked;
@@ -143,6 +160,7 @@ void RouterServer::Stop() {
   if (kv_->open_streams() > 0) std::this_thread::sleep_for(kFarewell);
   kv_->EndStreams();
   inspection_.Stop();
+  checker_->Stop();
   grpc_.Stop(kStreamGrace);
   planner_->Stop();
   http_->Stop();

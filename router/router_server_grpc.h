@@ -58,6 +58,9 @@ class RouterServer final : public Daemon {
   std::unique_ptr<EventLoop> control_;
   GrpcNodeInspection inspection_;
   std::unique_ptr<ChangePlanner> planner_;
+  std::unique_ptr<ChangeOrders> orders_;
+  std::unique_ptr<LossAcceptance> losses_;
+  std::unique_ptr<ReplicaChecker> checker_;
   std::unique_ptr<RequestMetrics> request_metrics_;
   std::unique_ptr<KvService> kv_;
   std::unique_ptr<AdminService> admin_;

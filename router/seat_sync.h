@@ -1,5 +1,6 @@
-// Where the owner is with making one replica clean (docs/protocol.md, "Sync"), and with its next
-// stable watermark and floor. Plain values of a Sequencer.
+// Where the owner is with making one replica clean (docs/protocol.md, "Sync"), with its next stable
+// watermark and floor, and with a change of the set of replicas ("Replace"). Plain values of a
+// Sequencer.
 #pragma once
 
 #include <array>
@@ -35,12 +36,32 @@ struct SeatSync {
   Version catch_up;                        // kCatchingUp: acknowledges everything up to it
 };
 
+// R11: all replicas of a slot are made equal, and then vote again.
+struct UnionRound {
+  bool running = false;
+  std::array<Boot, 8> boots{};  // of the replicas, under which all of it holds
+};
+
 struct StableRound {
   uint64_t id = 0;
   Version stable;
   uint8_t answered = 0;  // bit i: seat i
   std::array<Boot, 8> boots{};
   MonoTime started;
+};
+
+struct SetChange {
+  enum class Stage {
+    kNone,
+    kFilling,   // the learner is being made clean; the old set alone counts
+    kJoint,     // a quorum is a majority of the old set and of the new one
+    kFlipping,  // the same, and the metadata may change the set at any time
+  };
+  Stage stage = Stage::kNone;
+  int learner = -1;    // seat
+  int replaced = -1;   // seat; -1: nobody leaves
+  Version joint_from;  // kJoint, kFlipping: last version handed out before
+  MonoTime next_ask;   // kFlipping
 };
 
 // R7: what the owner knows of garbage below the floor.

@@ -1,6 +1,7 @@
 #include "router/sequencer.h"
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 #include "base/rule.h"
@@ -23,17 +24,17 @@ v1::OpStatus MakeStatus(v1::Outcome outcome, v1::ErrorCode code, std::string mes
 Sequencer::Sequencer(SequencerHost& host, const GroupGrant& group, const SlotGrant& grant)
     : host_(host),
       slot_(grant.slot),
+      group_(group.group),
       term_(group.term),
       owner_(group.owner),
-      predecessor_gone_(group.predecessor_gone) {
-  RINGKV_CHECK(grant.replicas.size() < kMaxSeats, "a slot has at most 7 replicas");
+      predecessor_gone_(group.predecessor_gone),
+      loss_accepted_(grant.loss_accepted) {
+  TakeRow(grant);
+  // Before the first term nothing was written: all hold all of it.
+  for (int seat : row_) seats_[seat].tracked = seats_[seat].clean = group.first_term;
   for (const ReplicaGrant& replica : grant.replicas) {
-    Seat seat;
-    seat.peer = replica.peer;
-    seat.inc = replica.inc;
-    // Before the first term nothing was written: all hold all of it.
-    seat.tracked = seat.clean = group.first_term;
-    seats_.push_back(seat);
+    if (replica.in_place_of_lost)
+      in_place_of_lost_ |= static_cast<Mask>(1u << SeatOf(replica.peer));
   }
 }
 
@@ -43,36 +44,69 @@ Sequencer::~Sequencer() = default;
 
 int Sequencer::SeatOf(Peer peer) const {
   for (size_t i = 0; i < seats_.size(); ++i) {
-    if (seats_[i].peer == peer) return static_cast<int>(i);
+    if (seats_[i].present && seats_[i].peer == peer) return static_cast<int>(i);
   }
   return -1;
 }
 
+bool Sequencer::HasSeat(Peer peer) const {
+  return SeatOf(peer) >= 0 || std::any_of(retiring_.begin(), retiring_.end(),
+                                          [peer](const Leaving& l) { return l.peer == peer; });
+}
+
 bool Sequencer::IsUsable(Peer peer) const {
-  int seat = SeatOf(peer);
-  return seat >= 0 && seats_[seat].usable;
+  const int seat = SeatOf(peer);
+  if (seat >= 0 && !seats_[seat].usable) return false;
+  return std::none_of(retiring_.begin(), retiring_.end(), [peer](const Leaving& leaving) {
+    return leaving.peer == peer && !leaving.told;
+  });
 }
 
 bool Sequencer::Reachable(int seat) const {
   return seats_[seat].usable && host_.Responsive(seats_[seat].peer);
 }
 
-Sequencer::Mask Sequencer::VotingMask() const {
+Sequencer::Mask Sequencer::ReachableMask() const {
   Mask mask = 0;
   for (size_t i = 0; i < seats_.size(); ++i) {
-    if (seats_[i].voting) mask |= static_cast<Mask>(1u << i);
+    if (Reachable(static_cast<int>(i))) mask |= static_cast<Mask>(1u << i);
   }
   return mask;
 }
 
-bool Sequencer::QuorumReachable() const {
-  int votes = 0;
+Sequencer::Mask Sequencer::VotingMask() const {
+  Mask counted = set_ | next_set_;
+  if (!RINGKV_RULE(kLearnerDoesNotCount) && change_.learner >= 0)
+    counted |= static_cast<Mask>(1u << change_.learner);
+  Mask mask = 0;
   for (size_t i = 0; i < seats_.size(); ++i) {
-    // R1: while an earlier owner might still read, every replica that it may read has to promise.
-    if (!predecessor_gone_ && !seats_[i].promised) return false;
-    if (seats_[i].voting && Reachable(static_cast<int>(i))) ++votes;
+    if (seats_[i].voting) mask |= static_cast<Mask>(1u << i);
   }
-  return votes >= Quorum() && !deposed_;
+  return mask & counted;
+}
+
+bool Sequencer::IsQuorum(Mask seats) const {
+  auto majority = [](Mask of, Mask set) {
+    return std::popcount(static_cast<Mask>(of & set)) > std::popcount(set) / 2;
+  };
+  if (!RINGKV_RULE(kLearnerDoesNotCount) && change_.stage == SetChange::Stage::kFilling)
+    return std::popcount(seats) > std::popcount(set_) / 2;
+  if (!majority(seats, set_)) return false;
+  return majority(seats, next_set_) || !RINGKV_RULE(kJointQuorum);
+}
+
+// R1: while an earlier owner might still read, every replica that it may read has to promise.
+bool Sequencer::AllPromised() const {
+  for (const Seat& seat : seats_) {
+    if (seat.present && !seat.promised) return false;
+  }
+  return std::all_of(retiring_.begin(), retiring_.end(),
+                     [](const Leaving& leaving) { return leaving.told; });
+}
+
+bool Sequencer::QuorumReachable() const {
+  if (deposed_ || (!predecessor_gone_ && !AllPromised())) return false;
+  return IsQuorum(VotingMask() & ReachableMask());
 }
 
 v1::ReplicaOp Sequencer::MakeOp(int seat) const {
@@ -85,20 +119,28 @@ v1::ReplicaOp Sequencer::MakeOp(int seat) const {
 }
 
 void Sequencer::Contact(Peer peer, Boot boot) {
+  if (deposed_) return;
+  for (const Leaving& leaving : retiring_) {
+    if (leaving.peer == peer && !leaving.told) SendRetire(leaving);
+  }
   int i = SeatOf(peer);
-  if (i < 0 || deposed_) return;
+  if (i < 0 || (seats_[i].usable && seats_[i].boot == boot)) return;
   Seat& seat = seats_[i];
   if (seat.boot != boot) {
     seat.boot = boot;
     seat.usable = false;
+    seat.created = false;
     seat.voting = false;
-    if (RINGKV_RULE(kRestartEndsSync)) {
+    if (union_.running && (compared_ & (1u << i)) && !RINGKV_RULE(kUnionIsBoundToItsBoots)) {
+      seat.sync.boot = boot;
+    } else if (RINGKV_RULE(kRestartEndsSync)) {
       if (seat.sync.stage != SeatSync::Stage::kNone) AbortSync(i);
     } else {
       seat.sync.boot = boot;
     }
     DropAcks(i);
   }
+  if (i == change_.learner && !seat.created) return SendCreate(i);
   v1::ReplicaOp op = MakeOp(i);
   op.mutable_contact()->set_handed_out_seq(last_seq_);
   op.mutable_contact()->set_boot(boot.value());
@@ -115,6 +157,8 @@ void Sequencer::OnContactReply(int i, const v1::ReplicaOpReply& reply) {
   seat.promised = true;
   // Within a boot a vote is given back and never taken: an answer that says no may be a late one.
   seat.voting = seat.voting || reply.voting();
+  seat.lost_tail.reset();
+  if (!seat.voting && reply.contact().has_lost_tail()) seat.lost_tail = reply.contact().lost_tail();
   // Without a vote it may have lost what it had acknowledged.
   if (!seat.voting && seat.clean) Untrack(i);
   for (size_t k = 0; k < pending_keys_.size(); ++k) {
@@ -147,20 +191,25 @@ void Sequencer::OnPeerSlow(Peer peer) {
 }
 
 void Sequencer::OnReply(Peer peer, const Expected& expected, const v1::ReplicaOpReply& reply) {
+  if (deposed_) return;
+  if (expected.kind == Expected::Kind::kRetire) return OnRetireReply(peer, expected, reply);
   int i = SeatOf(peer);
-  if (i < 0 || deposed_) return;
+  // The node may hold another instance of the slot by now.
+  if (i < 0 || seats_[i].inc != expected.inc) return;
   switch (reply.code()) {
     case v1::REPLICA_CODE_NEED_PROMISE:
     case v1::REPLICA_CODE_NO_INSTANCE:
     case v1::REPLICA_CODE_NOT_READY:
     case v1::REPLICA_CODE_IO_ERROR:
       seats_[i].usable = false;  // the shard makes contact again
+      seats_[i].created = false;
       break;
     default:
       break;
   }
   switch (expected.kind) {
     case Expected::Kind::kContact:
+      if (reply.code() == v1::REPLICA_CODE_NO_INSTANCE) return SendCreate(i);
       return OnContactReply(i, reply);
     case Expected::Kind::kApply:
       return OnApplyReply(i, expected, reply);
@@ -174,6 +223,8 @@ void Sequencer::OnReply(Peer peer, const Expected& expected, const v1::ReplicaOp
       return OnReinstateReply(i, expected, reply);
     case Expected::Kind::kPersist:
       return OnPersistReply(i, expected, reply);
+    case Expected::Kind::kCreate:
+      return OnCreateReply(i, reply);
     case Expected::Kind::kSetFloor:
       return OnFloorReply(i, expected, reply);
     case Expected::Kind::kSetStable:
@@ -187,18 +238,26 @@ SlotReport Sequencer::Report() const {
   SlotReport report;
   report.slot = slot_;
   report.term = term_;
+  report.epoch = epoch_;
+  report.joint = set_ != next_set_;
+  report.blocked = WhyBlocked();
   bool lease = host_.LeaseValid();
-  for (size_t i = 0; i < seats_.size(); ++i) {
+  std::vector<int> shown = row_;
+  if (change_.learner >= 0) shown.push_back(change_.learner);
+  for (int i : shown) {
     const Seat& seat = seats_[i];
     ReplicaReport replica;
     replica.peer = seat.peer;
     replica.inc = seat.inc;
-    replica.reachable = Reachable(static_cast<int>(i));
+    replica.learner = i == change_.learner;
+    replica.responds = host_.Responsive(seat.peer);
+    replica.reachable = Reachable(i);
     replica.clean = seat.clean;
     replica.voting = seat.voting;
     replica.syncing = seat.sync.stage != SeatSync::Stage::kNone;
-    replica.serves = replica.reachable && seat.clean && seat.voting && lease;
+    replica.serves = replica.reachable && seat.clean && seat.voting && lease && !replica.learner;
     replica.behind_keys = seat.behind_keys;
+    replica.lost_tail = seat.lost_tail;
     report.replicas.push_back(replica);
   }
   return report;
@@ -325,6 +384,12 @@ void Sequencer::Submit(ClientCall client) {
   call->key = UseKey(std::string(KeyOf(client.op)));
   call->client = std::move(client);
   calls_.emplace(call->id, std::move(owned));
+  // Not behind a lock that a union holds: it would run much later than it could be refused.
+  if (union_.running) {
+    return Fail(call, v1::ERROR_CODE_UNAVAILABLE,
+                "the replicas of slot " + std::to_string(slot_.value()) +
+                    " are being made equal after a loss; try again");
+  }
   Start(call);
 }
 
@@ -340,7 +405,7 @@ void Sequencer::Start(Call* call) {
 
 void Sequencer::Run(Call* call) {
   if (!call->needs_lock) return StartRead(call);
-  if (!QuorumReachable()) {
+  if (!call->in_union && !QuorumReachable()) {
     return Fail(
         call, v1::ERROR_CODE_UNAVAILABLE,
         "too few replicas of slot " + std::to_string(slot_.value()) + " are reachable; try again");
@@ -386,6 +451,8 @@ void Sequencer::FinishCall(Call* call, v1::Outcome outcome, v1::ErrorCode code, 
   if (outcome == v1::OUTCOME_UNKNOWN) ++host_.stats().unknown;
   if (call->kind == Call::Kind::kInternalRead) {
     call->internal_done(status, record);
+  } else if (call->kind == Call::Kind::kLook) {
+    call->look->call.done({std::move(status), std::move(call->look->copies)});
   } else {
     v1::OpResult result;
     result.set_id(call->client.op.id());
@@ -421,14 +488,16 @@ void Sequencer::Tick() {
   TickScans();
   TickRepairs();
   TickSync();
+  TickChange();
 }
 
 void Sequencer::TickCalls() {
   MonoTime now = host_.Now();
   std::vector<uint64_t> due;
   for (const auto& [id, call] : calls_) {
-    bool reading =
-        call->stage == Call::Stage::kSingleRead || call->stage == Call::Stage::kQuorumRead;
+    bool reading = call->stage == Call::Stage::kSingleRead ||
+                   call->stage == Call::Stage::kAwaitingCommit ||
+                   call->stage == Call::Stage::kQuorumRead || call->stage == Call::Stage::kLooking;
     bool gone =
         call->stage == Call::Stage::kQueued && call->client.abandoned && *call->client.abandoned;
     if (call->deadline <= now || gone || (reading && call->ask_again <= now)) due.push_back(id);
@@ -442,6 +511,8 @@ void Sequencer::TickCall(Call* call) {
   bool gone =
       call->stage == Call::Stage::kQueued && call->client.abandoned && *call->client.abandoned;
   if (gone) return Fail(call, v1::ERROR_CODE_DEADLINE, "the client went away");
+  // Not for long: the key's writers wait for it.
+  if (call->stage == Call::Stage::kLooking) return FinishLook(call);
   if (call->deadline <= host_.Now()) {
     if (call->stage == Call::Stage::kWriting) {
       return FinishCall(call, v1::OUTCOME_UNKNOWN, v1::ERROR_CODE_TIMED_OUT,
@@ -450,8 +521,10 @@ void Sequencer::TickCall(Call* call) {
     }
     return Fail(call, v1::ERROR_CODE_DEADLINE, "ran out of time; nothing was changed");
   }
-  if (call->stage == Call::Stage::kSingleRead || call->stage == Call::Stage::kQuorumRead)
+  if (call->stage == Call::Stage::kSingleRead || call->stage == Call::Stage::kQuorumRead ||
+      call->stage == Call::Stage::kAwaitingCommit) {
     ReadLate(call);
+  }
 }
 
 void Sequencer::Depose() {
@@ -479,6 +552,8 @@ void Sequencer::Depose() {
     seats_[i].sync = SeatSync{};
   }
   compared_ = 0;
+  change_ = {};
+  union_ = {};
   pending_keys_.clear();
   keys_.clear();
 }

@@ -1,7 +1,7 @@
 // Sequencer: the owner's rules for one slot (docs/protocol.md, R2 write, R3 read, R4 conditional
-// writes, R5 sync, R8 TTL, R9 outcomes, R12 scan). A key is a register: the sequencer hands out its
-// versions, sends each to every replica, and calls it committed when a quorum of voting replicas
-// holds it.
+// writes, R5 sync, R6 replace, R8 TTL, R9 outcomes, R12 scan, looks). A key is a register: the sequencer
+// hands out its versions, sends each to every replica, and calls it committed when a quorum of
+// voting replicas holds it.
 //
 // Invariants
 //  1. A version is sent nowhere before it stands in `pending` and in `behind` of every tracked
@@ -14,6 +14,8 @@
 //  quorum
 //     holds it.
 //  5. Acknowledgements count only from voting replicas, under the boot they were sent to.
+//  6. A learner counts in no quorum. Once a flip was asked for, a quorum is one of both sets until
+//     the row's epoch has grown.
 //
 // Pure and thread-compatible: its Shard drives it and does its sending (SequencerHost).
 #pragma once
@@ -24,6 +26,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -48,10 +51,13 @@ struct Expected {
     kReinstate,
     kPersist,
     kSetStable,
+    kCreate,
+    kRetire,
     kSetFloor,
   };
   Kind kind = Kind::kStats;
   SlotId slot;
+  Incarnation inc;       // the instance asked
   GroupId group;         // kPromise
   uint64_t call = 0;     // kRead, kScan: who asked; kPull, kReinstate, kPersist, kSetFloor: id
   uint32_t attempt = 0;  // of that call
@@ -85,8 +91,11 @@ class SequencerHost {
   // A place among the repairs in flight; false: none is free. Given back by EndRepair.
   virtual bool BeginRepair() = 0;
   virtual void EndRepair() = 0;
+  // R11: asks for a fresh term for the group, under which another sequencer takes this one's place.
+  virtual void NeedTerm(GroupId group) = 0;
   // Asks for StartSyncs when there is room for one more slot in sync.
   virtual void QueueSync(Sequencer* sequencer) = 0;
+  virtual void Ask(RowRequest request) = 0;
   // Asks to be ticked until idle().
   virtual void Activate(Sequencer* sequencer) = 0;
   virtual uint64_t NextCallId() = 0;
@@ -104,6 +113,7 @@ class Sequencer {
 
   void Submit(ClientCall call);
   void SubmitScan(ScanCall call);
+  void SubmitLook(LookCall call);
 
   // A session with the node began and its promise is in: says Contact.
   void Contact(Peer peer, Boot boot);
@@ -112,9 +122,20 @@ class Sequencer {
   void OnPeerSlow(Peer peer);
   void OnReply(Peer peer, const Expected& expected, const v1::ReplicaOpReply& reply);
 
+  // The node has found that its record of the key is unreadable.
+  void OnDamaged(Peer peer, Incarnation inc, const std::string& key);
+
   // Deadlines, hedges, retransmissions, repairs, syncs.
   void Tick();
-  bool idle() const { return calls_.empty() && scans_.empty() && keys_.empty() && !syncing(); }
+  bool idle() const {
+    return calls_.empty() && scans_.empty() && keys_.empty() && !syncing() &&
+           change_.stage == SetChange::Stage::kNone;
+  }
+
+  // R6: the row as a committed transaction made it, or as it was read. False: nothing new.
+  bool AdoptRow(const SlotGrant& row);
+  // Whose nodes it has to do with.
+  std::vector<Peer> Peers() const;
 
   // R5: begins to make replicas clean that are not, if that can be done now.
   void StartSyncs();
@@ -129,9 +150,12 @@ class Sequencer {
   // Another owner has taken over: everything ends here.
   void Depose();
 
-  bool HasSeat(Peer peer) const { return SeatOf(peer) >= 0; }
+  // Whether it has something to say to the node, and whether all of it is said.
+  bool HasSeat(Peer peer) const;
   bool IsUsable(Peer peer) const;
   bool QuorumReachable() const;
+  bool AllPromised() const;
+  BlockedBy WhyBlocked() const;
   SlotReport Report() const;
   KeyReport Report(const std::string& key) const;
   uint64_t pending_keys() const { return pending_keys_.size(); }
@@ -147,11 +171,14 @@ class Sequencer {
   struct Seat {
     Peer peer;
     Incarnation inc;
+    bool present = false;   // else the place is free
+    bool created = false;   // a learner: its node is known to have the instance
     bool usable = false;    // promised and contacted in the present session
     bool promised = false;  // has promised this term at some time
     bool voting = false;
     bool tracked = false;  // everything sent and not acknowledged since some moment is in behind
     bool clean = false;    // tracked, and lacks nothing committed but what is in behind
+    std::optional<v1::LostTail> lost_tail;  // R11: without a vote, and lacks no more than that
     Boot boot;
     uint64_t behind_keys = 0;
     SeatSync sync;
@@ -174,6 +201,7 @@ class Sequencer {
     Mask corrupt_mask = 0;       // the record there is unreadable
     uint64_t locked_by = 0;      // call id; 0: free
     std::deque<uint64_t> queue;  // calls that wait for the lock, or to read after it
+    std::vector<uint64_t> readers;  // calls that are kAwaitingCommit; some may have ended
     uint64_t repair = 0;         // call that reads for a repair; 0: none
     uint32_t users = 0;          // who holds a pointer to this key
     bool draining = false;       // RunQueue is on the stack
@@ -181,9 +209,26 @@ class Sequencer {
     size_t pending_index = 0;    // in pending_keys_, if pending is not empty
   };
 
+  // A look at all copies of a key.
+  struct Look {
+    LookCall call;
+    std::vector<CopyLook> copies;         // of the row's replicas
+    std::array<int, kMaxSeats> place{};   // by seat; -1: none
+    std::array<Boot, kMaxSeats> boots{};  // by seat
+  };
+
   struct Call {
-    enum class Kind { kGet, kPut, kDelete, kIncrement, kInternalRead };
-    enum class Stage { kQueued, kSingleRead, kQuorumRead, kSettling, kWriting, kWritingBack };
+    enum class Kind { kGet, kPut, kDelete, kIncrement, kInternalRead, kLook };
+    enum class Stage {
+      kQueued,
+      kSingleRead,
+      kAwaitingCommit,  // has read a version that is pending
+      kQuorumRead,
+      kSettling,
+      kWriting,
+      kWritingBack,
+      kLooking,
+    };
     uint64_t id = 0;
     Kind kind = Kind::kGet;
     Stage stage = Stage::kQueued;
@@ -196,14 +241,17 @@ class Sequencer {
     uint32_t attempt = 0;
     Mask asked = 0;
     Mask answered = 0;
-    Mask voted = 0;       // answers that count for the quorum
-    Mask candidates = 0;  // R5: seats whose answers are awaited, vote or not
+    Mask voted = 0;         // answers that count for the quorum
+    Mask candidates = 0;    // R5: seats whose answers are awaited, vote or not
+    bool in_union = false;  // R11: the candidates are the quorum
     std::array<Version, kMaxSeats> versions{};
     v1::Record best;  // highest answer of the attempt
     Version best_version;
     MonoTime ask_again;
     Version writing;     // kWriting, kWritingBack
+    Version awaited;     // kAwaitingCommit
     int64_t number = 0;  // kIncrement: the result
+    std::unique_ptr<Look> look;  // kLook
   };
 
   struct Scan {
@@ -227,9 +275,14 @@ class Sequencer {
 
   // ---- seats and keys (sequencer.cc) ----
   int SeatOf(Peer peer) const;
-  int Quorum() const { return static_cast<int>(seats_.size()) / 2 + 1; }
+  // Whether these seats are a quorum, if all of them vote.
+  bool IsQuorum(Mask seats) const;
+  int MajorityOfRow() const { return static_cast<int>(row_.size()) / 2 + 1; }
   bool Reachable(int seat) const;
+  Mask ReachableMask() const;
+  // Who votes and counts.
   Mask VotingMask() const;
+  bool Votes(int seat) const { return (VotingMask() >> seat & 1) != 0; }
   v1::ReplicaOp MakeOp(int seat) const;
   Key* FindKey(const std::string& name);
   Key* UseKey(const std::string& name);
@@ -280,6 +333,8 @@ class Sequencer {
   void OnSingleAnswer(Call* call, int seat, const v1::ReplicaOpReply& reply);
   void OnQuorumAnswer(Call* call, int seat, const v1::ReplicaOpReply& reply);
   void WriteBack(Call* call);
+  void AwaitCommit(Call* call, Version version);
+  void ReleaseReaders(Key* key, Version committed, const v1::Record& record);
   void ReadDone(Call* call, const v1::Record& record);
   void ReadLate(Call* call);
   bool IsPending(const Key* key, Version version) const;
@@ -293,6 +348,12 @@ class Sequencer {
   void ReadKeyForScan(Scan* scan, const std::string& name);
   void FinishScan(Scan* scan);
   void TickScans();
+
+  // ---- looking (sequencer_look.cc) ----
+  void AskAll(Call* call);
+  bool IsComplete(int seat) const;
+  void OnLookAnswer(Call* call, int seat, const v1::ReplicaOpReply& reply);
+  void FinishLook(Call* call);
 
   // ---- sync (sequencer_sync.cc) ----
   int PickSource(int target, int unlike) const;
@@ -318,6 +379,39 @@ class Sequencer {
   void SendReinstate(int target);
   void OnReinstateReply(int target, const Expected& expected, const v1::ReplicaOpReply& reply);
 
+  // ---- changes of the set (sequencer_replace.cc) ----
+  // An instance that left the row.
+  struct Leaving {
+    Peer peer;
+    Incarnation inc;
+    bool told = false;
+  };
+  void TakeRow(const SlotGrant& row);
+  int SeatFor(const ReplicaGrant& replica);
+  void RemoveSeat(int seat);
+  void ForgetAnswersOf(int seat);
+  void RecheckCommits();
+  void TickChange();
+  bool MayBeJoint() const;
+  bool LearnerHasAll() const;
+  void EnterJoint();
+  void LeaveJoint();
+  void AskForFlip();
+  void SendCreate(int seat);
+  void OnCreateReply(int seat, const v1::ReplicaOpReply& reply);
+  void SendRetire(const Leaving& leaving);
+  void SayRetired(const Leaving& leaving);
+  void OnRetireReply(Peer peer, const Expected& expected, const v1::ReplicaOpReply& reply);
+  // ---- union (sequencer_union.cc) ----
+  Mask UnionMembers() const;
+  bool UnionMayDecide(Mask unreadable) const;
+  void ConsiderUnion();
+  void BeginUnion();
+  void FinishUnion();
+  void TickPatience();
+  bool UnionHolds(Mask acks) const;
+  void EndUnionCalls();
+
   // ---- W (sequencer_stable.cc) ----
   bool AllCleanAndQuiet() const;
   bool SameBoots(const std::array<Boot, kMaxSeats>& boots) const;
@@ -331,12 +425,19 @@ class Sequencer {
 
   SequencerHost& host_;
   const SlotId slot_;
+  const GroupId group_;
   const Term term_;
   const OwnerId owner_;
   const bool predecessor_gone_;
   uint64_t last_seq_ = 0;
   bool deposed_ = false;
   std::vector<Seat> seats_;
+  uint64_t epoch_ = 0;    // of the row
+  std::vector<int> row_;  // seats of the replicas, in order of preference
+  Mask set_ = 0;          // the same
+  Mask next_set_ = 0;     // what it will be; the same as set_ unless joint
+  SetChange change_;
+  std::vector<Leaving> retiring_;
   std::unordered_map<std::string, Key> keys_;  // keys with anything going on
   std::vector<Key*> pending_keys_;             // those with pending versions
   std::map<uint64_t, std::unique_ptr<Call>> calls_;
@@ -346,6 +447,13 @@ class Sequencer {
   uint32_t comparisons_ = 0;                    // begun
   Version stable_;                              // W, as given out
   std::array<Boot, kMaxSeats> stable_boots_{};  // under which all had persisted it
+  // R11. What was ever sent under this term that leaves something at a replica.
+  enum class Sent { kNothing, kOfAUnion, kAnything };
+  Sent sent_ = Sent::kNothing;
+  UnionRound union_;
+  Mask in_place_of_lost_ = 0;
+  bool loss_accepted_ = false;
+  std::optional<MonoTime> blocked_since_;  // with a complete replica, all being there
   StableRound stable_round_;
   FloorState floor_;
 };

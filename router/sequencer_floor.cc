@@ -9,8 +9,9 @@
 namespace ringkv {
 
 // W is the floor to be: it was persisted on all replicas, under boots that have not changed since.
+// Not while a learner is being filled from one of them.
 bool Sequencer::MayRaiseFloor() const {
-  return AllCleanAndQuiet() && LowestMissing() > stable_ && SameBoots(stable_boots_);
+  return change_.learner < 0 && AllCleanAndQuiet() && LowestMissing() > stable_ && SameBoots(stable_boots_);
 }
 
 void Sequencer::AdvanceFloor() {
@@ -18,8 +19,7 @@ void Sequencer::AdvanceFloor() {
   if (now < floor_.next || deposed_ || stable_ == Version{}) return;
   const bool on_all = RINGKV_RULE(kFloorIsOnAllReplicas);
   const Version floor = on_all ? stable_ : Version{term_, last_seq_};
-  const auto all = static_cast<Mask>((1u << seats_.size()) - 1);
-  if (floor_.round != 0 && floor_.answered != all) floor_.garbage = true;  // somebody may lack it
+  if (floor_.round != 0 && floor_.answered != set_) floor_.garbage = true;  // somebody may lack it
   if (!floor_.garbage || (on_all && !MayRaiseFloor())) return;
   const auto allowance = std::chrono::duration_cast<std::chrono::milliseconds>(
                              host_.options().clock_skew + host_.options().expiry_grace)
@@ -27,8 +27,8 @@ void Sequencer::AdvanceFloor() {
   const uint64_t wall = host_.WallMillis();
   ++host_.stats().floors;
   floor_ = {floor, false, now + host_.options().floor_interval, host_.NextCallId(), 0};
-  for (size_t i = 0; i < seats_.size(); ++i) {
-    v1::ReplicaOp op = MakeOp(static_cast<int>(i));
+  for (int i : row_) {
+    v1::ReplicaOp op = MakeOp(i);
     v1::SetFloor* set = op.mutable_set_floor();
     set->set_boot(seats_[i].boot.value());
     ToProto(floor, set->mutable_floor());

@@ -36,23 +36,27 @@ Sequencer::Mask Sequencer::MayAnswerAlone(const Key* key) const {
   Mask unfit = key->corrupt_mask;
   if (RINGKV_RULE(kBehindAtSingleReads)) unfit |= key->behind_mask;
   Mask fit = 0;
-  for (size_t i = 0; i < seats_.size(); ++i) {
-    if (!predecessor_gone_ && !seats_[i].promised) return 0;
-    Mask bit = static_cast<Mask>(1u << i);
-    int seat = static_cast<int>(i);
-    if (seats_[i].clean && seats_[i].voting && !(unfit & bit) && Reachable(seat)) fit |= bit;
+  if (!predecessor_gone_ && !AllPromised()) return 0;
+  for (int seat : row_) {
+    Mask bit = static_cast<Mask>(1u << seat);
+    if (seats_[seat].clean && seats_[seat].voting && !(unfit & bit) && Reachable(seat)) fit |= bit;
   }
   return fit;
 }
 
 // Which of them is asked is a matter of load only: the primary, unless it has more than its share.
 LoadBalancer::Picker::Choice Sequencer::PickSingle(const Key* key, Mask asked) {
-  const Mask eligible = MayAnswerAlone(key) & static_cast<Mask>(~asked);
-  if (eligible == 0) return {};
+  const Mask fit = MayAnswerAlone(key) & static_cast<Mask>(~asked);
+  if (fit == 0) return {};
   std::array<Peer, kMaxSeats> row;
-  for (size_t i = 0; i < seats_.size(); ++i) row[i] = seats_[i].peer;
-  LoadBalancer::Picker::Choice choice = host_.Choose({row.data(), seats_.size()}, eligible);
+  uint32_t eligible = 0;  // bit i: the i-th of the row
+  for (size_t i = 0; i < row_.size(); ++i) {
+    row[i] = seats_[row_[i]].peer;
+    if (fit & (1u << row_[i])) eligible |= 1u << i;
+  }
+  LoadBalancer::Picker::Choice choice = host_.Choose({row.data(), row_.size()}, eligible);
   if (choice.place > std::countr_zero(eligible)) ++host_.stats().spread_reads;
+  if (choice.place >= 0) choice.place = row_[static_cast<size_t>(choice.place)];
   return choice;
 }
 
@@ -74,7 +78,7 @@ bool Sequencer::AskOne(Call* call, int seat, ServerLease load) {
 
 // R3(b): asks anew; answers to what was asked before no longer count.
 void Sequencer::AskQuorum(Call* call) {
-  if (!QuorumReachable()) {
+  if (!call->in_union && !QuorumReachable()) {
     return Fail(
         call, v1::ERROR_CODE_UNAVAILABLE,
         "too few replicas of slot " + std::to_string(slot_.value()) + " are reachable; try again");
@@ -90,7 +94,7 @@ void Sequencer::AskQuorum(Call* call) {
   for (size_t i = 0; i < seats_.size(); ++i) {
     int seat = static_cast<int>(i);
     bool unreadable = (call->key->corrupt_mask & (1u << i)) != 0;
-    bool wanted = seats_[i].voting || (call->candidates & (1u << i));
+    bool wanted = Votes(seat) || (call->candidates & (1u << i));
     if (!wanted || !Reachable(seat) || unreadable) continue;
     AskOne(call, seat, host_.Count(seats_[i].peer));
   }
@@ -106,25 +110,58 @@ void Sequencer::OnReadReply(int seat, const Expected& expected, const v1::Replic
   }
   if (call->stage == Call::Stage::kSingleRead) return OnSingleAnswer(call, seat, reply);
   if (call->stage == Call::Stage::kQuorumRead) return OnQuorumAnswer(call, seat, reply);
+  if (call->stage == Call::Stage::kLooking) return OnLookAnswer(call, seat, reply);
 }
 
 void Sequencer::OnSingleAnswer(Call* call, int seat, const v1::ReplicaOpReply& reply) {
   if (reply.code() != v1::REPLICA_CODE_OK) return ReadLate(call);
   const v1::Record& record = reply.read().record();
-  bool counts =
-      reply.voting() && seats_[seat].voting && seats_[seat].clean && host_.LeaseValid() &&
-      !(IsPending(call->key, FromProto(record.version())) && RINGKV_RULE(kPendingIsNotReleased));
+  const bool counts =
+      reply.voting() && seats_[seat].voting && seats_[seat].clean && host_.LeaseValid();
   if (!counts) return AskQuorum(call);
+  const Version version = FromProto(record.version());
+  if (IsPending(call->key, version) && RINGKV_RULE(kPendingIsNotReleased)) {
+    // A write that someone waits for is soon known to be committed, or overtaken.
+    return call->key->locked_by != 0 ? AwaitCommit(call, version) : AskQuorum(call);
+  }
   ReadDone(call, record);
+}
+
+// Bounded: then a quorum is asked.
+void Sequencer::AwaitCommit(Call* call, Version version) {
+  ++call->attempt;  // a second replica that was asked is not heard any more
+  call->stage = Call::Stage::kAwaitingCommit;
+  call->awaited = version;
+  call->ask_again = host_.Now() + host_.options().retransmit;
+  call->key->readers.push_back(call->id);
+  ++host_.stats().awaited_commits;
+}
+
+// Those who have read the version that is committed now have what a quorum holds, as its writer
+// has. What was read and overtaken is nobody's.
+void Sequencer::ReleaseReaders(Key* key, Version committed, const v1::Record& record) {
+  std::vector<uint64_t> readers;
+  readers.swap(key->readers);
+  for (uint64_t id : readers) {
+    Call* call = FindCall(id);
+    if (call == nullptr || call->stage != Call::Stage::kAwaitingCommit) continue;
+    if (call->awaited == committed) {
+      ReadDone(call, record);
+    } else if (call->awaited < committed) {
+      AskQuorum(call);
+    } else {
+      key->readers.push_back(id);
+    }
+  }
 }
 
 void Sequencer::OnQuorumAnswer(Call* call, int seat, const v1::ReplicaOpReply& reply) {
   Mask bit = static_cast<Mask>(1u << seat);
-  bool votes = reply.voting() && seats_[seat].voting;
-  if (reply.code() != v1::REPLICA_CODE_OK || (!votes && !(call->candidates & bit))) {
-    if (reply.code() == v1::REPLICA_CODE_CORRUPTION) {
-      int intact = std::popcount(static_cast<Mask>(VotingMask() & ~call->key->corrupt_mask));
-      if (intact < Quorum()) {
+  const bool awaited_here = (call->candidates & bit) != 0;
+  bool votes = call->in_union ? awaited_here : reply.voting() && Votes(seat);
+  if (reply.code() != v1::REPLICA_CODE_OK || (!votes && !awaited_here)) {
+    if (reply.code() == v1::REPLICA_CODE_CORRUPTION && !call->in_union) {
+      if (!IsQuorum(VotingMask() & static_cast<Mask>(~call->key->corrupt_mask))) {
         Fail(call, v1::ERROR_CODE_CORRUPTION, "too few replicas have an intact copy of the record");
       }
     }
@@ -140,15 +177,24 @@ void Sequencer::OnQuorumAnswer(Call* call, int seat, const v1::ReplicaOpReply& r
     call->best = record;
     call->best_version = version;
   }
-  if (std::popcount(call->voted) < Quorum()) return;
+  if (!call->in_union && !IsQuorum(call->voted)) return;
   // An unreadable record is no candidate.
   Mask awaited = call->candidates & static_cast<Mask>(~call->answered & ~call->key->corrupt_mask);
   if (awaited != 0 && RINGKV_RULE(kCandidateIsAwaited)) return;
-  int holders = 0;
-  for (size_t i = 0; i < seats_.size(); ++i) {
-    if ((call->voted & (1u << i)) && call->versions[i] == call->best_version) ++holders;
+  if (call->in_union) {
+    if (!UnionMayDecide(call->key->corrupt_mask)) {
+      return Fail(call, v1::ERROR_CODE_CORRUPTION,
+                  "too few replicas have an intact copy of the record");
+    }
+    // Nothing was ever committed: an unreadable leftover stands for nothing.
+    if (call->best_version.term.value() == 0) return ReadDone(call, v1::Record(call->best));
   }
-  if (holders >= Quorum()) {
+  Mask holders = 0;
+  for (size_t i = 0; i < seats_.size(); ++i) {
+    Mask held = static_cast<Mask>(call->voted & (1u << i));
+    if (held != 0 && call->versions[i] == call->best_version) holders |= held;
+  }
+  if (call->in_union ? holders == call->candidates : IsQuorum(holders)) {
     if (call->candidates != 0) MarkLacking(*call);
     v1::Record best = std::move(call->best);
     return ReadDone(call, best);

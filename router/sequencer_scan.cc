@@ -44,7 +44,7 @@ void Sequencer::AskScan(Scan* scan) {
   for (size_t i = 0; i < seats_.size(); ++i) {
     int seat = static_cast<int>(i);
     bool wanted =
-        scan->single_seat >= 0 ? scan->single_seat == seat : seats_[i].voting && Reachable(seat);
+        scan->single_seat >= 0 ? scan->single_seat == seat : Votes(seat) && Reachable(seat);
     if (!wanted || (scan->excluded & (1u << i))) continue;
     v1::ReplicaOp op = MakeOp(seat);
     op.set_attempt(scan->attempt);
@@ -71,7 +71,7 @@ void Sequencer::OnScanReply(int seat, const Expected& expected, const v1::Replic
   Scan* scan = found->second.get();
   if (scan->attempt != expected.attempt || scan->merged) return;
   Mask bit = static_cast<Mask>(1u << seat);
-  bool counts = reply.code() == v1::REPLICA_CODE_OK && reply.voting() && seats_[seat].voting;
+  bool counts = reply.code() == v1::REPLICA_CODE_OK && reply.voting() && Votes(seat);
   if (!counts) {
     // An unreadable record there: the page comes from the others.
     if (reply.code() == v1::REPLICA_CODE_CORRUPTION) scan->excluded |= bit;
@@ -84,7 +84,7 @@ void Sequencer::OnScanReply(int seat, const Expected& expected, const v1::Replic
   if (scan->single_seat >= 0) {
     if (!seats_[seat].clean || !host_.LeaseValid()) return AskScan(scan);
     MergeSingle(scan);
-  } else if (std::popcount(scan->answered) >= Quorum()) {
+  } else if (IsQuorum(scan->answered)) {
     MergeQuorum(scan);
   } else {
     return;
@@ -120,7 +120,7 @@ void Sequencer::MergeSingle(Scan* scan) {
 void Sequencer::MergeQuorum(Scan* scan) {
   struct Candidate {
     Version version;
-    int holders = 0;
+    Mask holders = 0;
     v1::Record* record = nullptr;
   };
   std::map<std::string, Candidate> candidates;
@@ -141,16 +141,16 @@ void Sequencer::MergeQuorum(Scan* scan) {
       Candidate& candidate = candidates[entry.key()];
       Version version = FromProto(entry.record().version());
       if (candidate.record == nullptr || version > candidate.version) {
-        candidate = {version, 1, entry.mutable_record()};
+        candidate = {version, static_cast<Mask>(1u << i), entry.mutable_record()};
       } else if (version == candidate.version) {
-        ++candidate.holders;
+        candidate.holders |= static_cast<Mask>(1u << i);
       }
     }
   }
   if (scan->complete && !candidates.empty()) scan->last = candidates.rbegin()->first;
   std::vector<std::string> one_by_one;
   for (auto& [name, candidate] : candidates) {
-    if (candidate.holders >= Quorum()) {
+    if (IsQuorum(candidate.holders)) {
       scan->entries[name].Swap(candidate.record);
     } else {
       one_by_one.push_back(name);

@@ -8,13 +8,11 @@
 namespace ringkv {
 
 bool Sequencer::AllCleanAndQuiet() const {
-  for (size_t i = 0; i < seats_.size(); ++i) {
+  if (deposed_ || set_ != next_set_) return false;
+  return std::all_of(row_.begin(), row_.end(), [this](int i) {
     const Seat& seat = seats_[i];
-    bool fine = seat.clean && seat.voting && Reachable(static_cast<int>(i)) &&
-                seat.sync.stage == SeatSync::Stage::kNone;
-    if (!fine) return false;
-  }
-  return !deposed_;
+    return seat.clean && seat.voting && Reachable(i) && seat.sync.stage == SeatSync::Stage::kNone;
+  });
 }
 
 // The lowest version that a replica lacks, or that is not committed.
@@ -23,7 +21,7 @@ Version Sequencer::LowestMissing() const {
   for (const auto& [name, key] : keys_) {
     if (key.corrupt_mask != 0) return {};
     if (!key.pending.empty()) lowest = std::min(lowest, key.pending.front().version);
-    for (size_t i = 0; i < seats_.size(); ++i) {
+    for (int i : row_) {
       if (key.behind_mask & (1u << i)) lowest = std::min(lowest, key.missing[i]);
     }
   }
@@ -31,10 +29,7 @@ Version Sequencer::LowestMissing() const {
 }
 
 bool Sequencer::SameBoots(const std::array<Boot, kMaxSeats>& boots) const {
-  for (size_t i = 0; i < seats_.size(); ++i) {
-    if (seats_[i].boot != boots[i]) return false;
-  }
-  return true;
+  return std::all_of(row_.begin(), row_.end(), [&](int i) { return seats_[i].boot == boots[i]; });
 }
 
 void Sequencer::AdvanceStable() {
@@ -47,9 +42,9 @@ void Sequencer::AdvanceStable() {
   stable_round_ = {};
   stable_round_.id = host_.NextCallId();
   stable_round_.stable = stable;
-  for (size_t i = 0; i < seats_.size(); ++i) {
+  for (int i : row_) {
     stable_round_.boots[i] = seats_[i].boot;
-    v1::ReplicaOp op = MakeOp(static_cast<int>(i));
+    v1::ReplicaOp op = MakeOp(i);
     op.mutable_persist()->set_boot(seats_[i].boot.value());
     Expected expected;
     expected.kind = Expected::Kind::kPersist;
@@ -65,7 +60,7 @@ void Sequencer::OnPersistReply(int seat, const Expected& expected,
   if (round.id == 0 || expected.call != round.id || reply.code() != v1::REPLICA_CODE_OK) return;
   if (seats_[seat].boot != round.boots[seat]) return;
   round.answered |= static_cast<Mask>(1u << seat);
-  if (round.answered != static_cast<Mask>((1u << seats_.size()) - 1)) return;
+  if (round.answered != set_) return;
   // Everything that the choice rested on has to hold still, under the boots that answered.
   if (AllCleanAndQuiet() && LowestMissing() > round.stable && SameBoots(round.boots)) {
     GiveStable();
@@ -79,8 +74,8 @@ void Sequencer::GiveStable() {
   ++host_.stats().stable_rounds;
   stable_ = stable_round_.stable;
   stable_boots_ = stable_round_.boots;
-  for (size_t i = 0; i < seats_.size(); ++i) {
-    v1::ReplicaOp op = MakeOp(static_cast<int>(i));
+  for (int i : row_) {
+    v1::ReplicaOp op = MakeOp(i);
     op.mutable_set_stable()->set_boot(stable_round_.boots[i].value());
     ToProto(stable_, op.mutable_set_stable()->mutable_stable());
     Expected expected;

@@ -19,9 +19,10 @@ bool Sequencer::syncing() const {
 }
 
 bool Sequencer::WantsSync() const {
-  return !deposed_ && std::any_of(seats_.begin(), seats_.end(), [](const Seat& seat) {
-    return seat.usable && !seat.clean && seat.sync.stage == Stage::kNone;
-  });
+  return !deposed_ && !union_.running &&
+         std::any_of(seats_.begin(), seats_.end(), [](const Seat& seat) {
+           return seat.usable && !seat.clean && seat.sync.stage == Stage::kNone;
+         });
 }
 
 // ---- start ----------------------------------------------------------------------------------
@@ -31,8 +32,13 @@ bool Sequencer::MaySourceFor(int target, int source) const {
   return source != target && seat.clean && seat.voting && Reachable(source);
 }
 
-// A clean replica; one other than `unlike` if there is one. -1: none.
+// A clean replica; one other than `unlike` if there is one. -1: none. A learner copies from the one
+// that it replaces, so that slots that move together come from one node.
 int Sequencer::PickSource(int target, int unlike) const {
+  if (target >= 0 && target == change_.learner && change_.replaced >= 0 &&
+      change_.replaced != unlike && MaySourceFor(target, change_.replaced)) {
+    return change_.replaced;
+  }
   int found = -1;
   for (int i = 0; i < static_cast<int>(seats_.size()); ++i) {
     if (MaySourceFor(target, i) && (found < 0 || found == unlike)) found = i;
@@ -41,9 +47,12 @@ int Sequencer::PickSource(int target, int unlike) const {
 }
 
 void Sequencer::StartSyncs() {
-  // Keys can be resolved by a quorum only.
-  if (!QuorumReachable()) return;
-  if (PickSource(-1, -1) < 0 && compared_ == 0) BeginComparison();
+  if (deposed_ || union_.running) return;
+  if (PickSource(-1, -1) < 0 && compared_ == 0) {
+    // Keys can be resolved by a quorum only.
+    if (!QuorumReachable()) return ConsiderUnion();
+    BeginComparison();
+  }
   for (int i = 0; i < static_cast<int>(seats_.size()); ++i) {
     if (!Reachable(i) || seats_[i].clean || seats_[i].sync.stage != Stage::kNone) continue;
     if (int source = PickSource(i, -1); source >= 0) BeginPull(i, source);
@@ -97,15 +106,19 @@ void Sequencer::BeginPull(int target, int source) {
 // No clean source: a quorum of voting replicas, one of which the others compare themselves with.
 // Another one each time, so that a pair that cannot reach each other is not tried for ever.
 void Sequencer::BeginComparison() {
+  // Whoever counts in the joint stage could not be compared: it is left, or its flip is awaited.
+  if (change_.stage == SetChange::Stage::kJoint) LeaveJoint();
+  if (set_ != next_set_) return;
   std::vector<int> voters;
-  for (int i = 0; i < static_cast<int>(seats_.size()); ++i) {
+  for (int i : row_) {
     const Seat& seat = seats_[i];
     if (seat.voting && !seat.clean && Reachable(i) && seat.sync.stage == Stage::kNone)
       voters.push_back(i);
   }
-  if (static_cast<int>(voters.size()) < Quorum()) return;
+  const size_t quorum = row_.size() / 2 + 1;
+  if (voters.size() < quorum) return;
   std::rotate(voters.begin(), voters.begin() + comparisons_ % voters.size(), voters.end());
-  voters.resize(static_cast<size_t>(Quorum()));
+  voters.resize(quorum);
   ++comparisons_;
   ++host_.stats().comparisons;
   for (int seat : voters) {
@@ -156,6 +169,8 @@ void Sequencer::AbortComparison() {
     Untrack(static_cast<int>(i));
   }
   compared_ = 0;
+  union_.running = false;
+  EndUnionCalls();
 }
 
 // All of them are clean together, or none.
@@ -164,8 +179,10 @@ void Sequencer::FinishComparison() {
     if (!(compared_ & (1u << i))) continue;
     const Stage stage = seats_[i].sync.stage;
     if (stage != Stage::kReference && stage != Stage::kPulled) return;
-    if (!seats_[i].tracked && RINGKV_RULE(kGapStartsSyncAnew)) return AbortComparison();
+    const bool gap = !seats_[i].tracked && !union_.running;
+    if (gap && RINGKV_RULE(kGapStartsSyncAnew)) return AbortComparison();
   }
+  if (union_.running) return FinishUnion();
   for (size_t i = 0; i < seats_.size(); ++i) {
     if (compared_ & (1u << i)) EndSync(static_cast<int>(i));
   }
@@ -179,7 +196,8 @@ void Sequencer::TickSync() {
   for (int i = 0; i < static_cast<int>(seats_.size()); ++i) {
     SeatSync& sync = seats_[i].sync;
     if (sync.stage == Stage::kNone) continue;
-    if (!seats_[i].tracked && RINGKV_RULE(kGapStartsSyncAnew)) {
+    const bool gap = !seats_[i].tracked && !union_.running;
+    if (gap && RINGKV_RULE(kGapStartsSyncAnew)) {
       AbortSync(i);
       continue;
     }
@@ -194,6 +212,8 @@ void Sequencer::TickSync() {
     }
     if (sync.stage == Stage::kReinstating && sync.next_send <= host_.Now()) SendReinstate(i);
   }
+  if (union_.running) FinishComparison();
+  TickPatience();
 }
 
 void Sequencer::TickPull(int i) {
@@ -201,8 +221,9 @@ void Sequencer::TickPull(int i) {
   const bool stalled = host_.Now() - sync.last_step >= host_.options().sync_stall;
   if (sync.compare_only) {
     const Seat& reference = seats_[sync.source];
-    if (stalled || !reference.voting || reference.boot != sync.source_boot)
-      return AbortComparison();
+    const bool same = reference.boot == sync.source_boot ||
+                      (union_.running && !RINGKV_RULE(kUnionIsBoundToItsBoots));
+    if (stalled || !same || (!reference.voting && !union_.running)) return AbortComparison();
   } else if (stalled || !MaySourceFor(i, sync.source) ||
              seats_[sync.source].boot != sync.source_boot) {
     ChangeSource(i);
@@ -255,6 +276,8 @@ void Sequencer::SendPull(int i) {
   pull->mutable_source()->set_boot(sync.source_boot.value());
   pull->set_compare_only(sync.compare_only);
   pull->set_reports_taken(sync.reports_taken);
+  pull->set_in_union(union_.running);
+  sent_ = std::max(sent_, union_.running ? Sent::kOfAUnion : Sent::kAnything);
   Expected expected;
   expected.kind = Expected::Kind::kPull;
   expected.slot = slot_;
@@ -312,6 +335,10 @@ void Sequencer::Resolve(int i, const std::string& name) {
   call->deadline = host_.Now() + host_.options().retransmit * 8;
   call->candidates = static_cast<Mask>(1u << i);
   if (sync.compare_only) call->candidates |= static_cast<Mask>(1u << sync.source);
+  if (union_.running) {
+    call->candidates = UnionMembers();
+    call->in_union = true;
+  }
   call->key = UseKey(name);
   call->internal_done = [this, i, id = sync.id, name](const v1::OpStatus& status,
                                                       const v1::Record*) {

@@ -47,6 +47,7 @@ void Sequencer::AddPending(Call* call, v1::Record record) {
 
 void Sequencer::SendPending(Key* key, Pending& pending) {
   key->sent = host_.Now();
+  sent_ = std::max(sent_, union_.running ? Sent::kOfAUnion : Sent::kAnything);
   for (size_t i = 0; i < seats_.size(); ++i) {
     int seat = static_cast<int>(i);
     if (!Reachable(seat) || (pending.acks & (1u << i))) continue;
@@ -73,7 +74,7 @@ void Sequencer::OnApplyReply(int i, const Expected& expected, const v1::ReplicaO
     Version stored = FromProto(reply.apply().stored());
     key->corrupt_mask &= static_cast<Mask>(~bit);
     Acknowledged(key, i, stored);
-    if (reply.voting() && seats_[i].voting) {
+    if ((reply.voting() && seats_[i].voting) || union_.running) {
       for (Pending& pending : key->pending) {
         if (pending.version <= stored) pending.acks |= bit;
       }
@@ -87,9 +88,13 @@ void Sequencer::OnApplyReply(int i, const Expected& expected, const v1::ReplicaO
 void Sequencer::CommitIfQuorum(Key* key) {
   int committed = -1;
   for (size_t p = 0; p < key->pending.size(); ++p) {
+    if (union_.running) {
+      if (UnionHolds(key->pending[p].acks)) committed = static_cast<int>(p);
+      continue;
+    }
     Mask votes = key->pending[p].acks & VotingMask();
-    int needed = RINGKV_RULE(kQuorumCommits) ? Quorum() : 1;
-    if (std::popcount(votes) >= needed) committed = static_cast<int>(p);
+    bool enough = RINGKV_RULE(kQuorumCommits) ? IsQuorum(votes) : votes != 0;
+    if (enough) committed = static_cast<int>(p);
   }
   if (committed < 0) return;
   ++host_.stats().commits;
@@ -101,6 +106,7 @@ void Sequencer::CommitIfQuorum(Key* key) {
     last->pending_index = key->pending_index;
     pending_keys_.pop_back();
   }
+  if (!key->readers.empty()) ReleaseReaders(key, done.version, done.record);
   if (Call* call = FindCall(done.call); call != nullptr && call->writing == done.version) {
     if (call->stage == Call::Stage::kWriting) {
       return FinishCall(call, v1::OUTCOME_DONE, v1::ERROR_CODE_OK, "", &done.record);
@@ -184,20 +190,20 @@ void Sequencer::StartRepair(Key* key) {
 
 void Sequencer::SendRepair(const std::string& name, const v1::Record& record) {
   Key* key = FindKey(name);
-  if (record.version().term() == 0) {
-    // Nothing was ever committed: an unreadable leftover there stands for nothing.
-    key->corrupt_mask = 0;
-    return;
-  }
+  // Nothing was ever committed: an unreadable leftover there stands for nothing.
+  const bool forget = record.version().term() == 0;
   Version version = FromProto(record.version());
+  sent_ = Sent::kAnything;
   for (size_t i = 0; i < seats_.size(); ++i) {
     Mask bit = static_cast<Mask>(1u << i);
     int seat = static_cast<int>(i);
-    if (!((key->behind_mask | key->corrupt_mask) & bit) || !Reachable(seat)) continue;
+    const Mask wanting = forget ? key->corrupt_mask : key->behind_mask | key->corrupt_mask;
+    if (!(wanting & bit) || !Reachable(seat)) continue;
     v1::ReplicaOp op = MakeOp(seat);
     op.mutable_apply()->set_key(name);
     *op.mutable_apply()->mutable_record() = record;
     op.mutable_apply()->set_repair((key->corrupt_mask & bit) != 0);
+    op.mutable_apply()->set_forget(forget);
     Expected expected;
     expected.kind = Expected::Kind::kApply;
     expected.slot = slot_;
@@ -205,6 +211,15 @@ void Sequencer::SendRepair(const std::string& name, const v1::Record& record) {
     expected.version = version;
     if (host_.Send(seats_[i].peer, std::move(op), std::move(expected))) ++host_.stats().repairs;
   }
+}
+
+// Mended with the next repairs, if it is still so then.
+void Sequencer::OnDamaged(Peer peer, Incarnation inc, const std::string& name) {
+  const int i = SeatOf(peer);
+  if (i < 0 || deposed_ || seats_[i].inc != inc || !seats_[i].usable) return;
+  Key* key = UseKey(name);
+  key->corrupt_mask |= static_cast<Mask>(1u << i);
+  ReleaseKey(key);
 }
 
 // ---- R4 -------------------------------------------------------------------------------------
@@ -218,6 +233,7 @@ void Sequencer::Settle(Call* call) {
 }
 
 void Sequencer::AfterSettle(Call* call) {
+  if (call->kind == Call::Kind::kLook) return AskAll(call);
   bool read_only = call->kind == Call::Kind::kGet || call->kind == Call::Kind::kInternalRead;
   // A read is here because a quorum disagreed: it asks a quorum again.
   if (read_only) return AskQuorum(call);

@@ -88,6 +88,7 @@ class Shard::Host final : public SequencerHost {
     return true;
   }
   void EndRepair() override { --shard_.repairs_; }
+  void NeedTerm(GroupId group) override { shard_.NeedTerm(group); }
   void QueueSync(Sequencer* sequencer) override {
     if (sequencer->queued) return;
     sequencer->queued = true;
@@ -98,6 +99,7 @@ class Shard::Host final : public SequencerHost {
     sequencer->active = true;
     shard_.active_.push_back(sequencer);
   }
+  void Ask(RowRequest request) override { shard_.requests_.push_back(request); }
   uint64_t NextCallId() override { return ++shard_.last_call_; }
   const ShardOptions& options() const override { return shard_.options_; }
   ShardStats& stats() override { return shard_.stats_; }
@@ -142,25 +144,94 @@ void Shard::AddPeer(Peer peer, NodeId node, std::string address) {
 }
 
 void Shard::TakeGroup(const GroupGrant& grant) {
+  const bool again = groups_.count(grant.group) != 0;
+  if (again) EndGroup(grant.group);
   Group group;
+  group.next_ask = again ? clock_.Now() + options_.term_pause : clock_.Now();
   group.id = grant.group;
   group.term = grant.term;
   group.owner = grant.owner;
   for (const SlotGrant& slot : grant.slots) {
     group.slots.push_back(slot.slot);
-    for (const ReplicaGrant& replica : slot.replicas) {
-      RINGKV_CHECK(replica.peer.value() < sessions_.size(), "peers are added before groups");
-      if (std::find(group.peers.begin(), group.peers.end(), replica.peer) == group.peers.end()) {
-        group.peers.push_back(replica.peer);
-      }
-    }
     auto made = std::make_unique<Sequencer>(*host_, grant, slot);
     RINGKV_CHECK(sequencers_.emplace(slot.slot, std::move(made)).second, "a slot is taken once");
   }
+  FindPeers(group);
   const Group& kept = groups_.insert_or_assign(grant.group, std::move(group)).first->second;
   for (Peer peer : kept.peers) {
     if (sessions_[peer.value()].connected) SendPromise(sessions_[peer.value()], peer, kept);
   }
+}
+
+// Whoever holds, or is to hold, or held an instance of any of its slots.
+void Shard::FindPeers(Group& group) {
+  group.peers.clear();
+  for (SlotId slot : group.slots) {
+    for (Peer peer : sequencers_.at(slot)->Peers()) {
+      RINGKV_CHECK(peer.value() < sessions_.size(), "peers are added before groups");
+      if (std::find(group.peers.begin(), group.peers.end(), peer) == group.peers.end()) {
+        group.peers.push_back(peer);
+      }
+    }
+  }
+}
+
+void Shard::AdoptRow(GroupId id, const SlotGrant& row) {
+  auto found = groups_.find(id);
+  if (found == groups_.end() || found->second.deposed) return;
+  Group& group = found->second;
+  Sequencer& sequencer = *sequencers_.at(row.slot);
+  if (!sequencer.AdoptRow(row)) return;
+  FindPeers(group);
+  for (Peer peer : sequencer.Peers()) {
+    Session& session = sessions_[peer.value()];
+    if (!session.connected || sequencer.IsUsable(peer)) continue;
+    auto promised = session.promised.find(id);
+    if (promised == session.promised.end()) {
+      SendPromise(session, peer, group);
+    } else if (promised->second) {
+      sequencer.Contact(peer, session.boot);
+    }
+  }
+}
+
+// Another ownership begins, of this shard's own. Nothing that is in flight under the old one must
+// reach the new one's sequencers.
+void Shard::EndGroup(GroupId id) {
+  std::vector<std::unique_ptr<Sequencer>> ending;
+  for (SlotId slot : groups_.at(id).slots) {
+    auto node = sequencers_.extract(slot);
+    ending.push_back(std::move(node.mapped()));
+  }
+  const std::vector<SlotId> slots = std::move(groups_.at(id).slots);
+  groups_.erase(id);
+  auto ended = [&](const Sequencer* sequencer) {
+    return std::any_of(ending.begin(), ending.end(),
+                       [&](const auto& one) { return one.get() == sequencer; });
+  };
+  std::erase_if(active_, ended);
+  std::erase_if(waiting_syncs_, ended);
+  std::erase_if(outstanding_, [&](const auto& entry) {
+    const Expected& expected = entry.second.expected;
+    if (expected.kind == Expected::Kind::kStats) return false;
+    if (expected.kind == Expected::Kind::kPromise) return expected.group == id;
+    return std::find(slots.begin(), slots.end(), expected.slot) != slots.end();
+  });
+  for (const auto& sequencer : ending) sequencer->Depose();
+}
+
+void Shard::NeedTerm(GroupId id) {
+  Group& group = groups_.at(id);
+  const MonoTime now = clock_.Now();
+  if (group.deposed || now < group.next_ask || !need_term_) return;
+  group.next_ask = now + options_.term_pause;
+  TermRequest request;
+  request.group = id;
+  request.term = group.term;
+  for (SlotId slot : group.slots) {
+    if (sequencers_.at(slot)->WhyBlocked() == BlockedBy::kUnion) request.slots.push_back(slot);
+  }
+  need_term_(std::move(request));
 }
 
 const Shard::Group* Shard::GroupOf(SlotId slot) const {
@@ -203,6 +274,7 @@ bool Shard::SendOp(Peer peer, v1::ReplicaOp op, Expected expected) {
   if (!sessions_[peer.value()].connected) return false;
   uint64_t id = ++last_op_;
   op.set_op(id);
+  expected.inc = Incarnation(op.inc());
   if (!transport_.Send(peer, std::move(op))) return false;
   outstanding_.emplace(id, Outstanding{peer, std::move(expected), clock_.Now()});
   return true;
@@ -251,7 +323,14 @@ void Shard::OnReply(Peer peer, const v1::ReplicaOpReply& reply) {
   Session& session = sessions_[peer.value()];
   const Expected& expected = answered.expected;
   if (expected.kind == Expected::Kind::kStats) {
-    if (reply.has_stats()) session.stats = reply.stats();
+    if (!reply.has_stats()) return;
+    session.stats = reply.stats();
+    for (const v1::DamagedKey& key : session.stats.damaged()) {
+      auto owned = sequencers_.find(SlotId(key.slot()));
+      if (owned == sequencers_.end()) continue;
+      owned->second->OnDamaged(peer, Incarnation(key.inc()), key.key());
+    }
+    session.stats.clear_damaged();
     return;
   }
   if (expected.kind == Expected::Kind::kRead) {
@@ -321,6 +400,16 @@ void Shard::SubmitScan(ScanCall call) {
   page.status.set_message("this router does not own slot " + std::to_string(call.slot.value()) +
                           "; try again");
   call.done(std::move(page));
+}
+
+void Shard::LookAt(LookCall call) {
+  auto found = sequencers_.find(call.slot);
+  if (found != sequencers_.end()) return found->second->SubmitLook(std::move(call));
+  KeyLook none;
+  none.status.set_outcome(v1::OUTCOME_NOT_APPLIED);
+  none.status.set_code(v1::ERROR_CODE_UNAVAILABLE);
+  none.status.set_message("this router does not own slot " + std::to_string(call.slot.value()));
+  call.done(std::move(none));
 }
 
 // ---- time -----------------------------------------------------------------------------------
@@ -430,6 +519,16 @@ SlotReport Shard::Describe(SlotId slot) const {
   return none;
 }
 
+std::vector<SlotReport> Shard::DescribeBlocked() const {
+  std::vector<SlotReport> blocked;
+  for (const auto& [slot, sequencer] : sequencers_) {
+    if (!sequencer->QuorumReachable()) blocked.push_back(sequencer->Report());
+  }
+  std::sort(blocked.begin(), blocked.end(),
+            [](const SlotReport& a, const SlotReport& b) { return a.slot < b.slot; });
+  return blocked;
+}
+
 KeyReport Shard::Describe(SlotId slot, const std::string& key) const {
   auto found = sequencers_.find(slot);
   return found == sequencers_.end() ? KeyReport() : found->second->Report(key);
@@ -450,10 +549,12 @@ ShardReport Shard::Report() const {
     peer.stats = session.stats;
     report.peers.push_back(std::move(peer));
   }
+  std::vector<SlotId> blocked;
   for (const auto& [slot, sequencer] : sequencers_) {
     bool full = true;
     report.pending_keys += sequencer->pending_keys();
     for (const ReplicaReport& replica : sequencer->Report().replicas) {
+      if (replica.learner) continue;
       PeerReport& peer = report.peers[replica.peer.value()];
       if (replica.clean) ++peer.clean_slots;
       if (replica.voting) ++peer.voting_slots;
@@ -466,8 +567,13 @@ ShardReport Shard::Report() const {
       ++report.degraded;
     } else {
       ++report.blocked;
+      blocked.push_back(slot);
     }
   }
+  constexpr size_t kMostShown = 64;
+  std::sort(blocked.begin(), blocked.end());
+  if (blocked.size() > kMostShown) blocked.resize(kMostShown);
+  for (SlotId slot : blocked) report.some_blocked.push_back(sequencers_.at(slot)->Report());
   return report;
 }
 

@@ -20,8 +20,10 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -29,11 +31,9 @@
 #include "ring/load_balancer.h"
 #include "ringkv/v1/kv.pb.h"
 #include "ringkv/v1/replica.pb.h"
+#include "router/key_look.h"
 
 namespace ringkv {
-
-// A node as this router process numbers it, from 0; never reused.
-using Peer = StrongId<struct PeerTag, uint32_t>;
 
 struct ShardOptions {
   Duration tick = std::chrono::milliseconds(5);          // how often deadlines are looked at
@@ -50,9 +50,13 @@ struct ShardOptions {
   Duration sync_poll = std::chrono::milliseconds(20);    // how often a pull is asked how it is
   Duration sync_stall = std::chrono::seconds(3);         // without a step: another source
   Duration stable_interval = std::chrono::seconds(10);   // how often W is advanced
-  Duration floor_interval = std::chrono::seconds(60);    // and the floor, at most
-  Duration clock_skew = std::chrono::seconds(10);        // between routers' clocks, at most
-  Duration expiry_grace = std::chrono::seconds(60);      // an expired record stays so much longer
+  Duration term_pause = std::chrono::seconds(5);         // between fresh terms asked for a group
+  // Without a quorum, and with a complete replica from which others are filled: for so long, before
+  // the union of all is taken instead.
+  Duration union_patience = std::chrono::seconds(10);
+  Duration floor_interval = std::chrono::seconds(60);  // and the floor, at most
+  Duration clock_skew = std::chrono::seconds(10);      // between routers' clocks, at most
+  Duration expiry_grace = std::chrono::seconds(60);    // an expired record stays so much longer
   double read_bound = 1.25;   // a node takes reads up to this × its fair share in flight...
   uint64_t read_always = 16;  // ...or so many
 };
@@ -73,11 +77,42 @@ class NodeTransport {
 struct ReplicaGrant {
   Peer peer;
   Incarnation inc;
+  // R11, with an accepted loss: was made in place of a copy that was given up. A union goes
+  // without.
+  bool in_place_of_lost = false;
 };
 
+// A slot's row as the metadata has it.
 struct SlotGrant {
   SlotId slot;
-  std::vector<ReplicaGrant> replicas;  // first is the primary
+  std::vector<ReplicaGrant> replicas;    // first is the primary
+  uint64_t epoch = 0;                    // grows with each change of the row
+  std::optional<ReplicaGrant> learner;   // is being filled, and then takes the place of...
+  std::optional<ReplicaGrant> replaced;  // ...this one
+  std::vector<ReplicaGrant> retiring;    // left the row; to be told so until they answer
+  bool loss_accepted = false;            // R11: an operator knows what may be missing
+};
+
+// What the owner of a slot wants of the metadata (docs/protocol.md, "Replace"). Said again from
+// time to time, as long as the row's epoch is the one that is named.
+struct RowRequest {
+  enum class Kind {
+    kFlip,     // the learner may take its place
+    kAbandon,  // it can never be filled
+    kRetired,  // `node` knows that its instance is retired
+  };
+  Kind kind = Kind::kFlip;
+  SlotId slot;
+  uint64_t epoch = 0;
+  ReplicaGrant replica;  // kRetired
+};
+
+// Why a slot has no quorum.
+enum class BlockedBy {
+  kNothing,  // it has one
+  kAbsence,  // replicas do not answer
+  kLoss,     // all answer; too few have all but an unsynced end of what they acknowledged
+  kUnion,    // all answer: they are being made equal, and vote again
 };
 
 // Ownership of a group, as a committed metadata transaction gave it.
@@ -122,18 +157,24 @@ struct ScanCall {
 struct ReplicaReport {
   Peer peer;
   Incarnation inc;
-  bool reachable = false;
+  bool responds = false;   // its node does
+  bool reachable = false;  // and has told about this copy
   bool clean = false;
   bool voting = false;
   bool syncing = false;
-  bool serves = false;  // single-replica reads go there
+  bool serves = false;                    // single-replica reads go there
+  bool learner = false;                   // is being filled: no replica yet
+  std::optional<v1::LostTail> lost_tail;  // without a vote: lacks no more than that
   uint64_t behind_keys = 0;
 };
 
 struct SlotReport {
   SlotId slot;
   Term term;
+  uint64_t epoch = 0;
+  bool joint = false;  // a quorum is a majority of the old set and of the new one
   std::vector<ReplicaReport> replicas;
+  BlockedBy blocked = BlockedBy::kNothing;
 };
 
 // What is going on with one key.
@@ -155,9 +196,10 @@ struct PeerReport {
 
 struct ShardReport {
   uint64_t slots = 0;
-  uint64_t fully_replicated = 0;  // all replicas reachable, voting, clean, nothing behind
-  uint64_t degraded = 0;          // not so, yet a quorum is there
-  uint64_t blocked = 0;           // no quorum
+  uint64_t fully_replicated = 0;         // all replicas reachable, voting, clean, nothing behind
+  uint64_t degraded = 0;                 // not so, yet a quorum is there
+  uint64_t blocked = 0;                  // no quorum
+  std::vector<SlotReport> some_blocked;  // of these the first, at most 64
   uint64_t calls_in_flight = 0;
   uint64_t pending_keys = 0;  // keys with a version that is not committed yet
   std::vector<PeerReport> peers;
@@ -169,6 +211,7 @@ struct ShardStats {
   uint64_t spread_reads = 0;  // of them: not the first that would do, for it had too many
   uint64_t quorum_reads = 0;
   uint64_t hedged_reads = 0;
+  uint64_t awaited_commits = 0;  // reads that met a pending version, and waited for it
   uint64_t node_reads = 0;   // Read operations sent
   uint64_t write_backs = 0;  // R3(b): a version that no quorum held was written back
   uint64_t commits = 0;
@@ -185,7 +228,26 @@ struct ShardStats {
   uint64_t resolved = 0;        // keys that replicas disagreed about, each time one was tried
   uint64_t stable_rounds = 0;   // times that W advanced
   uint64_t stable_dropped = 0;  // times that something came between
+  uint64_t joints = 0;          // times that a slot's quorum became joint
+  uint64_t joints_left = 0;     // back to the old set, before a flip was asked for
+  uint64_t flips = 0;           // sets changed
+  uint64_t abandoned = 0;       // learners given up
+  uint64_t retired = 0;         // instances whose nodes know that they are retired
+  uint64_t looks = 0;           // times that all copies of a key were read for an operator
   uint64_t floors = 0;          // times that a floor was given out
+  uint64_t unions = 0;          // R11: slots that went on with the union of their replicas...
+  uint64_t unions_begun = 0;
+  uint64_t unions_accepted = 0;  // ...of them: after an operator had accepted a loss
+  // What was acknowledged so long before the loss may be missing: the longest; max: no bound known.
+  uint64_t union_window_ms = 0;
+  uint64_t last_union_ms = 0;  // wall clock
+};
+
+// R11: the slots of a group that can go on only under a term in which nothing was sent yet.
+struct TermRequest {
+  GroupId group;
+  Term term;  // as it is held now
+  std::vector<SlotId> slots;
 };
 
 class Sequencer;
@@ -203,7 +265,15 @@ class Shard {
   // A node that is registered with the balancer, and where other nodes reach it; again when the
   // address changes.
   void AddPeer(Peer peer, NodeId node, std::string address);
+  // Again, under a later term: what was going on in the group ends, as when another owner takes it.
+  // Not from within a call of this shard.
   void TakeGroup(const GroupGrant& grant);
+  // The row has changed by a committed transaction, or was read again. Older epochs change nothing.
+  void AdoptRow(GroupId group, const SlotGrant& row);
+  // What the slots want of the metadata, since the last call.
+  std::vector<RowRequest> TakeRequests() { return std::exchange(requests_, {}); }
+  // Who is asked for fresh terms (R11), by TakeGroup sooner or later; again and again until then.
+  void OnNeedTerm(std::function<void(TermRequest)> ask) { need_term_ = std::move(ask); }
   // Single-replica reads are allowed until then (R10). kNever with an embedded metadata store.
   void SetLeaseUntil(MonoTime until) { lease_until_ = until; }
 
@@ -217,6 +287,10 @@ class Shard {
   void Submit(ClientCall call);
   void SubmitScan(ScanCall call);
 
+  // ---- operators ----
+  // Reads all copies of a key, under its lock, and ends by its deadline and a tick at the latest.
+  void LookAt(LookCall call);
+
   // ---- time ----
   MonoTime NextDue() const;
   void RunDue();
@@ -225,6 +299,8 @@ class Shard {
   ShardReport Report() const;
   // A slot that this shard does not own: no replicas.
   SlotReport Describe(SlotId slot) const;
+  // All slots without a quorum, by number.
+  std::vector<SlotReport> DescribeBlocked() const;
   KeyReport Describe(SlotId slot, const std::string& key) const;
   const ShardStats& stats() const { return stats_; }
 
@@ -238,6 +314,7 @@ class Shard {
     bool deposed = false;
     std::vector<SlotId> slots;
     std::vector<Peer> peers;  // that hold a replica of any of its slots
+    MonoTime next_ask;        // for a fresh term
   };
   // One node, as long as the shard lives; reset with each connection.
   struct Session {
@@ -256,10 +333,13 @@ class Shard {
   };
   struct Outstanding;
 
+  void FindPeers(Group& group);
   void SendPromise(Session& session, Peer peer, const Group& group);
   void OnPromiseReply(Peer peer, GroupId group, const v1::ReplicaOpReply& reply);
   void OnReply(Peer peer, const v1::ReplicaOpReply& reply);
   void Depose(Group& group);
+  void EndGroup(GroupId id);
+  void NeedTerm(GroupId id);
   bool SendOp(Peer peer, v1::ReplicaOp op, struct Expected expected);
   void DropOutstanding(Peer peer);
   void Watch();      // pings and suspicion
@@ -274,6 +354,7 @@ class Shard {
   LoadBalancer& nodes_;
   LoadBalancer::Picker picker_;
   MonoTime lease_until_;
+  std::function<void(TermRequest)> need_term_;
   ShardStats stats_;
 
   std::unique_ptr<Host> host_;     // what the sequencers see of this shard
@@ -283,6 +364,7 @@ class Shard {
   std::vector<Sequencer*> active_;  // to be ticked
   std::deque<Sequencer*> waiting_syncs_;
   std::unordered_map<uint64_t, Outstanding> outstanding_;  // by op
+  std::vector<RowRequest> requests_;                       // not taken yet
   uint64_t last_op_ = 0;
   uint64_t last_call_ = 0;
   uint64_t last_wall_ms_ = 0;

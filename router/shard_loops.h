@@ -31,10 +31,16 @@ class ShardLoop final : private LinkEvents {
   using MakeLinks =
       std::function<std::unique_ptr<NodeLinks>(size_t index, EventLoop& loop, LinkEvents& events)>;
 
+  using OnRequests = std::function<void(std::vector<RowRequest>)>;
+
   ShardLoop(size_t index, const ShardOptions& options, const Clock& clock, LoadBalancer& nodes,
             const MakeLinks& make_links);
 
-  void Start() { loop_.Start(); }
+  // `on_requests`: told on the loop what slots want of the metadata.
+  void Start(OnRequests on_requests) {
+    on_requests_ = std::move(on_requests);
+    loop_.Start();
+  }
   void Stop();
 
   bool Post(EventLoop::Task task) { return loop_.Post(std::move(task)); }
@@ -64,6 +70,7 @@ class ShardLoop final : private LinkEvents {
   Shard shard_;
   Timers timers_;
   std::vector<TurnEnd*> turn_ends_;
+  OnRequests on_requests_;
 };
 
 class ShardLoops final : public DataPlane {
@@ -72,7 +79,8 @@ class ShardLoops final : public DataPlane {
              const ShardLoop::MakeLinks& make_links);
   ~ShardLoops() override;
 
-  void Start();
+  // `on_requests`: from any of the loops; null: nobody listens.
+  void Start(ShardLoop::OnRequests on_requests = nullptr);
   // Idempotent.
   void Stop();
 
@@ -84,12 +92,21 @@ class ShardLoops final : public DataPlane {
   const LoadBalancer& nodes() const { return nodes_; }
 
   void SetPeer(const PeerAddress& peer) override;
+  void DropPeer(Peer peer, const NodeId& node) override;
   void TakeGroups(std::vector<GroupGrant> grants) override;
+  void AdoptRows(std::vector<std::pair<GroupId, SlotGrant>> rows) override;
   void SetLeaseUntil(MonoTime until) override;
+  void OnNeedTerm(std::function<void(TermRequest)> ask) override;
   void Gather(std::function<void(std::vector<LoopReport>)> done) override;
   void Describe(SlotId slot, GroupId group, std::function<void(SlotReport)> done) override;
+  void DescribeBlocked(std::function<void(std::vector<SlotReport>)> done) override;
+  void LookAt(GroupId group, LookCall call) override;
 
  private:
+  template <class Answer>
+  void Collect(std::function<Answer(ShardLoop&)> ask,
+               std::function<void(std::vector<Answer>)> done);
+
   LoadBalancer nodes_;
   std::vector<std::unique_ptr<ShardLoop>> loops_;
 };

@@ -4,6 +4,8 @@
 # NAME<tab>what it measures; bench/CMakeLists.txt builds ringkv_bench_NAME.
 readonly benchmarks=(
   $'ring\tlook-ups, changes, memory and balance of this ring and of others; 10 minutes, less with --quick'
+  $'reads\treads of nodes for each read of a client, on real processes; a minute'
+  $'rejoin\twhat moves when a node returns that missed 1 % of a million keys, on real processes; minutes'
   $'load_balancer\twhat a look-up of the load balancer costs, counting included'
 )
 

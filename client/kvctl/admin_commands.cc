@@ -5,6 +5,7 @@
 #include "base/hex.h"
 #include "client/kvctl/byte_text.h"
 #include "client/kvctl/exit_code.h"
+#include "client/kvctl/migration_text.h"
 #include "client/kvctl/session.h"
 #include "client/kvctl/text_table.h"
 
@@ -64,6 +65,66 @@ std::string Lag(const v1::NodeStatus& node) {
   return text;
 }
 
+std::string BlockedByName(v1::BlockedBy by) {
+  switch (by) {
+    case v1::BLOCKED_BY_ABSENCE:
+      return "absence";
+    case v1::BLOCKED_BY_LOSS:
+      return "loss";
+    case v1::BLOCKED_BY_UNION:
+      return "union";
+    default:
+      return "unknown";
+  }
+}
+
+std::string CopyStateName(v1::CopyState state) {
+  switch (state) {
+    case v1::COPY_STATE_WHOLE:
+      return "whole";
+    case v1::COPY_STATE_TAIL_LOST:
+      return "tail_lost";
+    case v1::COPY_STATE_UNREACHABLE:
+      return "unreachable";
+    default:
+      return "unknown";
+  }
+}
+
+// After a loss of power everywhere: what may be missing.
+void PrintUnions(const v1::UnionReport& unions, Output& output) {
+  if (unions.slots() == 0) return;
+  output.Line("losses    " + std::to_string(unions.slots()) +
+              " slots went on with the union of their replicas, the last at " +
+              TimeJson(unions.last_at_ms()).get<std::string>());
+  output.Line("          missing may be what was acknowledged " +
+              (unions.window_ms() == 0
+                   ? std::string("before; no bound is known")
+                   : "in the last " + std::to_string(unions.window_ms()) + " ms before") +
+              (unions.accepted_slots() == 0 ? std::string()
+                                            : "; in " + std::to_string(unions.accepted_slots()) +
+                                                  " slots also what an operator gave up"));
+}
+
+Json BlockedJson(const v1::GetClusterResponse& cluster) {
+  Json list = Json::array();
+  for (const v1::BlockedSlot& slot : cluster.blocked()) {
+    Json replicas = Json::array();
+    for (const v1::BlockedReplica& replica : slot.replicas()) {
+      replicas.push_back(
+          Json{{"node", replica.node()},
+               {"inc", std::to_string(replica.inc())},
+               {"state", CopyStateName(replica.state())},
+               {"window_ms", replica.has_lost_tail()
+                                 ? Json(std::to_string(replica.lost_tail().window_ms()))
+                                 : Json()}});
+    }
+    list.push_back(
+        Json{{"slot", slot.slot()}, {"by", BlockedByName(slot.by())}, {"replicas", replicas}});
+  }
+  return list;
+}
+
 void PrintStatus(const v1::GetClusterResponse& cluster, Output& output) {
   const v1::SlotHealth& slots = cluster.slot_health();
   output.Line("health    " + HealthName(cluster.health()));
@@ -78,6 +139,7 @@ void PrintStatus(const v1::GetClusterResponse& cluster, Output& output) {
                    ? ""
                    : ", " + std::to_string(partial) + " not: " + std::to_string(slots.degraded()) +
                          " degraded, " + std::to_string(slots.blocked()) + " blocked"));
+  PrintUnions(cluster.unions(), output);
   output.Line("");
   using A = TextTable::Align;
   TextTable table({{"NODE"},
@@ -98,6 +160,10 @@ void PrintStatus(const v1::GetClusterResponse& cluster, Output& output) {
                ShortBytes(node.bytes()), Fixed(node.ops_per_second(), 0), Lag(node)});
   }
   table.Print(output);
+  for (const v1::MigrationStatus& migration : cluster.migrations()) {
+    output.Line("migration " + std::to_string(migration.record().id()) + ": " +
+                Safe(ProgressText(migration)));
+  }
   for (const v1::NodeStatus& node : cluster.nodes()) {
     if (!node.why().empty()) output.Line(Safe(node.node().id()) + ": " + Safe(node.why()));
   }
@@ -120,6 +186,15 @@ Json StatusJson(const v1::GetClusterResponse& cluster) {
                                  {"fully_replicated", std::to_string(slots.fully_replicated())},
                                  {"degraded", std::to_string(slots.degraded())},
                                  {"blocked", std::to_string(slots.blocked())}};
+  document["migrations"] = Json::array();
+  for (const v1::MigrationStatus& migration : cluster.migrations()) {
+    document["migrations"].push_back(MigrationJson(migration));
+  }
+  document["blocked"] = BlockedJson(cluster);
+  document["unions"] = Json{{"slots", std::to_string(cluster.unions().slots())},
+                            {"accepted_slots", std::to_string(cluster.unions().accepted_slots())},
+                            {"last_at", TimeJson(cluster.unions().last_at_ms())},
+                            {"window_ms", std::to_string(cluster.unions().window_ms())}};
   document["nodes"] = Json::array();
   for (const v1::NodeStatus& node : cluster.nodes()) {
     document["nodes"].push_back(Json{{"id", node.node().id()},

@@ -1,4 +1,5 @@
 #include <charconv>
+#include <map>
 #include <sstream>
 #include <utility>
 
@@ -370,7 +371,134 @@ void CommandLineParser::AddAdmin() {
     RINGKV_RETURN_IF_ERROR(NothingLeft(rest));
     return CommandArgs(std::move(args));
   });
+  CLI::App* check = Command(admin, "check", "Compare the replicas of every slot");
+  check->footer(
+      "Exit code 0: all replicas of all slots were compared, and are equal. 1: something differs, or\n"
+      "could not be compared. It may run under load, and takes as long as it takes; --timeout ends it.");
+  CLI::Option* check_words = Words(check, "NONE", "")->group("");
+  CLI::Option* check_all = Flag(check, "--all", "Every finding, also where there are many");
+  commands_.emplace_back(check, [=]() -> Result<CommandArgs> {
+    RINGKV_RETURN_IF_ERROR(NothingLeft(All(check_words)));
+    return CommandArgs(CheckArgs{.all = check_all->count() > 0});
+  });
   AddPlan(admin);
+  AddChanges(admin);
+  AddMigrations(admin);
+  AddAcceptLoss(admin);
+}
+
+CommandLineParser::FillPlan CommandLineParser::AddNodeOptions(CLI::App* app, bool address_needed) {
+  CLI::Option* vnodes = Text(app, "--vnodes", "Its weight against the others', 1 to 4096", "N");
+  CLI::Option* zone = Text(app, "--zone", "Its failure domain", "Z");
+  return [=](Arguments& rest, v1::PlanChangeRequest& out) {
+    v1::AddNodeChange& node = *out.mutable_add_node();
+    RINGKV_RETURN_IF_ERROR(TakeNode(rest, *node.mutable_node()));
+    if (!rest.empty()) {
+      node.set_address(Take(rest));
+      RINGKV_RETURN_IF_ERROR(CheckAddress(node.address()).Annotate("HOST:PORT"));
+    } else if (address_needed) {
+      return Status::InvalidArgument("HOST:PORT is missing: where is the node?");
+    }
+    uint64_t weight = 0;
+    RINGKV_RETURN_IF_ERROR(Bounded<uint64_t>("--vnodes", vnodes, 1, kMaxVnodes, weight));
+    node.set_vnodes(static_cast<uint32_t>(weight));
+    if (zone->count() > 0) node.set_zone(TextOf(zone));
+    return Status::Ok();
+  };
+}
+
+void CommandLineParser::AddChanges(CLI::App* admin) {
+  CLI::App* add = Command(admin, "add-node", "A node that has registered joins; data moves online");
+  AddChangeOf(add, "ID_ADDRESS", "ID HOST:PORT", nullptr,
+              AddNodeOptions(add, /*address_needed=*/true));
+
+  CLI::App* remove = Command(admin, "remove-node", "A node hands its data over, and leaves");
+  CLI::Option* force =
+      Flag(remove, "--force", "Also if it does not answer: its slots are filled from the others");
+  AddChangeOf(remove, "ID", "", force, [](Arguments& rest, v1::PlanChangeRequest& out) {
+    return TakeNode(rest, *out.mutable_remove_node()->mutable_node());
+  });
+
+  CLI::App* weigh = Command(admin, "set-vnodes", "A node's capacity changes; data moves");
+  AddChangeOf(weigh, "ID_N", "ID N", nullptr, [](Arguments& rest, v1::PlanChangeRequest& out) {
+    RINGKV_RETURN_IF_ERROR(TakeNode(rest, *out.mutable_set_vnodes()->mutable_node()));
+    const Result<uint32_t> number = TakeNumber("N", rest, 1, kMaxVnodes);
+    if (number.ok()) out.mutable_set_vnodes()->set_vnodes(*number);
+    return number.status();
+  });
+}
+
+void CommandLineParser::AddChangeOf(CLI::App* app, const std::string& names,
+                                    const std::string& about, CLI::Option* force, FillPlan fill) {
+  CLI::Option* words = Words(app, names, about);
+  CLI::Option* wait = Flag(app, "--wait", "Until all data has moved");
+  commands_.emplace_back(app, [=]() -> Result<CommandArgs> {
+    ChangeArgs args;
+    Arguments rest = All(words);
+    RINGKV_RETURN_IF_ERROR(fill(rest, args.request));
+    RINGKV_RETURN_IF_ERROR(NothingLeft(rest));
+    args.force = force != nullptr && force->count() > 0;
+    args.wait = wait->count() > 0;
+    return CommandArgs(std::move(args));
+  });
+}
+
+void CommandLineParser::AddMigrations(CLI::App* admin) {
+  CLI::App* app = Command(admin, "migrations", "How far changes of the ring have come");
+  CLI::Option* words =
+      Words(app, "WHAT", "list (default), show ID, watch, pause ID, resume ID or abort ID");
+  commands_.emplace_back(app, [=]() -> Result<CommandArgs> {
+    using Verb = MigrationsArgs::Verb;
+    MigrationsArgs args;
+    Arguments rest = All(words);
+    if (rest.empty()) return CommandArgs(args);
+    const std::string verb = Take(rest);
+    static const std::map<std::string, Verb> kVerbs = {
+        {"list", Verb::kList},   {"show", Verb::kShow},     {"watch", Verb::kWatch},
+        {"pause", Verb::kPause}, {"resume", Verb::kResume}, {"abort", Verb::kAbort}};
+    const auto known = kVerbs.find(verb);
+    if (known == kVerbs.end()) {
+      return Status::InvalidArgument("'" + Visible(verb) +
+                                     "' is none of list, show, watch, pause, resume, abort");
+    }
+    args.verb = known->second;
+    if (args.verb != Verb::kList && args.verb != Verb::kWatch) {
+      if (rest.empty()) return Status::InvalidArgument("ID is missing: which migration?");
+      const Result<uint64_t> id = ParseBounded<uint64_t>("ID", Take(rest), 1, UINT64_MAX);
+      if (!id.ok()) return id.status();
+      args.id = *id;
+    }
+    RINGKV_RETURN_IF_ERROR(NothingLeft(rest));
+    return CommandArgs(args);
+  });
+}
+
+void CommandLineParser::AddAcceptLoss(CLI::App* admin) {
+  CLI::App* app =
+      Command(admin, "accept-loss", "Slots without a quorum go on without what cannot be had back");
+  app->footer(
+      "It prints what is given up and asks. A replica that does not answer is given up: when it\n"
+      "comes back it starts empty, whatever it had. Slots whose replicas are all back after a "
+      "loss\n"
+      "of power go on by themselves and need none of this.");
+  CLI::Option* words = Words(app, "SLOT", "One or more, or `all`");
+  CLI::Option* yes = Flag(app, "--yes", "Do not ask");
+  commands_.emplace_back(app, [=]() -> Result<CommandArgs> {
+    AcceptLossArgs args;
+    std::vector<std::string> rest = All(words);
+    if (rest.empty()) return Status::InvalidArgument("SLOT is missing (or `all`)");
+    if (rest.size() == 1 && rest.front() == "all") {
+      args.all = true;
+      rest.clear();
+    }
+    while (!rest.empty()) {
+      const Result<uint32_t> slot = TakeNumber("SLOT", rest, 0, kMaxSlots - 1);
+      if (!slot.ok()) return slot.status();
+      args.slots.push_back(*slot);
+    }
+    args.yes = yes->count() > 0;
+    return CommandArgs(std::move(args));
+  });
 }
 
 void CommandLineParser::AddPlan(CLI::App* admin) {
@@ -382,21 +510,7 @@ void CommandLineParser::AddPlan(CLI::App* admin) {
 
   CLI::App* add =
       Command(plan, "add-node", "A node joins; what is not said of it is as it has registered");
-  CLI::Option* vnodes = Text(add, "--vnodes", "Its weight against the others', 1 to 4096", "N");
-  CLI::Option* zone = Text(add, "--zone", "Its failure domain", "Z");
-  AddPlanOf(add, "ID_ADDRESS", "ID [HOST:PORT]", [=](Arguments& rest, v1::PlanChangeRequest& out) {
-    v1::AddNodeChange& node = *out.mutable_add_node();
-    RINGKV_RETURN_IF_ERROR(TakeNode(rest, *node.mutable_node()));
-    if (!rest.empty()) {
-      node.set_address(Take(rest));
-      RINGKV_RETURN_IF_ERROR(CheckAddress(node.address()).Annotate("HOST:PORT"));
-    }
-    uint64_t weight = 0;
-    RINGKV_RETURN_IF_ERROR(Bounded<uint64_t>("--vnodes", vnodes, 1, kMaxVnodes, weight));
-    node.set_vnodes(static_cast<uint32_t>(weight));
-    if (zone->count() > 0) node.set_zone(TextOf(zone));
-    return Status::Ok();
-  });
+  AddPlanOf(add, "ID_ADDRESS", "ID [HOST:PORT]", AddNodeOptions(add, /*address_needed=*/false));
 
   CLI::App* remove = Command(plan, "remove-node", "A node leaves");
   AddPlanOf(remove, "ID", "", [](Arguments& rest, v1::PlanChangeRequest& out) {

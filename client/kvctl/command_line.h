@@ -64,13 +64,34 @@ struct RingArgs {};
 struct LocateArgs {
   std::string key;
 };
+struct CheckArgs {
+  bool all = false;  // every finding as text, however many
+};
 struct PlanArgs {
   v1::PlanChangeRequest request;
   bool all = false;  // every line of text, however many
 };
 
-using CommandArgs = std::variant<PutArgs, GetArgs, DelArgs, IncrArgs, ScanArgs, ImportArgs,
-                                 ExportArgs, BenchArgs, StatusArgs, RingArgs, LocateArgs, PlanArgs>;
+struct ChangeArgs {
+  v1::PlanChangeRequest request;  // add_node, remove_node or set_vnodes
+  bool force = false;
+  bool wait = false;  // until the migration is over
+};
+struct MigrationsArgs {
+  enum class Verb { kList, kShow, kWatch, kPause, kResume, kAbort };
+  Verb verb = Verb::kList;
+  uint64_t id = 0;  // kShow, kPause, kResume, kAbort
+};
+struct AcceptLossArgs {
+  std::vector<uint32_t> slots;
+  bool all = false;
+  bool yes = false;  // do not ask
+};
+
+using CommandArgs =
+    std::variant<PutArgs, GetArgs, DelArgs, IncrArgs, ScanArgs, ImportArgs, ExportArgs, BenchArgs,
+                 StatusArgs, RingArgs, LocateArgs, CheckArgs, PlanArgs, ChangeArgs, MigrationsArgs,
+                 AcceptLossArgs>;
 
 struct Globals {
   std::vector<std::string> routers = {"127.0.0.1:7400"};

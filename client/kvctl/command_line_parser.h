@@ -51,6 +51,14 @@ class CommandLineParser {
   void AddBench();
   void AddAdmin();
   void AddPlan(CLI::App* admin);
+  // Commands that change the ring, and what follows their progress.
+  void AddChanges(CLI::App* admin);
+  void AddChangeOf(CLI::App* app, const std::string& names, const std::string& about,
+                   CLI::Option* force, FillPlan fill);
+  void AddMigrations(CLI::App* admin);
+  // What a command that adds a node takes: its options, and how they become a request.
+  FillPlan AddNodeOptions(CLI::App* app, bool address_needed);
+  void AddAcceptLoss(CLI::App* admin);
   void AddPlanOf(CLI::App* app, const std::string& names, const std::string& about, FillPlan fill);
   Status LoadGlobals(const char* const* environment, Invocation& out) const;
   std::string Explain(const std::string& error) const;

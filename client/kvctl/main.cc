@@ -22,7 +22,11 @@ struct Run {
   int operator()(const StatusArgs& args) const { return RunStatus(args, session); }
   int operator()(const RingArgs& args) const { return RunRing(args, session); }
   int operator()(const LocateArgs& args) const { return RunLocate(args, session); }
+  int operator()(const CheckArgs& args) const { return RunCheck(args, session); }
   int operator()(const PlanArgs& args) const { return RunPlan(args, session); }
+  int operator()(const ChangeArgs& args) const { return RunChange(args, session); }
+  int operator()(const MigrationsArgs& args) const { return RunMigrations(args, session); }
+  int operator()(const AcceptLossArgs& args) const { return RunAcceptLoss(args, session); }
 };
 
 int Main(int argc, char** argv) {

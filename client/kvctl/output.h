@@ -33,12 +33,13 @@ class Output {
   // Prints the error and returns its exit code.
   int Fail(const Status& status);
 
+  // Writes what is buffered now.
+  void Flush();
+
   // Writes what is buffered. `code`, or the code for a stdout that could not be written.
   int Finish(int code);
 
  private:
-  void Flush();
-
   const OutputFormat format_;
   std::string buffer_;
   int write_error_ = 0;  // errno of the first write that failed

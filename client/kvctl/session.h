@@ -34,6 +34,10 @@ int RunBench(const BenchArgs& args, Session& session);
 int RunStatus(const StatusArgs& args, Session& session);
 int RunRing(const RingArgs& args, Session& session);
 int RunLocate(const LocateArgs& args, Session& session);
+int RunCheck(const CheckArgs& args, Session& session);
 int RunPlan(const PlanArgs& args, Session& session);
+int RunChange(const ChangeArgs& args, Session& session);
+int RunMigrations(const MigrationsArgs& args, Session& session);
+int RunAcceptLoss(const AcceptLossArgs& args, Session& session);
 
 }  // namespace ringkv

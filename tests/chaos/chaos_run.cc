@@ -6,10 +6,12 @@
 #include <fstream>
 #include <set>
 #include <thread>
+#include <utility>
 
-#include "client/kvctl/exit_code.h"
+#include "tests/chaos/admin_check.h"
 #include "tests/chaos/log_judge.h"
 #include "tests/chaos/report.h"
+#include "tests/chaos/stall_limit.h"
 
 namespace ringkv {
 namespace {
@@ -96,9 +98,6 @@ bool ChaosRun::ChooseFaults() {
                "the product does not compare copies after that yet");
     }
   }
-  if (!record_.capabilities.admin_check) {
-    LeaveOut("check admin-check", "kvctl has no `admin check` that works");
-  }
   // With the kinds by name: what can be tried may be more another time.
   ChaosOptions same = options_;
   same.faults.clear();
@@ -124,7 +123,10 @@ void ChaosRun::RunLoad() {
   Hold(Before(options_.Length()));
   RunFaults(clock_.Now().ns + Ns(options_.Length()));
   Say("load without faults again");
-  Hold(kAfter);
+  const MonoTime calm_until = clock_.Now() + kAfter;
+  CheckUnderLoad();
+  Hold(std::chrono::duration_cast<Millis>(
+      std::max<Duration>(Duration::zero(), calm_until - clock_.Now())));
   record_.load_to_ns = clock_.Now().ns;
   NoteStuck(load_->Stop());
   record_.not_begun = load_->not_begun();
@@ -250,27 +252,42 @@ void ChaosRun::Converge() {
   if (stop_) convergence_.Fail("the run was interrupted");
 }
 
+// While clients work: replicas may be behind, but never different.
+void ChaosRun::CheckUnderLoad() {
+  const ReplicaVerdict verdict =
+      JudgeAdminCheck(cluster_->Kvctl({"-o", "json", "--timeout", "30s", "admin", "check"}));
+  Say("admin check under load: " + verdict.text);
+  if (!verdict.answered) admin_check_.Fail("under load it did not come to an end: " + verdict.text);
+  if (verdict.different) admin_check_.Fail("under load: " + verdict.text);
+}
+
 void ChaosRun::AskAdminCheck() {
-  Check check{.name = "admin-check"};
-  if (!record_.capabilities.admin_check) {
-    check.verdict = Check::Verdict::kLeftOut;
-    check.summary = "kvctl has no `admin check` that works";
-    record_.checks.push_back(std::move(check));
-    return;
-  }
-  const MonoTime deadline = clock_.Now() + std::chrono::seconds(kConvergeSeconds);
-  for (;;) {
-    const KvctlResult result = cluster_->Kvctl({"--timeout", "30s", "admin", "check"});
-    check.summary = "exit code " + std::to_string(result.code);
-    if (result.code == kExitDone) break;
-    if (clock_.Now() >= deadline) {
-      check.Fail("kvctl admin check ended with " + std::to_string(result.code) + ": " +
-                 result.out.substr(0, 2'000) + result.err.substr(0, 2'000));
+  const MonoTime from = clock_.Now();
+  const MonoTime deadline = from + std::chrono::seconds(kConvergeSeconds);
+  bool emptied = false;
+  while (true) {
+    const ReplicaVerdict verdict =
+        JudgeAdminCheck(cluster_->Kvctl({"-o", "json", "--timeout", "30s", "admin", "check"}));
+    admin_check_.summary = verdict.text;
+    if (verdict.all_equal) break;
+    Say("admin check: " + verdict.text);
+    // Waiting mends whatever else it finds; this is a defect at any time.
+    if (verdict.different || clock_.Now() >= deadline || stop_) {
+      admin_check_.Fail("kvctl admin check after " + Seconds((clock_.Now() - from).count()) + ": " +
+                        verdict.text);
       break;
+    }
+    if (verdict.unreadable && !std::exchange(emptied, true)) {
+      // A damaged block stays; the operator empties that disk.
+      for (const std::string& node : cluster_->ReplaceDistrustedDisks()) {
+        Say(node + " cannot read all of its damaged disk: it is emptied");
+      }
+      std::string why;
+      (void)cluster_->WaitWhole(CopiesNow(), kConvergeSeconds, &why);
     }
     Hold(Millis(500));
   }
-  record_.checks.push_back(std::move(check));
+  record_.checks.push_back(std::move(admin_check_));
 }
 
 void ChaosRun::JudgeProcesses() {
@@ -321,6 +338,7 @@ void ChaosRun::Judge() {
   record_.checks.push_back(CheckLinearizability(record_.operations));
   record_.checks.push_back(CheckNothingLost(record_.operations));
   record_.checks.push_back(CheckPromisesKept(record_.operations, StretchesOf(record_).excused));
+  record_.checks.push_back(CheckStalls(AvailabilityByKind(record_)));
 }
 
 int ChaosRun::Finish() {

@@ -39,6 +39,7 @@ class ChaosRun {
   void Hold(Millis time) const;
 
   void Converge();
+  void CheckUnderLoad();
   void AskAdminCheck();
   void Judge();
   void JudgeProcesses();
@@ -63,6 +64,7 @@ class ChaosRun {
   RunRecord record_;
   Check convergence_{.name = "convergence"};
   Check processes_{.name = "processes"};
+  Check admin_check_{.name = "admin-check"};
 };
 
 }  // namespace ringkv

@@ -81,7 +81,6 @@ Capabilities Probe(const std::vector<const Fault*>& faults, const std::string& d
     *error = "the cluster takes no writes; see " + directory;
     return capabilities;
   }
-  capabilities.admin_check = Knows(cluster, {"admin", "check"});
   // Of a node that does not exist: the answer is "no", from a product that understands the
   // question.
   capabilities.topology = refill && Knows(cluster, {"admin", "remove-node", "no-such-node"});

@@ -12,7 +12,6 @@ struct Capabilities {
   bool clean_after_router = false;  // copies are complete again after the router was restarted
   bool refill = false;              // a node whose disk was emptied is filled again and votes
   bool topology = false;            // kvctl admin add-node and remove-node
-  bool admin_check = false;         // kvctl admin check
 };
 
 // What a fault needs and the product does not have; empty: it can be tried.

@@ -91,6 +91,12 @@ TEST(CommandLine, RouterFromTheEnvironmentAndDefaults) {
   EXPECT_FALSE(line->globals.timeout_given);
 }
 
+TEST(CommandLine, Checks) {
+  EXPECT_FALSE(Get<CheckArgs>({"admin", "check"}).all);
+  EXPECT_TRUE(Get<CheckArgs>({"admin", "check", "--all"}).all);
+  EXPECT_NE(Error({"admin", "check", "x"}).find("unexpected argument 'x'"), std::string::npos);
+}
+
 TEST(CommandLine, PlansOfAChange) {
   PlanArgs add = Get<PlanArgs>({"admin", "plan", "add-node", "n4"});
   EXPECT_EQ(add.request.add_node().node(), "n4");

@@ -103,6 +103,8 @@ class FakeRouter::KvService final : public v1::Kv::Service {
 
 class FakeRouter::AdminService final : public v1::Admin::Service {
  public:
+  explicit AdminService(FakeRouter& router) : router_(router) {}
+
   grpc::Status GetCluster(grpc::ServerContext*, const v1::GetClusterRequest*,
                           v1::GetClusterResponse* response) override {
     SetStatus(response->mutable_status(), v1::OUTCOME_DONE, v1::ERROR_CODE_OK, "");
@@ -164,6 +166,19 @@ class FakeRouter::AdminService final : public v1::Admin::Service {
     replica->set_serves(true);
     return grpc::Status::OK;
   }
+  grpc::Status CheckReplicas(grpc::ServerContext* context, const v1::CheckReplicasRequest*,
+                             grpc::ServerWriter<v1::CheckReplicasEvent>* writer) override {
+    std::unique_lock lock(router_.mutex_);
+    const std::vector<v1::CheckReplicasEvent> events = router_.check_;
+    const bool silent = router_.check_end_ == CheckEnd::kFallsSilent;
+    lock.unlock();
+    for (const v1::CheckReplicasEvent& event : events) writer->Write(event);
+    lock.lock();
+    while (silent && !context->IsCancelled()) {
+      router_.changed_.wait_for(lock, std::chrono::milliseconds(20));  // nobody tells of the former
+    }
+    return grpc::Status::OK;
+  }
   // A ring of as many nodes as the vnodes asked for: each hands one slot to the node that joins,
   // and n7 two. Whoever is to leave is not known.
   grpc::Status PlanChange(grpc::ServerContext*, const v1::PlanChangeRequest* request,
@@ -218,10 +233,12 @@ class FakeRouter::AdminService final : public v1::Admin::Service {
     node->mutable_after()->set_share(0.25);
     node->mutable_after()->set_bytes(1 << 20);
   }
+
+  FakeRouter& router_;
 };
 
 FakeRouter::FakeRouter()
-    : kv_(std::make_unique<KvService>(*this)), admin_(std::make_unique<AdminService>()) {
+    : kv_(std::make_unique<KvService>(*this)), admin_(std::make_unique<AdminService>(*this)) {
   Start();
 }
 
@@ -238,6 +255,12 @@ void FakeRouter::Start() {
 void FakeRouter::Stop() {
   if (server_) server_->Stop(Duration(0));
   server_.reset();
+}
+
+void FakeRouter::SetCheck(std::vector<v1::CheckReplicasEvent> events, CheckEnd end) {
+  std::lock_guard lock(mutex_);
+  check_ = std::move(events);
+  check_end_ = end;
 }
 
 void FakeRouter::Inject(Fault fault, int times) {

@@ -11,6 +11,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "net/grpc_door.h"
 #include "ringkv/v1/admin.grpc.pb.h"
@@ -44,6 +45,11 @@ class FakeRouter {
   void Inject(Fault fault, int times = 1);
   void InjectAlways(Fault fault);  // kNone: no more
   void set_page_entries(size_t entries) { page_entries_ = entries; }
+
+  // What `admin check` is told. Without a last event that is complete, or has an error, the stream
+  // breaks off, or says nothing more.
+  enum class CheckEnd { kCloses, kFallsSilent };
+  void SetCheck(std::vector<v1::CheckReplicasEvent> events, CheckEnd end = CheckEnd::kCloses);
 
   struct Seen {
     uint64_t streams = 0;
@@ -95,6 +101,8 @@ class FakeRouter {
   std::deque<Fault> faults_;
   Fault always_ = Fault::kNone;
   Seen seen_;
+  std::vector<v1::CheckReplicasEvent> check_;
+  CheckEnd check_end_ = CheckEnd::kCloses;
 };
 
 }  // namespace ringkv

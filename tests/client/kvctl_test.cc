@@ -252,6 +252,138 @@ TEST_F(Kvctl, AdminPlanThatIsRefused) {
   EXPECT_EQ(RunJson({"admin", "plan", "remove-node", "n9"}, 1)["error"]["code"], "not_found");
 }
 
+v1::CheckReplicasEvent CheckEvent(uint64_t checked, uint64_t equal, uint64_t partly) {
+  v1::CheckReplicasEvent event;
+  event.mutable_status()->set_outcome(v1::OUTCOME_DONE);
+  v1::CheckProgress* progress = event.mutable_progress();
+  progress->set_slots_total(4096);
+  progress->set_slots_checked(checked);
+  progress->set_slots_equal(equal);
+  progress->set_slots_partly(partly);
+  progress->set_slots_not_equal(checked - equal - partly);
+  progress->set_records(1000);
+  progress->set_bytes(3 << 20);
+  progress->set_keys_looked_at(7);
+  event.set_complete(checked == 4096);
+  return event;
+}
+
+v1::CheckFinding DifferentFinding(const std::string& key) {
+  v1::CheckFinding finding;
+  finding.set_kind(v1::FINDING_KIND_DIFFERENT);
+  finding.set_slot(17);
+  finding.set_key(key);
+  for (uint64_t i = 1; i <= 4; ++i) {
+    v1::CheckedCopy* copy = finding.add_copies();
+    copy->set_node("n" + std::to_string(i));
+    copy->set_inc(i);
+    copy->set_state(i == 4 ? v1::CHECKED_STATE_ABSENT : v1::CHECKED_STATE_HOLDS);
+    copy->mutable_version()->set_term(2);
+    copy->mutable_version()->set_seq(i == 3 ? 40 : 41);
+    copy->set_tombstone(i == 3);
+    copy->set_digest(i == 2 ? 8 : 7);
+  }
+  return finding;
+}
+
+TEST_F(Kvctl, AdminCheckOfEqualReplicas) {
+  router_.SetCheck({CheckEvent(100, 100, 0), CheckEvent(4096, 4096, 0)});
+  const KvctlResult result = Run({"admin", "check"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(result.err, "") << "no progress where there is no terminal";
+  EXPECT_EQ(result.out,
+            "all replicas are equal\n"
+            "slots     4096: 4096 equal, 0 not equal, 0 not compared with all replicas\n"
+            "records   1000, 3.0 MiB at each replica; 7 looked at again by their owner\n");
+  const Json check = RunJson({"admin", "check"});
+  EXPECT_EQ(check["all_equal"], true);
+  EXPECT_EQ(check["slots"], (Json{{"total", "4096"},
+                                  {"equal", "4096"},
+                                  {"not_equal", "0"},
+                                  {"not_fully_compared", "0"}}));
+  EXPECT_EQ(check["findings"], Json::array());
+  EXPECT_EQ(check["uncompared"], Json::array());
+}
+
+TEST_F(Kvctl, AdminCheckNamesWhatDiffersAndWhatWasNotCompared) {
+  v1::CheckReplicasEvent first = CheckEvent(100, 99, 0), last = CheckEvent(4096, 4000, 94);
+  *first.add_findings() = DifferentFinding("a\x1b");
+  v1::CheckFinding* stretch = last.add_findings();
+  stretch->set_kind(v1::FINDING_KIND_UNREADABLE);
+  stretch->set_slot(9);
+  stretch->set_after("b");
+  stretch->set_message("block checksum");
+  stretch->add_copies()->set_node("n2");
+  stretch->mutable_copies(0)->set_state(v1::CHECKED_STATE_UNREADABLE);
+  for (uint32_t slot = 0; slot < 94; ++slot) {
+    v1::UncomparedReplica* replica = last.add_uncompared();
+    replica->set_slot(slot);
+    replica->set_node("n3");
+    replica->set_why("it cannot be reached");
+  }
+  last.mutable_progress()->set_findings(2);
+  router_.SetCheck({first, last});
+  const KvctlResult result = Run({"admin", "check"});
+  EXPECT_EQ(result.code, 1) << result.err;
+  for (const char* words :
+       {"NOT all replicas are equal\n",
+        "different: slot 17 key a\\x1b: n1 2.41, n2 2.41 (another record than n1's), n3 2.40 "
+        "deleted, n4 nothing\n",
+        "unreadable: slot 9 keys above 'b': n2 unreadable: block checksum\n",
+        "not compared: n3, 94 slots: it cannot be reached\n"}) {
+    EXPECT_NE(result.out.find(words), std::string::npos) << words << "\n" << result.out;
+  }
+  const Json check = RunJson({"admin", "check"}, 1);
+  EXPECT_EQ(check["all_equal"], false);
+  EXPECT_EQ(check["findings_total"], "2");
+  ASSERT_EQ(check["findings"].size(), 2u);
+  EXPECT_EQ(check["findings"][0]["kind"], "different");
+  EXPECT_EQ(check["findings"][0]["copies"][1],
+            (Json{{"node", "n2"},
+                  {"inc", "2"},
+                  {"state", "holds"},
+                  {"version", "2.41"},
+                  {"tombstone", false},
+                  {"digest", "8"}}));
+  EXPECT_EQ(check["findings"][1]["key"], nullptr);
+  EXPECT_EQ(check["findings"][1]["after_base64"], "Yg==");
+  EXPECT_EQ(check["uncompared"].size(), 94u);
+}
+
+TEST_F(Kvctl, AdminCheckPrintsSomeFindingsUnlessAllAreAskedFor) {
+  v1::CheckReplicasEvent event = CheckEvent(4096, 4000, 0);
+  for (int i = 0; i < 60; ++i) *event.add_findings() = DifferentFinding("k" + std::to_string(i));
+  event.mutable_progress()->set_findings(2000);
+  router_.SetCheck({event});
+  EXPECT_NE(Run({"admin", "check"}).out.find("... and 1960 more; --all prints them"),
+            std::string::npos);
+  const KvctlResult all = Run({"admin", "check", "--all"});
+  EXPECT_NE(all.out.find("key k59:"), std::string::npos) << all.out;
+  EXPECT_NE(all.out.find("... and 1940 more\n"), std::string::npos) << all.out;
+}
+
+TEST_F(Kvctl, AdminCheckThatDoesNotComeToAnEnd) {
+  EXPECT_EQ(Run({"admin", "check", "now"}).code, 2);
+  router_.SetCheck({CheckEvent(100, 100, 0)});
+  KvctlResult result = Run({"admin", "check"});
+  EXPECT_EQ(result.code, 3);
+  EXPECT_NE(result.err.find("broke the check off"), std::string::npos) << result.err;
+  router_.SetCheck({CheckEvent(100, 100, 0)}, FakeRouter::CheckEnd::kFallsSilent);
+  result = Run({"--timeout", "300ms", "admin", "check"});
+  EXPECT_EQ(result.code, 3);
+  EXPECT_NE(result.err.find("did not end in time"), std::string::npos) << result.err;
+  v1::CheckReplicasEvent busy;
+  busy.mutable_status()->set_outcome(v1::OUTCOME_NOT_APPLIED);
+  busy.mutable_status()->set_code(v1::ERROR_CODE_OVERLOADED);
+  busy.mutable_status()->set_message("another check of the replicas is running");
+  router_.SetCheck({busy});
+  result = Run({"--timeout", "300ms", "admin", "check"});
+  EXPECT_EQ(result.code, 3);
+  EXPECT_NE(result.err.find("another check"), std::string::npos) << result.err;
+  router_.Stop();
+  EXPECT_EQ(RunJson({"--timeout", "300ms", "admin", "check"}, 3)["error"]["code"], "unavailable");
+}
+
 TEST_F(Kvctl, Bench) {
   for (const char* workload : {"a", "e", "f", "put"}) {
     const Json result = RunJson({"bench", "--workload", workload, "--keys", "50", "--value-size",

@@ -151,6 +151,46 @@ TEST(BootSequence, NewDiskUnderAnOldIdDoesNotVote) {
   EXPECT_EQ(PromiseOf(machine.disk, 0).term(), 5u);
 }
 
+TEST(BootSequence, NewDiskUnderAnOldIdIsToldTheLastBootAndNamesIt) {
+  Machine machine;
+  ASSERT_TRUE(RunStart(machine).has_value());
+  machine.disk.Wipe();
+  BootSequence sequence(machine.disk, machine.random, machine.Options());
+  auto step = sequence.Begin();
+  ASSERT_TRUE(step.ok());
+  EXPECT_EQ(step->request.after_boot(), 0u);
+  const uint64_t nonce = step->request.nonce();
+  step = sequence.OnReply(machine.registrar.Register(step->request));
+  ASSERT_TRUE(step.ok());
+  ASSERT_EQ(step->kind, Kind::kAsk);
+  EXPECT_EQ(step->request.after_boot(), 1u);
+  EXPECT_EQ(step->request.nonce(), nonce);
+  // Another disk was faster: asked again after it, and not at once.
+  machine.registrar.nodes["n1"].boot = 2;
+  step = sequence.OnReply(machine.registrar.Register(step->request));
+  ASSERT_TRUE(step.ok());
+  ASSERT_EQ(step->kind, Kind::kAskLater);
+  EXPECT_THAT(step->reason, HasSubstr("only one process"));
+  EXPECT_EQ(step->request.after_boot(), 2u);
+  step = sequence.OnReply(machine.registrar.Register(step->request));
+  ASSERT_TRUE(step.ok());
+  EXPECT_EQ(step->kind, Kind::kServe);
+  EXPECT_EQ(sequence.registered().boot, Boot(3));
+}
+
+TEST(BootSequence, DiskThatHasBootedIsNotTakenForANewOne) {
+  Machine machine;
+  ASSERT_TRUE(RunStart(machine).has_value());
+  BootSequence sequence(machine.disk, machine.random, machine.Options());
+  ASSERT_TRUE(sequence.Begin().ok());
+  v1::RegisterReply reply;
+  reply.set_outcome(v1::REGISTER_OUTCOME_CONFIRM);
+  reply.set_boot(1);
+  auto step = sequence.OnReply(reply);
+  ASSERT_TRUE(step.ok());
+  EXPECT_EQ(step->kind, Kind::kRefused);
+}
+
 TEST(BootSequence, DiskKeepsAPromiseThatIsNewerThanTheMetadataAnswers) {
   Machine machine;
   machine.registrar.Own(0, 5, 0x55);
@@ -212,6 +252,44 @@ TEST(BootSequence, LosesTheVoteWithTheOperatingSystem) {
   EXPECT_FALSE(InstanceOf(machine.disk, 1, 1).voting());
   EXPECT_TRUE(outcome->registered.lost_writes);
   EXPECT_EQ(outcome->registered.non_voting, 1u);
+}
+
+TEST(BootSequence, CopyThatLostNoMoreThanTheUnsyncedEndSaysSo) {
+  Machine machine;
+  machine.registrar.Grant(1, 1);
+  BootOptions options = machine.Options();
+  options.sync_window = std::chrono::milliseconds(250);
+  ASSERT_TRUE(RunStart(machine.disk, machine, options).has_value());
+  EXPECT_FALSE(InstanceOf(machine.disk, 1, 1).has_lost_tail());
+  machine.LosePower();
+  ASSERT_TRUE(RunStart(machine).has_value());  // and with another window from now on
+  ASSERT_TRUE(InstanceOf(machine.disk, 1, 1).has_lost_tail());
+  EXPECT_EQ(InstanceOf(machine.disk, 1, 1).lost_tail().window_ms(), 250u);
+  // Without a vote it acknowledged nothing that counts: once more costs nothing more.
+  machine.LosePower();
+  ASSERT_TRUE(RunStart(machine).has_value());
+  EXPECT_EQ(InstanceOf(machine.disk, 1, 1).lost_tail().window_ms(), 250u);
+  // A damaged log may have taken anything.
+  options = machine.Options();
+  options.store_lost_tail = true;
+  ASSERT_TRUE(RunStart(machine.disk, machine, options).has_value());
+  EXPECT_FALSE(InstanceOf(machine.disk, 1, 1).has_lost_tail());
+  EXPECT_FALSE(InstanceOf(machine.disk, 1, 1).voting());
+}
+
+TEST(BootSequence, NewDiskOrDamagedLogMayLackAnything) {
+  Machine machine;
+  machine.registrar.Grant(1, 1);
+  ASSERT_TRUE(RunStart(machine).has_value());
+  BootOptions options = machine.Options();
+  options.store_lost_tail = true;
+  ASSERT_TRUE(RunStart(machine.disk, machine, options).has_value());
+  EXPECT_FALSE(InstanceOf(machine.disk, 1, 1).voting());
+  EXPECT_FALSE(InstanceOf(machine.disk, 1, 1).has_lost_tail());
+  machine.disk.Wipe();
+  ASSERT_TRUE(RunStart(machine).has_value());
+  EXPECT_FALSE(InstanceOf(machine.disk, 1, 1).voting());
+  EXPECT_FALSE(InstanceOf(machine.disk, 1, 1).has_lost_tail());
 }
 
 TEST(BootSequence, UnknownKernelBootCountsAsAnother) {

@@ -42,8 +42,9 @@ class FakeRegistrar {
   v1::RegisterReply Register(const v1::RegisterRequest& request) {
     v1::RegisterReply reply;
     reply.set_outcome(Judge(request));
-    if (reply.outcome() != v1::REGISTER_OUTCOME_REGISTERED) return reply;
     const Node& node = nodes[request.node()];
+    if (reply.outcome() == v1::REGISTER_OUTCOME_CONFIRM) reply.set_boot(node.boot);
+    if (reply.outcome() != v1::REGISTER_OUTCOME_REGISTERED) return reply;
     reply.set_cluster_uuid(cluster_uuid);
     reply.set_boot(node.boot);
     reply.set_slots(slots);
@@ -64,6 +65,7 @@ class FakeRegistrar {
     if (request.boot() > node.boot) return v1::REGISTER_OUTCOME_METADATA_OLD;
     if (request.store_uuid() != node.store_uuid) {
       if (request.boot() != 0) return v1::REGISTER_OUTCOME_DISK_OLD;
+      if (request.after_boot() != node.boot) return v1::REGISTER_OUTCOME_CONFIRM;
     } else if (request.boot() < node.boot) {
       // Asked again: the same answer.
       return request.nonce() == node.nonce ? v1::REGISTER_OUTCOME_REGISTERED

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <set>
 #include <thread>
 
 #include "kvnode/memory_store.h"
@@ -136,6 +137,27 @@ TEST_F(NodeCoreTest, HelloAndStatisticsNeedNoWorker) {
   EXPECT_EQ(sink_->reply(2).stats().voting_instances(), kTestSlots);
   EXPECT_THAT(sink_->boots(), testing::Each(5));
   store_.Open();
+}
+
+TEST_F(NodeCoreTest, StatisticsNameSomeOfTheDamagedRecordsAndAllOfThemInTime) {
+  Make();
+  std::vector<v1::DamagedKey> damaged(40);
+  for (size_t i = 0; i < damaged.size(); ++i) damaged[i].set_key("k" + std::to_string(i));
+  core_->SetDamaged(damaged);
+  std::set<std::string> named;
+  for (uint64_t op = 1; op <= 3; ++op) {
+    v1::ReplicaBatch batch = MakeBatch();
+    AddOp(&batch, op, 0)->mutable_stats();
+    Execute(batch);
+    EXPECT_EQ(sink_->reply(op).stats().damaged_size(), 16);
+    for (const v1::DamagedKey& key : sink_->reply(op).stats().damaged()) named.insert(key.key());
+  }
+  EXPECT_EQ(named.size(), 40u);
+  core_->SetDamaged({});
+  v1::ReplicaBatch batch = MakeBatch();
+  AddOp(&batch, 9, 0)->mutable_stats();
+  Execute(batch);
+  EXPECT_EQ(sink_->reply(9).stats().damaged_size(), 0);
 }
 
 TEST_F(NodeCoreTest, BatchIsSplitAmongTheWorkersAndEverythingIsAnswered) {

@@ -1,5 +1,6 @@
 // The node's part in a sync, as source and as target: two replicas, each over a store in memory,
 // whose questions and answers the test carries.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "tests/kvnode/replica_pair.h"
@@ -135,15 +136,20 @@ TEST(ReplicaSync, PersistSyncsWhatWasAcknowledged) {
   EXPECT_EQ(node.store.unsynced_batches(), 0u);
 }
 
-TEST(ReplicaSync, UnreadableRecordStopsTheSourceAndIsNamed) {
+TEST(ReplicaSync, UnreadableRecordsOfEitherEndAreReportedAndHoldNothingUp) {
   TestNode source(Boot(3)), target(Boot(7), /*voting=*/false);
-  source.Run(Apply("a", 2, 1, "one"));
+  for (const char* key : {"a", "b", "c"}) source.Run(Apply(key, 2, 1, key));
+  target.Run(Apply("b", 2, 1, "b"));
   ASSERT_TRUE(source.store.CorruptRecord({SlotId(kSlot), Incarnation(1), "a"}));
+  ASSERT_TRUE(target.store.CorruptRecord({SlotId(kSlot), Incarnation(1), "b"}));
   target.Run(Pull(1, Boot(7), Boot(3)));
   Carry(target, source);
-  v1::PullReply state = target.Run(Pull(1, Boot(7), Boot(3))).pull();
-  EXPECT_EQ(state.trouble(), v1::REPLICA_CODE_CORRUPTION);
-  EXPECT_EQ(state.state(), v1::PULL_STATE_RUNNING);
+  const v1::PullReply state = target.Run(Pull(1, Boot(7), Boot(3))).pull();
+  EXPECT_EQ(state.trouble(), v1::REPLICA_CODE_OK) << state.trouble_message();
+  EXPECT_EQ(state.state(), v1::PULL_STATE_DONE);
+  EXPECT_THAT(state.reported(), testing::UnorderedElementsAre("a", "b"));
+  EXPECT_EQ(ValueAt(target, "b"), "b") << "the source's record has mended it";
+  EXPECT_EQ(ValueAt(target, "c"), "c");
 }
 
 }  // namespace

@@ -192,6 +192,28 @@ TEST_F(ReplicaTest, UnreadableRecordIsCorruptionAndOnlyARepairReplacesIt) {
   EXPECT_EQ(Value("k"), "good");
 }
 
+TEST_F(ReplicaTest, UnreadableRecordIsForgottenOnlyByARepairThatSaysSo) {
+  Run(Apply("k", 3, 5, "leftover"));
+  v1::ReplicaOp forget = Op();
+  forget.mutable_apply()->set_key("k");
+  forget.mutable_apply()->set_forget(true);
+  EXPECT_EQ(Run(forget).code(), v1::REPLICA_CODE_INVALID) << "it is no repair";
+  forget.mutable_apply()->set_repair(true);
+  EXPECT_EQ(Run(forget).code(), v1::REPLICA_CODE_OK);
+  EXPECT_EQ(Value("k"), "leftover") << "it can be read";
+  ASSERT_TRUE(store_.CorruptRecord({SlotId(5), Incarnation(1), "k"}));
+  // In one turn with a write of the key, that one stays.
+  v1::ReplicaOp mend = Apply("k", 3, 6, "mended");
+  mend.mutable_apply()->set_repair(true);
+  Run({mend, forget});
+  EXPECT_EQ(Value("k"), "mended");
+  ASSERT_TRUE(store_.CorruptRecord({SlotId(5), Incarnation(1), "k"}));
+  EXPECT_EQ(Run(forget).code(), v1::REPLICA_CODE_OK);
+  const v1::ReplicaOpReply read = Run(Read("k"));
+  EXPECT_EQ(read.code(), v1::REPLICA_CODE_OK);
+  EXPECT_TRUE(read.read().absent());
+}
+
 TEST_F(ReplicaTest, RecordOfALaterTermThanItsSenderIsRefused) {
   EXPECT_EQ(Run(Apply("k", kTestTerm + 1, 1, "x")).code(), v1::REPLICA_CODE_INVALID);
   EXPECT_EQ(Run(Apply("k", 0, 1, "x")).code(), v1::REPLICA_CODE_INVALID);

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <map>
+#include <set>
 #include <thread>
 
 #include "base/limits.h"
@@ -392,6 +393,55 @@ TYPED_TEST(StoreTest, DamageIsCorruptionAndNeverAbsence) {
     limits.keys_only = keys_only;
     EXPECT_EQ(store.Scan(SlotId(7), Incarnation(3), "", "", limits).status().code(),
               StatusCode::kCorruption);
+  }
+}
+
+// What is told as damaged, and where a scan that goes past it finds the rest. Which other records
+// share a damaged block is the store's business.
+TYPED_TEST(StoreTest, ScanPastDamageTellsWhereItIsAndReadsTheRest) {
+  Random random(14);
+  std::map<std::string, std::string> values;
+  for (int i = 1000; i < 1200; ++i) values["k" + std::to_string(i)] = RandomBytes(random, 300);
+  for (const auto& [key, value] : values) PutValue(this->store(), Key(key), value);
+  PutValue(this->store(), Key("k1100", 8), "of another slot");
+  this->twin_.Damage(Key("k1100"), values["k1100"]);
+  for (size_t max_entries : {1000u, 7u, 1u}) {
+    ScanLimits limits;
+    limits.max_entries = max_entries;
+    limits.past_damage = true;
+    std::set<std::string> read, told;
+    std::string after;
+    bool complete = false;
+    for (int pages = 0; pages < 500 && !complete; ++pages) {
+      const auto page = this->store().Scan(SlotId(7), Incarnation(3), after, "", limits);
+      ASSERT_TRUE(page.ok()) << page.status().ToString();
+      EXPECT_LE(page->entries.size() + page->damaged.size(), max_entries);
+      for (const StoredEntry& entry : page->entries) {
+        EXPECT_TRUE(read.insert(entry.key).second) << entry.key << " came twice";
+        EXPECT_TRUE(entry.record.value() == values.at(entry.key));
+        after = std::max(after, entry.key);
+      }
+      for (const DamagedRecord& damaged : page->damaged) {
+        EXPECT_EQ(damaged.why.code(), StatusCode::kCorruption);
+        told.insert(damaged.key);
+        after = std::max(after, damaged.key);
+      }
+      for (const DamagedStretch& stretch : page->stretches) {
+        EXPECT_EQ(stretch.why.code(), StatusCode::kCorruption);
+        for (const auto& [key, value] : values) {
+          const bool within =
+              key > stretch.after && (stretch.before.empty() || key < stretch.before);
+          if (within) told.insert(key);
+        }
+      }
+      complete = page->complete;
+    }
+    EXPECT_TRUE(complete) << "pages of " << max_entries;
+    EXPECT_EQ(told.count("k1100"), 1u);
+    EXPECT_LT(told.size(), 40u) << "far more than a block";
+    for (const auto& [key, value] : values) {
+      EXPECT_EQ(read.count(key) + told.count(key), 1u) << key;
+    }
   }
 }
 

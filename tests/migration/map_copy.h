@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@ class MapCopy final : public PullTarget {
   Version w;
   Version f;
   bool unreadable = false;
+  std::set<std::string> damaged;  // keys of records that cannot be read
   uint64_t bytes_taken = 0;
 
   void Put(const std::string& key, Version version, const std::string& value) {
@@ -46,6 +48,10 @@ class MapCopy final : public PullTarget {
       if (!page.entries.empty() && !fits) return page;
       v1::SlotEntry& entry = page.entries.emplace_back();
       entry.set_key(at->first);
+      if (damaged.count(at->first) != 0) {
+        page.damaged.insert(at->first);
+        continue;
+      }
       *entry.mutable_record() = at->second;
       if (!limits.values) entry.mutable_record()->clear_value();
     }
@@ -55,7 +61,8 @@ class MapCopy final : public PullTarget {
   Status TakeNewer(const std::vector<const v1::SlotEntry*>& entries) override {
     for (const v1::SlotEntry* entry : entries) {
       bytes_taken += entry->key().size() + entry->record().value().size();
-      if (At(entry->key()) < FromProto(entry->record().version()))
+      const bool mended = damaged.erase(entry->key()) != 0;
+      if (mended || At(entry->key()) < FromProto(entry->record().version()))
         records[entry->key()] = entry->record();
     }
     return Status::Ok();

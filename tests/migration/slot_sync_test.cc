@@ -193,6 +193,41 @@ TEST(SlotSync, UnreadableSourceIsToldAndAskedAgainLater) {
   EXPECT_TRUE(pull.NextQuestion(target, &question).value());
 }
 
+TEST(SlotSync, RecordThatTheSourceCannotReadIsReportedAndHoldsNothingUp) {
+  MapCopy source, target;
+  for (int i = 100; i < 300; ++i) source.Put("k" + std::to_string(i), {Term(3), 1}, "v");
+  target.Put("k150", {Term(3), 1}, "v");
+  source.damaged = {"k150", "k299"};
+  SlotPull pull(kTerm, Order());
+  std::set<std::string> reported;
+  RunPull(pull, Order(), source, target, &reported);
+  EXPECT_TRUE(pull.done());
+  EXPECT_EQ(reported, (std::set<std::string>{"k150", "k299"}));
+  EXPECT_EQ(target.records.size(), 199u);
+  EXPECT_EQ(target.At("k150"), (Version{Term(3), 1})) << "what is here stays";
+}
+
+TEST(SlotSync, RecordThatTheTargetCannotReadIsMendedAndReported) {
+  MapCopy source, target;
+  for (int i = 100; i < 300; ++i) {
+    source.Put("k" + std::to_string(i), {Term(3), 1}, "v");
+    target.Put("k" + std::to_string(i), {Term(3), 1}, "v");
+  }
+  target.Put("only here", {Term(3), 1}, "v");
+  target.damaged = {"k150", "only here"};
+  for (bool compare_only : {true, false}) {
+    v1::Pull order = Order();
+    order.set_compare_only(compare_only);
+    SlotPull pull(kTerm, order);
+    std::set<std::string> reported;
+    RunPull(pull, order, source, target, &reported);
+    EXPECT_TRUE(pull.done());
+    EXPECT_EQ(reported, (std::set<std::string>{"k150", "only here"}));
+    EXPECT_EQ(target.damaged.count("k150"), compare_only ? 1u : 0u);
+  }
+  EXPECT_EQ(target.damaged, std::set<std::string>{"only here"}) << "for the owner to mend";
+}
+
 // The dumb twin: record by record.
 struct Expectation {
   std::map<std::string, Version> versions;

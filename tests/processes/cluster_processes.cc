@@ -37,13 +37,15 @@ ClusterProcesses::Node& ClusterProcesses::NodeOf(int node) {
   entry.port = FreePortPair();
   const std::string host = "127.0.0.1:";
   const std::string id = "n" + std::to_string(node);
-  entry.process = std::make_unique<ServerProcess>(
-      RINGKV_KVNODE,
-      std::vector<std::string>{"--id", id, "--listen", host + std::to_string(entry.port),
-                               "--http-listen", host + std::to_string(entry.port + 1), "--data-dir",
-                               NodeDir(node), "--routers", router_address(), "--durability",
-                               options_.durability},
-      LogPath(id), options_.group);
+  std::vector<std::string> arguments{"--id",          id,
+                                     "--listen",      host + std::to_string(entry.port),
+                                     "--http-listen", host + std::to_string(entry.port + 1),
+                                     "--data-dir",    NodeDir(node),
+                                     "--routers",     router_address(),
+                                     "--durability",  options_.durability};
+  arguments.insert(arguments.end(), options_.node_arguments.begin(), options_.node_arguments.end());
+  entry.process = std::make_unique<ServerProcess>(RINGKV_KVNODE, std::move(arguments), LogPath(id),
+                                                  options_.group);
   return entry;
 }
 
@@ -58,6 +60,10 @@ std::vector<int> ClusterProcesses::KnownNodes() {
 
 std::string ClusterProcesses::node_address(int node) {
   return "127.0.0.1:" + std::to_string(NodeOf(node).port);
+}
+
+std::string ClusterProcesses::node_http(int node) {
+  return "127.0.0.1:" + std::to_string(NodeOf(node).port + 1);
 }
 
 bool ClusterProcesses::Start() {

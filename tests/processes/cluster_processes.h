@@ -25,6 +25,7 @@ struct ClusterProcessesOptions {
   int replicas = 3;
   int slots = 256;
   std::string durability = "periodic";
+  std::vector<std::string> node_arguments;  // further ones, of every node
   std::string log_directory;  // empty: beside the data
   ProcessGroup group = ProcessGroup::kOurs;
 };
@@ -56,6 +57,7 @@ class ClusterProcesses {
   std::string router_address() const { return "127.0.0.1:" + std::to_string(router_port_); }
   std::string router_http() const { return "127.0.0.1:" + std::to_string(router_port_ + 1); }
   std::string node_address(int node);
+  std::string node_http(int node);
   std::string NodeDir(int node) const { return directory_ + "/n" + std::to_string(node); }
   std::string LogPath(const std::string& id) const;
   std::string Log(const std::string& id) const;  // everything that the process has said

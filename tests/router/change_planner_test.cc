@@ -25,6 +25,16 @@ class HeldInspection final : public NodeInspection {
     });
   }
 
+  // No plan asks for these.
+  void DigestRanges(const Target&, v1::DigestRangesRequest, Duration,
+                    std::function<void(Result<v1::DigestRangesReply>)> done) override {
+    done(Status::Refused("not here"));
+  }
+  void ListRecords(const Target&, v1::ListRecordsRequest, Duration,
+                   std::function<void(Result<v1::ListRecordsReply>)> done) override {
+    done(Status::Refused("not here"));
+  }
+
   // Every slot of n1 has 1000 bytes; nobody else says anything.
   void AnswerOldest() {
     NodeSlotSizes n1;

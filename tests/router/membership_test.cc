@@ -15,6 +15,10 @@ using Fault = SimulatedMetadata::Fault;
 class FakeDataPlane final : public DataPlane {
  public:
   void SetPeer(const PeerAddress& peer) override { peers[peer.node.value()] = peer; }
+  void DropPeer(Peer, const NodeId& node) override { peers.erase(node.value()); }
+  void AdoptRows(std::vector<std::pair<GroupId, SlotGrant>> rows) override {
+    for (auto& row : rows) adopted.push_back(std::move(row.second));
+  }
   void TakeGroups(std::vector<GroupGrant> taken) override {
     for (GroupGrant& grant : taken) {
       for (const SlotGrant& slot : grant.slots) {
@@ -28,9 +32,13 @@ class FakeDataPlane final : public DataPlane {
   void SetLeaseUntil(MonoTime until) override { lease_until = until; }
   void Gather(std::function<void(std::vector<LoopReport>)> done) override { done({}); }
   void Describe(SlotId, GroupId, std::function<void(SlotReport)> done) override { done({}); }
+  void OnNeedTerm(std::function<void(TermRequest)>) override {}
+  void DescribeBlocked(std::function<void(std::vector<SlotReport>)> done) override { done({}); }
+  void LookAt(GroupId, LookCall call) override { call.done({}); }
 
   std::map<std::string, PeerAddress> peers;
   std::vector<GroupGrant> grants;
+  std::vector<SlotGrant> adopted;
   MonoTime lease_until;
 };
 
@@ -267,6 +275,99 @@ TEST_F(MembershipTest, StopsWhenAnotherRouterHasTakenOver) {
   EXPECT_EQ(Register(Request("n1", 7500)).outcome(), v1::REGISTER_OUTCOME_TRY_AGAIN);
   EXPECT_EQ(fatal_.code(), StatusCode::kRefused);
   EXPECT_FALSE(gate_->open());
+}
+
+// ---- groups that are taken again (R11) ----
+
+TermRequest Asked(uint32_t group, Term term) {
+  TermRequest request;
+  request.group = GroupId(group);
+  request.term = term;
+  request.slots = {SlotId(group)};
+  return request;
+}
+
+TEST_F(MembershipTest, GroupIsTakenAgainUnderAFreshTermOnce) {
+  Start();
+  const GroupGrant before = data_->grants[5];
+  const uint32_t next = membership_->view()->state->next_term();
+  data_->grants.clear();
+  membership_->NeedTerm(Asked(5, before.term));
+  ASSERT_EQ(data_->grants.size(), 1u);
+  EXPECT_EQ(data_->grants[0].group, GroupId(5));
+  EXPECT_EQ(data_->grants[0].term, Term(next));
+  EXPECT_NE(data_->grants[0].owner, before.owner);
+  EXPECT_FALSE(data_->grants[0].first_term);
+  ASSERT_EQ(data_->grants[0].slots.size(), before.slots.size());
+  EXPECT_FALSE(data_->grants[0].slots[0].loss_accepted);
+  // The same wish, late: it was fulfilled.
+  membership_->NeedTerm(Asked(5, before.term));
+  EXPECT_EQ(data_->grants.size(), 1u);
+  // Registrations are told the new owner.
+  v1::RegisterReply reply = Register(Request("n1", 7500));
+  EXPECT_EQ(reply.promises(5).term(), next);
+}
+
+TEST_F(MembershipTest, LostAnswerToARetakeIsOvercome) {
+  for (Fault fault : {Fault::kLostApplied, Fault::kLostNotApplied}) {
+    store_ = SimulatedMetadata();
+    Start();
+    const GroupGrant before = data_->grants[5];
+    data_->grants.clear();
+    store_.Inject(fault, 1);
+    membership_->NeedTerm(Asked(5, before.term));
+    ASSERT_EQ(data_->grants.size(), 1u) << fatal_.ToString();
+    v1::GroupOwnership stored;
+    stored.ParseFromString(store_.contents().at(GroupName(GroupId(5))));
+    EXPECT_EQ(stored.owner(), data_->grants[0].owner.value());
+    EXPECT_GT(data_->grants[0].term, before.term);
+    EXPECT_TRUE(fatal_.ok());
+    EXPECT_TRUE(membership_->serving());
+  }
+}
+
+TEST_F(MembershipTest, StoreThatDoesNotAnswerLeavesTheGroupAsItIs) {
+  Start();
+  const GroupGrant before = data_->grants[5];
+  data_->grants.clear();
+  store_.Inject(Fault::kUnavailable, 1);
+  membership_->NeedTerm(Asked(5, before.term));
+  EXPECT_TRUE(data_->grants.empty());
+  EXPECT_TRUE(membership_->serving());
+  membership_->NeedTerm(Asked(5, before.term));  // as the shard does, after a while
+  EXPECT_EQ(data_->grants.size(), 1u);
+}
+
+TEST_F(MembershipTest, AcceptedLossGivesTheCopyANewIncarnation) {
+  Start();
+  data_->grants.clear();
+  AcceptedLoss loss;
+  loss.slot = SlotId(9);
+  for (const v1::ReplicaRef& replica : membership_->view()->state->slots()[9].replicas()) {
+    (replica.node() == "n2" ? loss.given_up : loss.kept).push_back(replica);
+  }
+  const uint64_t epoch = membership_->view()->state->placement().epoch();
+  Status done = Status::Internal("not called");
+  membership_->AcceptLoss({loss}, [&](Status status) { done = std::move(status); });
+  EXPECT_TRUE(done.ok()) << done.ToString();
+  ASSERT_EQ(data_->grants.size(), 1u);
+  ASSERT_EQ(data_->grants[0].slots.size(), 1u);
+  const SlotGrant& slot = data_->grants[0].slots[0];
+  EXPECT_TRUE(slot.loss_accepted);
+  int given_up = 0;
+  for (const ReplicaGrant& replica : slot.replicas) {
+    const bool is_n2 = replica.peer == data_->peers["n2"].peer;
+    EXPECT_EQ(replica.in_place_of_lost, is_n2);
+    EXPECT_EQ(replica.inc, Incarnation(is_n2 ? 2 : 1));
+    if (is_n2) ++given_up;
+  }
+  EXPECT_EQ(given_up, 1);
+  EXPECT_GT(membership_->view()->state->placement().epoch(), epoch);
+  EXPECT_EQ(membership_->view()->state->slots()[9].last_inc(), 2u);
+  // What was agreed to was of another row.
+  membership_->AcceptLoss({loss}, [&](Status status) { done = std::move(status); });
+  EXPECT_EQ(done.code(), StatusCode::kRefused);
+  EXPECT_EQ(data_->grants.size(), 1u);
 }
 
 }  // namespace

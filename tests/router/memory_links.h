@@ -33,6 +33,7 @@ class MemoryLinks final : public NodeLinks {
     peer_ = peer.peer;
     loop_.Post([this] { events_.OnConnected(peer_, Boot(1)); });
   }
+  void DropPeer(Peer) override {}
   void Flush() override {
     if (!queue_.empty()) loop_.Post([this] { Execute(); });
   }

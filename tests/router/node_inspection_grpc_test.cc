@@ -36,7 +36,26 @@ class FakeNode final : public v1::Inspect::CallbackService {
     return reactor;
   }
 
+  grpc::ServerUnaryReactor* DigestRanges(grpc::CallbackServerContext* call,
+                                         const v1::DigestRangesRequest* request,
+                                         v1::DigestRangesReply* reply) override {
+    grpc::ServerUnaryReactor* reactor = call->DefaultReactor();
+    bool full = false;
+    await.Do([&] { full = ++asked <= full_for; });
+    reply->add_digests()->set_records(request->node().size());
+    reactor->Finish(full ? grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "later")
+                         : grpc::Status::OK);
+    return reactor;
+  }
+  grpc::ServerUnaryReactor* ListRecords(grpc::CallbackServerContext*,
+                                        const v1::ListRecordsRequest*,
+                                        v1::ListRecordsReply*) override {
+    await.Do([&] { ++asked; });
+    return new Silent;
+  }
+
   Await await;
+  int full_for = 0;
   int asked = 0;
   bool silent = false;
   std::string last_cluster;
@@ -123,6 +142,38 @@ TEST_F(NodeInspectionTest, StopEndsAQuestionAndRefusesTheNext) {
   Ask({{"n1", node_.address()}});
   ASSERT_TRUE(answers_.has_value());
   EXPECT_EQ((*answers_)[0].status.code(), StatusCode::kUnavailable);
+}
+
+TEST_F(NodeInspectionTest, AsksOneNodeForDigestsAndSaysWhenItIsAskedTooMuch) {
+  node_.await.Do([&] { node_.full_for = 1; });
+  std::vector<Result<v1::DigestRangesReply>> replies;
+  for (size_t i = 1; i <= 2; ++i) {
+    inspection_.DigestRanges({"n22", node_.address()}, {}, kTestPatience,
+                             [&](Result<v1::DigestRangesReply> reply) {
+                               await_.Do([&] { replies.push_back(std::move(reply)); });
+                             });
+    ASSERT_TRUE(await_.For([&] { return replies.size() == i; }));
+  }
+  EXPECT_EQ(replies[0].status().code(), StatusCode::kOverloaded);
+  ASSERT_TRUE(replies[1].ok()) << replies[1].status().ToString();
+  EXPECT_EQ(replies[1]->digests(0).records(), 3u) << "the node is told who is meant";
+}
+
+TEST_F(NodeInspectionTest, SilentNodeIsGivenUpAndStopEndsAQuestionOfOne) {
+  std::vector<Status> replies;
+  const auto done = [&](const Result<v1::ListRecordsReply>& reply) {
+    await_.Do([&] { replies.push_back(reply.status()); });
+  };
+  inspection_.ListRecords({"n1", node_.address()}, {}, std::chrono::milliseconds(200), done);
+  ASSERT_TRUE(await_.For([&] { return replies.size() == 1; }));
+  EXPECT_EQ(replies[0].code(), StatusCode::kDeadline);
+  inspection_.ListRecords({"n1", node_.address()}, {}, kTestPatience, done);
+  ASSERT_TRUE(node_.await.For([&] { return node_.asked == 2; }));
+  inspection_.Stop();
+  ASSERT_EQ(replies.size(), 2u);
+  EXPECT_EQ(replies[1].code(), StatusCode::kUnavailable);
+  inspection_.ListRecords({"n1", node_.address()}, {}, kTestPatience, done);
+  ASSERT_EQ(replies.size(), 3u) << "answered at once";
 }
 
 }  // namespace

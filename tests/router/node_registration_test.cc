@@ -21,6 +21,7 @@ class Handshake : public testing::Test {
     uint64_t boot = 0;
     uint64_t nonce = 1;
     std::string cluster;
+    uint64_t after = 0;
   };
 
   v1::RegisterRequest Request(const Disk& disk) {
@@ -34,6 +35,7 @@ class Handshake : public testing::Test {
     request.set_boot(disk.boot);
     request.set_nonce(disk.nonce);
     request.set_version("0.1.0");
+    request.set_after_boot(disk.after);
     return request;
   }
 
@@ -56,6 +58,10 @@ class Handshake : public testing::Test {
   v1::RegisterReply Boot(Disk* disk) {
     ++disk->nonce;
     v1::RegisterReply reply = Register(*disk);
+    if (reply.outcome() == v1::REGISTER_OUTCOME_CONFIRM) {
+      disk->after = reply.boot();
+      reply = Register(*disk);
+    }
     EXPECT_EQ(reply.outcome(), v1::REGISTER_OUTCOME_REGISTERED) << reply.message();
     EXPECT_GT(reply.boot(), disk->boot);
     disk->boot = reply.boot();
@@ -151,6 +157,11 @@ TEST_F(Handshake, NewDiskUnderAnOldIdKeepsTheInstancesAndIsNotTheFirst) {
   fresh.store = 'b';
   fresh.nonce = 50;
   v1::RegisterReply reply = Register(fresh);
+  EXPECT_EQ(reply.outcome(), v1::REGISTER_OUTCOME_CONFIRM);
+  EXPECT_EQ(reply.boot(), 2u);
+  EXPECT_EQ(Node("n1").boot(), 2u);
+  fresh.after = 2;
+  reply = Register(fresh);
   EXPECT_EQ(reply.outcome(), v1::REGISTER_OUTCOME_REGISTERED);
   EXPECT_EQ(reply.boot(), 3u);  // no boot names two processes
   EXPECT_FALSE(reply.first_disk());
@@ -170,6 +181,56 @@ TEST_F(Handshake, NewDiskUnderAnOldIdKeepsTheInstancesAndIsNotTheFirst) {
   fresh.boot = 3;
   fresh.nonce = 52;
   EXPECT_EQ(Register(fresh).outcome(), v1::REGISTER_OUTCOME_METADATA_OLD);
+}
+
+// A disk is wiped, and wiped again; what the first empty one sent arrives last.
+TEST_F(Handshake, LateMessageOfADiskThatIsGoneChangesNothing) {
+  Disk disk;
+  Boot(&disk);
+  Disk gone;
+  gone.store = 'b';
+  gone.nonce = 50;
+  ASSERT_EQ(Register(gone).outcome(), v1::REGISTER_OUTCOME_CONFIRM);
+  gone.after = 1;  // sent, and on its way for long
+  Disk running;
+  running.store = 'c';
+  running.nonce = 60;
+  ASSERT_EQ(Register(running).outcome(), v1::REGISTER_OUTCOME_CONFIRM);
+  running.after = 1;
+  running.boot = Register(running).boot();
+  ASSERT_EQ(running.boot, 2u);
+
+  const v1::NodeRecord before = Node("n1");
+  for (uint64_t after : {uint64_t{0}, uint64_t{1}}) {
+    gone.after = after;
+    EXPECT_EQ(Register(gone).outcome(), v1::REGISTER_OUTCOME_CONFIRM) << "after " << after;
+    EXPECT_EQ(Node("n1").SerializeAsString(), before.SerializeAsString()) << "after " << after;
+  }
+  // The running one starts again as the disk that it is.
+  running.nonce = 61;
+  EXPECT_EQ(Register(running).outcome(), v1::REGISTER_OUTCOME_REGISTERED);
+}
+
+// The other order: the late one is taken before its successor, which then comes after it.
+TEST_F(Handshake, DiskWhoseConfirmationWasOvertakenComesAfterTheOtherOne) {
+  Disk disk;
+  Boot(&disk);
+  Disk gone;
+  gone.store = 'b';
+  gone.nonce = 50;
+  gone.after = 1;
+  Disk running;
+  running.store = 'c';
+  running.nonce = 60;
+  ASSERT_EQ(Register(running).outcome(), v1::REGISTER_OUTCOME_CONFIRM);
+  running.after = 1;
+  ASSERT_EQ(Register(gone).boot(), 2u);
+  v1::RegisterReply reply = Register(running);
+  EXPECT_EQ(reply.outcome(), v1::REGISTER_OUTCOME_CONFIRM);
+  EXPECT_EQ(reply.boot(), 2u);
+  running.after = 2;
+  EXPECT_EQ(Register(running).boot(), 3u);
+  EXPECT_EQ(Node("n1").store_uuid(), std::string(16, 'c'));
 }
 
 TEST_F(Handshake, DiskOfAnotherClusterIsRefused) {

@@ -427,6 +427,45 @@ TEST_F(ShardTest, ALaterOwnerEndsThisOne) {
   EXPECT_EQ(results_[next].put().status().code(), v1::ERROR_CODE_UNAVAILABLE);
 }
 
+TEST_F(ShardTest, ReadThatMeetsAWriteInFlightGetsItWithItsCommit) {
+  TakeSlot(true);
+  ConnectAll();
+  const uint64_t get = Get("k");
+  const v1::ReplicaOp read = TakeOne(kA);
+  const uint64_t put = Put("k", "new");
+  const v1::ReplicaOp to_a = TakeOne(kA);
+  const v1::ReplicaOp to_b = TakeOne(kB);
+  TakeOne(kC);
+  // A has written it by the time it reads.
+  AnswerRead(kA, read, 7, to_a.apply().record().version().seq(), "new");
+  EXPECT_FALSE(Done(get)) << "one replica has it";
+  Acknowledge(kA, to_a);
+  EXPECT_FALSE(Done(get));
+  Acknowledge(kB, to_b);
+  ASSERT_TRUE(Done(get));
+  EXPECT_TRUE(Done(put));
+  EXPECT_EQ(results_[get].get().value(), "new");
+  EXPECT_EQ(shard_.stats().quorum_reads, 0u);
+  EXPECT_EQ(shard_.stats().node_reads, 1u);
+}
+
+TEST_F(ShardTest, ReadThatMeetsAWriteThatDoesNotCommitAsksAQuorum) {
+  TakeSlot(true);
+  ConnectAll();
+  const uint64_t get = Get("k");
+  const v1::ReplicaOp read = TakeOne(kA);
+  Put("k", "new");
+  const v1::ReplicaOp to_a = TakeOne(kA);
+  Take(kB);
+  Take(kC);
+  AnswerRead(kA, read, 7, to_a.apply().record().version().seq(), "new");
+  Advance(std::chrono::milliseconds(240));
+  EXPECT_EQ(shard_.stats().quorum_reads, 0u);
+  Advance(std::chrono::milliseconds(20));
+  EXPECT_EQ(shard_.stats().quorum_reads, 1u);
+  EXPECT_FALSE(Done(get));
+}
+
 TEST_F(ShardTest, TooManyCallsAreRefusedAtOnce) {
   TakeSlot(true);
   ConnectAll();

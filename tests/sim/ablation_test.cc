@@ -30,6 +30,18 @@ FaultMix LateMessages() {
   return mix;
 }
 
+// Disks are replaced again while what their predecessors sent is still on its way.
+FaultMix LateRegistrations() {
+  FaultMix mix;
+  mix.synced_writes = true;
+  mix.loss = 0.2;
+  mix.long_delay = 0.5;
+  mix.wipe = true;
+  mix.node_crash = true;
+  mix.between_faults = std::chrono::milliseconds(250);
+  return mix;
+}
+
 // Terms that leave something on single replicas, one after the other.
 FaultMix DyingRouters() {
   FaultMix mix;
@@ -38,6 +50,41 @@ FaultMix DyingRouters() {
   mix.router_crash = true;
   mix.partition = true;
   mix.between_faults = std::chrono::milliseconds(250);
+  return mix;
+}
+
+// Nodes come and go all the while, and what is written seldom reaches everybody.
+FaultMix Moving() {
+  FaultMix mix;
+  mix.synced_writes = true;
+  mix.topology = true;
+  mix.spare = 2;
+  mix.metadata_delay = std::chrono::milliseconds(400);  // slots stay joint for a while
+  mix.loss = 0.15;
+  mix.partition = true;
+  mix.router_crash = true;
+  mix.between_faults = std::chrono::milliseconds(300);
+  return mix;
+}
+
+// Power fails everywhere, and again while the replicas are made equal.
+FaultMix LossesOfPower() {
+  FaultMix mix;
+  mix.loss = 0.05;
+  mix.long_delay = 0.3;
+  mix.total_loss = true;
+  mix.power_loss = true;
+  mix.between_faults = std::chrono::milliseconds(600);
+  return mix;
+}
+
+// And is back before all that was sent has arrived.
+FaultMix BriefLossesOfPower() {
+  FaultMix mix;
+  mix.long_delay = 0.5;
+  mix.total_loss = true;
+  mix.longest_loss = std::chrono::milliseconds(20);
+  mix.between_faults = std::chrono::milliseconds(800);
   return mix;
 }
 
@@ -95,6 +142,7 @@ INSTANTIATE_TEST_SUITE_P(
         Ablation{Rule::kPendingIsNotReleased, "PendingIsNotReleased"},
         Ablation{Rule::kCompareVersions, "CompareVersions"},
         Ablation{Rule::kWriteBackUnderThisTerm, "WriteBackUnderThisTerm", DyingRouters()},
+        Ablation{Rule::kNewDiskNamesTheLastBoot, "NewDiskNamesTheLastBoot", LateRegistrations()},
         Ablation{Rule::kBehindOfSourceTakenOver, "BehindOfSourceTakenOver"},
         Ablation{Rule::kExcessIsResolved, "ExcessIsResolved"},
         Ablation{Rule::kCandidateIsAwaited, "CandidateIsAwaited"},
@@ -103,16 +151,26 @@ INSTANTIATE_TEST_SUITE_P(
         Ablation{Rule::kGapStartsSyncAnew, "GapStartsSyncAnew"},
         Ablation{Rule::kRestartEndsSync, "RestartEndsSync"},
         Ablation{Rule::kSmallerStable, "SmallerStable"},
+        Ablation{Rule::kLearnerDoesNotCount, "LearnerDoesNotCount", Moving()},
+        Ablation{Rule::kJointQuorum, "JointQuorum", Moving()},
+        Ablation{Rule::kLearnerHasAllBeforeFlip, "LearnerHasAllBeforeFlip", Moving()},
         Ablation{Rule::kFloorIsOnAllReplicas, "FloorIsOnAllReplicas"},
         Ablation{Rule::kFloorIsBoundToItsBoot, "FloorIsBoundToItsBoot", LateMessages()},
         Ablation{Rule::kAbsentReadsAsTheFloor, "AbsentReadsAsTheFloor", VeryLateMessages()},
-        Ablation{Rule::kStableIsBoundToItsBoot, "StableIsBoundToItsBoot", LateMessages()}),
+        Ablation{Rule::kStableIsBoundToItsBoot, "StableIsBoundToItsBoot", LateMessages()},
+        Ablation{Rule::kUnionTakesAFreshTerm, "UnionTakesAFreshTerm", BriefLossesOfPower()},
+        Ablation{Rule::kUnionIsBoundToItsBoots, "UnionIsBoundToItsBoots", LossesOfPower()},
+        Ablation{Rule::kUnionReachesAll, "UnionReachesAll", LossesOfPower()},
+        Ablation{Rule::kBehindBeforeAsked, "BehindBeforeAsked"}),
     [](const auto& info) { return std::string(info.param.name); });
 
 TEST(Ablation, NothingSwitchedOffFindsNothing) {
   for (const std::optional<FaultMix>& mix :
        {std::optional<FaultMix>(), std::optional<FaultMix>(LateMessages()),
-        std::optional<FaultMix>(VeryLateMessages()), std::optional<FaultMix>(DyingRouters())}) {
+        std::optional<FaultMix>(VeryLateMessages()), std::optional<FaultMix>(DyingRouters()),
+        std::optional<FaultMix>(Moving()),
+        std::optional<FaultMix>(LateRegistrations()), std::optional<FaultMix>(LossesOfPower()),
+        std::optional<FaultMix>(BriefLossesOfPower())}) {
     for (uint64_t seed = 1; seed <= 50; ++seed) {
       RunOptions options;
       options.seed = seed;

@@ -5,120 +5,13 @@
 
 #include <optional>
 
-#include "migration/version_proto.h"
-#include "tests/sim/sim_cluster.h"
+#include "tests/sim/scenario.h"
 
 namespace ringkv {
 namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-
-const std::string kKey = "r0";
-
-struct Outcome {
-  v1::OpStatus status;
-  std::string value;
-  Version version;
-  bool done() const { return status.outcome() == v1::OUTCOME_DONE; }
-  bool unknown() const { return status.outcome() == v1::OUTCOME_UNKNOWN; }
-};
-
-class Scenario : public testing::Test {
- protected:
-  explicit Scenario(bool synced = false) : mix_(Mix(synced)), cluster_(scheduler_, random_, mix_) {
-    Wait(seconds(1));
-  }
-
-  static FaultMix Mix(bool synced) {
-    FaultMix mix;
-    mix.synced_writes = synced;
-    return mix;
-  }
-
-  void TearDown() override {
-    cluster_.LoseOps(nullptr);
-    cluster_.Heal();
-    std::string unrest = "no look at it";
-    for (int i = 0; i < 30 && !unrest.empty(); ++i) {
-      Wait(seconds(1));
-      unrest = cluster_.CheckQuiet();
-    }
-    EXPECT_EQ(unrest, "");
-    EXPECT_EQ(cluster_.violation(), "");
-  }
-
-  void Wait(Duration time) {
-    scheduler_.RunUntil(scheduler_.now() + time, [] { return false; });
-  }
-
-  Outcome Call(v1::Op op, Duration timeout = seconds(1)) {
-    auto result = std::make_shared<std::optional<v1::OpResult>>();
-    ClientCall call;
-    call.slot = cluster_.SlotFor(kKey);
-    op.set_id(++last_call_);
-    call.op = std::move(op);
-    call.deadline = scheduler_.now() + timeout;
-    call.done = [result](v1::OpResult got) { *result = std::move(got); };
-    cluster_.Submit(std::move(call));
-    scheduler_.RunUntil(scheduler_.now() + timeout + seconds(1),
-                        [&] { return result->has_value(); });
-    EXPECT_TRUE(result->has_value());
-    Outcome outcome;
-    if (!result->has_value()) return outcome;
-    if ((*result)->has_get()) {
-      outcome.status = (*result)->get().status();
-      outcome.value = (*result)->get().value();
-      outcome.version = FromProto((*result)->get().version());
-    } else if ((*result)->has_put()) {
-      outcome.status = (*result)->put().status();
-      outcome.version = FromProto((*result)->put().version());
-    } else {
-      outcome.status = (*result)->del().status();
-      outcome.version = FromProto((*result)->del().version());
-    }
-    if (outcome.done() && outcome.version.term.value() != 0)
-      cluster_.OnReleased(kKey, outcome.version);
-    return outcome;
-  }
-
-  Outcome Put(const std::string& value, Version if_version = {}) {
-    v1::Op op;
-    op.mutable_put()->set_key(kKey);
-    op.mutable_put()->set_value(value);
-    if (if_version != Version{}) ToProto(if_version, op.mutable_put()->mutable_if_version());
-    return Call(std::move(op));
-  }
-  Outcome Get() {
-    v1::Op op;
-    op.mutable_get()->set_key(kKey);
-    return Call(std::move(op));
-  }
-  Outcome Delete() {
-    v1::Op op;
-    op.mutable_del()->set_key(kKey);
-    return Call(std::move(op));
-  }
-
-  // Writes (and what repairs them) reach only these nodes.
-  void WritesReachOnly(std::vector<int> nodes) {
-    cluster_.LoseOps([nodes](int node, const v1::ReplicaOp& op) {
-      return op.has_apply() && std::find(nodes.begin(), nodes.end(), node) == nodes.end();
-    });
-  }
-  void AllReach() { cluster_.LoseOps(nullptr); }
-
-  void WaitClean() {
-    for (int i = 0; i < 30 && !cluster_.CheckQuiet().empty(); ++i) Wait(seconds(1));
-    ASSERT_EQ(cluster_.CheckQuiet(), "");
-  }
-
-  Scheduler scheduler_;
-  Random random_{1};
-  const FaultMix mix_;
-  SimCluster cluster_;
-  uint64_t last_call_ = 0;
-};
 
 class ScenarioSynced : public Scenario {
  protected:
@@ -225,6 +118,176 @@ TEST_F(Scenario, S17_LossOfPowerBetweenAcknowledgementAndSync) {
     WaitClean();  // it votes again, so that the next may lose power
     EXPECT_EQ(Get().value, value);
   }
+}
+
+TEST_F(Scenario, S17_PowerFailsEverywhereBetweenAcknowledgementAndSync) {
+  int kept = 0;
+  int lost = 0;
+  std::string synced = "none";
+  for (int round = 0; round < 30; ++round) {
+    const std::string newest = "round " + std::to_string(round);
+    ASSERT_TRUE(Put(newest).done());
+    if (round == 0) {
+      synced = newest;
+      Wait(seconds(1));
+      continue;
+    }
+    cluster_.LosePowerEverywhere();
+    if (round % 3 == 0) cluster_.StopRouter();
+    Wait(milliseconds(100));
+    StartAll();
+    WaitClean();
+    const Outcome found = Get();
+    ASSERT_TRUE(found.done());
+    EXPECT_TRUE(found.value == newest || found.value == synced)
+        << found.value << ", not " << newest;
+    ++(found.value == newest ? kept : lost);
+    for (int node = 0; node < 3; ++node) {
+      cluster_.KillNode(node);
+      EXPECT_EQ(Get().value, found.value);
+      cluster_.Start(node);
+      WaitBack();
+    }
+    synced = found.value;
+  }
+  // Both happen: it would be no loss of power otherwise.
+  EXPECT_GT(kept, 0);
+  EXPECT_GT(lost, 0);
+  EXPECT_GT(cluster_.shard_stats().unions, 0u);
+}
+
+TEST_F(ScenarioSynced, PowerFailsEverywhereAndNothingIsLost) {
+  ASSERT_TRUE(Put("synced").done());
+  cluster_.LosePowerEverywhere();
+  Wait(milliseconds(100));
+  StartAll();
+  WaitClean();
+  EXPECT_EQ(Get().value, "synced");
+  EXPECT_EQ(cluster_.shard_stats().unions_begun, 0u);
+}
+
+TEST_F(Scenario, WhatAllHaveLostDoesNotComeBackWithALateMessage) {
+  ASSERT_TRUE(Put("kept").done());
+  Wait(seconds(1));
+  std::optional<v1::ReplicaOp> late;
+  cluster_.LoseOps([&](int node, const v1::ReplicaOp& op) {
+    if (node == 2 && op.has_apply()) late = op;
+    return false;
+  });
+  ASSERT_TRUE(Put("gone").done());
+  AllReach();
+  for (int node = 0; node < 3; ++node) cluster_.LoseTail(node);
+  Wait(milliseconds(100));
+  StartAll();
+  WaitClean();
+  ASSERT_EQ(Get().value, "kept");
+  ASSERT_TRUE(late.has_value());
+  cluster_.DeliverLate(2, *late);
+  Wait(milliseconds(100));
+  for (int node = 0; node < 3; ++node) {
+    cluster_.KillNode(node);
+    EXPECT_EQ(Get().value, "kept");
+    cluster_.Start(node);
+    WaitBack();
+  }
+}
+
+TEST_F(Scenario, ReplicaThatStartsAgainDuringAUnionBeginsItAgain) {
+  for (int round = 0; round < 20; ++round) {
+    ASSERT_TRUE(Put("round " + std::to_string(round)).done());
+    Wait(seconds(1));
+    ASSERT_TRUE(Put("unsynced").done());
+    for (int node = 0; node < 3; ++node) cluster_.LoseTail(node);
+    StartAll();
+    Wait(milliseconds(100 + 10 * round));
+    cluster_.LoseTail(round % 3);
+    Wait(milliseconds(50));
+    cluster_.Start(round % 3);
+    WaitClean();
+    const Outcome found = Get();
+    ASSERT_TRUE(found.done());
+    EXPECT_EQ(found.value, "round " + std::to_string(round));
+  }
+}
+
+TEST_F(Scenario, OneCompleteReplicaFillsTheOthersWithoutAQuorum) {
+  ASSERT_TRUE(Put("acknowledged").done());
+  cluster_.LoseTail(0);
+  cluster_.LoseTail(1);
+  Wait(milliseconds(100));
+  StartAll();
+  WaitClean();
+  EXPECT_EQ(Get().value, "acknowledged");
+  EXPECT_EQ(cluster_.shard_stats().unions_begun, 0u);
+}
+
+TEST_F(Scenario, DisksThatAreLostByAQuorumWaitForAnOperator) {
+  ASSERT_TRUE(Put("kept").done());
+  Wait(seconds(1));
+  cluster_.WipeNode(0);
+  cluster_.WipeNode(1);
+  cluster_.LoseTail(2);
+  StartAll();
+  Wait(seconds(5));
+  EXPECT_FALSE(Get().done());
+  for (uint32_t slot = 0; slot < SimCluster::kSlots; ++slot) {
+    EXPECT_EQ(cluster_.Describe(SlotId(slot)).blocked, BlockedBy::kLoss) << slot;
+    ASSERT_TRUE(cluster_.AcceptLoss(SlotId(slot))) << slot;
+  }
+  WaitClean();
+  EXPECT_EQ(Get().value, "kept");
+  EXPECT_EQ(cluster_.shard_stats().unions_accepted, SimCluster::kSlots);
+}
+
+TEST_F(Scenario, CopyThatWasGivenUpComesBackEmpty) {
+  ASSERT_TRUE(Put("kept").done());
+  Wait(seconds(1));
+  WritesReachOnly({1, 2});
+  ASSERT_TRUE(Put("given up").done());
+  AllReach();
+  cluster_.KillNode(2);  // has it for good
+  cluster_.LoseTail(0);
+  cluster_.LoseTail(1);
+  Wait(milliseconds(100));
+  cluster_.Start(0);
+  cluster_.Start(1);
+  Wait(seconds(2));
+  EXPECT_FALSE(Get().done());
+  for (uint32_t slot = 0; slot < SimCluster::kSlots; ++slot) {
+    EXPECT_EQ(cluster_.Describe(SlotId(slot)).blocked, BlockedBy::kAbsence) << slot;
+    ASSERT_TRUE(cluster_.AcceptLoss(SlotId(slot))) << slot;
+  }
+  Wait(seconds(2));
+  ASSERT_EQ(Get().value, "kept");
+  cluster_.Start(2);
+  WaitClean();
+  for (int node = 0; node < 3; ++node) {
+    cluster_.KillNode(node);
+    EXPECT_EQ(Get().value, "kept");
+    cluster_.Start(node);
+    WaitBack();
+  }
+}
+
+TEST_F(Scenario, OneCopyThatIsKeptFillsTheOthers) {
+  ASSERT_TRUE(Put("kept").done());
+  Wait(seconds(1));
+  cluster_.WipeNode(0);
+  cluster_.WipeNode(1);
+  cluster_.LoseTail(2);
+  cluster_.Start(2);
+  Wait(seconds(2));
+  for (uint32_t slot = 0; slot < SimCluster::kSlots; ++slot) {
+    ASSERT_TRUE(cluster_.AcceptLoss(SlotId(slot))) << slot;
+  }
+  Wait(seconds(1));
+  EXPECT_FALSE(Put("refused").done());  // one of three is no quorum yet
+  cluster_.Start(0);
+  Wait(seconds(2));
+  EXPECT_EQ(Get().value, "kept");
+  cluster_.Start(1);
+  WaitClean();
+  EXPECT_EQ(Get().value, "kept");
 }
 
 TEST_F(Scenario, S18_EmptyDiskUnderAnOldIdThenAnotherReplicaFails) {

@@ -24,6 +24,9 @@ TEST_P(Seeds, HoldEveryInvariant) {
 
 INSTANTIATE_TEST_SUITE_P(Fixed, Seeds, testing::Values(1, 51, 101, 151, 201, 251, 301, 351));
 
+// Each once found a flaw.
+INSTANTIATE_TEST_SUITE_P(Found, Seeds, testing::Values(900048));
+
 TEST(RareBranches, AreReachedByTheFixedSeeds) {
   RunReport sum;
   for (uint64_t seed = 1; seed <= 100; ++seed) {
@@ -35,6 +38,7 @@ TEST(RareBranches, AreReachedByTheFixedSeeds) {
     sum.faults.router_crashes += report.faults.router_crashes;
     sum.shard.write_backs += report.shard.write_backs;
     sum.shard.hedged_reads += report.shard.hedged_reads;
+    sum.shard.awaited_commits += report.shard.awaited_commits;
     sum.shard.spread_reads += report.shard.spread_reads;
     sum.shard.retransmits += report.shard.retransmits;
     sum.shard.repairs += report.shard.repairs;
@@ -50,9 +54,16 @@ TEST(RareBranches, AreReachedByTheFixedSeeds) {
     sum.shard.resolved += report.shard.resolved;
     sum.shard.stable_rounds += report.shard.stable_rounds;
     sum.shard.stable_dropped += report.shard.stable_dropped;
+    sum.faults.changes += report.faults.changes;
+    sum.faults.metadata_faults += report.faults.metadata_faults;
+    sum.shard.flips += report.shard.flips;
+    sum.shard.abandoned += report.shard.abandoned;
+    sum.replica.dropped += report.replica.dropped;
     sum.replica.pulled_records += report.replica.pulled_records;
     sum.replica.source_refusals += report.replica.source_refusals;
     sum.replica.reinstated += report.replica.reinstated;
+    sum.checks += report.checks;
+    sum.looks += report.looks;
     sum.shard.floors += report.shard.floors;
     sum.replica.collected += report.replica.collected;
   }
@@ -61,6 +72,7 @@ TEST(RareBranches, AreReachedByTheFixedSeeds) {
   EXPECT_GT(sum.faults.router_crashes, 0u);
   EXPECT_GT(sum.shard.write_backs, 0u);
   EXPECT_GT(sum.shard.hedged_reads, 0u);
+  EXPECT_GT(sum.shard.awaited_commits, 0u);
   EXPECT_GT(sum.shard.spread_reads, 0u);
   EXPECT_GT(sum.shard.retransmits, 0u);
   EXPECT_GT(sum.shard.repairs, 0u);
@@ -76,11 +88,18 @@ TEST(RareBranches, AreReachedByTheFixedSeeds) {
   EXPECT_GT(sum.shard.resolved, 0u);
   EXPECT_GT(sum.shard.stable_rounds, 0u);
   EXPECT_GT(sum.shard.stable_dropped, 0u);
+  EXPECT_GT(sum.faults.changes, 0u);
+  EXPECT_GT(sum.faults.metadata_faults, 0u);
+  EXPECT_GT(sum.shard.flips, 0u);
+  EXPECT_GT(sum.shard.abandoned, 0u);
+  EXPECT_GT(sum.replica.dropped, 0u);
   EXPECT_GT(sum.shard.floors, 0u);
   EXPECT_GT(sum.replica.collected, 0u);
   EXPECT_GT(sum.replica.pulled_records, 0u);
   EXPECT_GT(sum.replica.source_refusals, 0u);
   EXPECT_GT(sum.replica.reinstated, 0u);
+  EXPECT_GT(sum.checks, 1'000u) << "admin check under load";
+  EXPECT_GT(sum.looks, 5'000u);
 }
 
 TEST(Determinism, SameSeedGivesTheSameTrace) {

@@ -166,6 +166,12 @@ void SimClients::OnDone(int client, uint64_t number, const v1::OpResult& result)
     scheduler_.After(milliseconds(random_.Between(1, 250)), [this, client] { Next(client); });
 }
 
+std::vector<std::string> SimClients::keys() const {
+  std::vector<std::string> keys = registers_;
+  keys.insert(keys.end(), counters_.begin(), counters_.end());
+  return keys;
+}
+
 void SimClients::ReadAll() {
   std::vector<std::string> keys = registers_;
   keys.insert(keys.end(), counters_.begin(), counters_.end());

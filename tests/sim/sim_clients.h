@@ -16,6 +16,7 @@ class SimClients {
   SimClients(Scheduler& scheduler, Random& random, SimCluster& cluster, int clients, int registers,
              int counters);
 
+  std::vector<std::string> keys() const;
   // No new operations; those in flight end.
   void Stop() { stopped_ = true; }
   // Reads every key once, at rest. The answers join the history.

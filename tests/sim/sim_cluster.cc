@@ -3,15 +3,16 @@
 #include <algorithm>
 #include <array>
 
+#include "base/logging.h"
 #include "base/rule.h"
 #include "kvnode/instance_facts.h"
 #include "migration/version_proto.h"
 #include "ring/hash.h"
 #include "router/cluster_txns.h"
-#include "router/node_registration.h"
+#include "tests/sim/sim_options.h"
+#include "tests/sim/sim_transport.h"
 
 namespace ringkv {
-namespace {
 
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
@@ -21,6 +22,7 @@ void Add(const ShardStats& from, ShardStats* to) {
   to->spread_reads += from.spread_reads;
   to->quorum_reads += from.quorum_reads;
   to->hedged_reads += from.hedged_reads;
+  to->awaited_commits += from.awaited_commits;
   to->node_reads += from.node_reads;
   to->write_backs += from.write_backs;
   to->commits += from.commits;
@@ -37,6 +39,15 @@ void Add(const ShardStats& from, ShardStats* to) {
   to->resolved += from.resolved;
   to->stable_rounds += from.stable_rounds;
   to->stable_dropped += from.stable_dropped;
+  to->joints += from.joints;
+  to->joints_left += from.joints_left;
+  to->flips += from.flips;
+  to->abandoned += from.abandoned;
+  to->retired += from.retired;
+  to->unions += from.unions;
+  to->unions_begun += from.unions_begun;
+  to->unions_accepted += from.unions_accepted;
+  to->looks += from.looks;
   to->floors += from.floors;
 }
 
@@ -56,6 +67,9 @@ void Add(const ReplicaStats& from, ReplicaStats* to) {
   to->source_answers += from.source_answers;
   to->source_refusals += from.source_refusals;
   to->reinstated += from.reinstated;
+  to->created += from.created;
+  to->retired += from.retired;
+  to->dropped += from.dropped;
   to->sweeps += from.sweeps;
   to->collected += from.collected;
 }
@@ -67,14 +81,14 @@ ShardOptions SimOptions(const FaultMix& mix) {
   options.max_syncs = 4;
   options.sync_stall = milliseconds(1000);
   options.stable_interval = milliseconds(500);
+  options.term_pause = milliseconds(300);
+  options.union_patience = milliseconds(3000);
   options.floor_interval = milliseconds(700);
   options.clock_skew = milliseconds(500);
   options.expiry_grace = milliseconds(500);
   options.read_always = 1;  // few clients: a node has its share at once
   return options;
 }
-
-}  // namespace
 
 FaultMix FaultMix::Draw(Random& random) {
   FaultMix mix;
@@ -91,8 +105,17 @@ FaultMix FaultMix::Draw(Random& random) {
   mix.wipe = random.Chance(0.4);
   mix.old_copy = random.Chance(0.3);
   if (random.Chance(0.3)) mix.max_behind = random.Between(1, 4);
+  mix.total_loss = random.Chance(0.3);
   if (!mix.node_crash && !mix.partition && !mix.stall) mix.node_crash = true;
   mix.between_faults = milliseconds(random.Between(300, 1500));
+  // Drawn apart, so that runs without it are the same as before there was any.
+  Random apart = random;
+  if (apart.Chance(0.3)) {
+    mix.topology = true;
+    mix.spare = static_cast<int>(apart.Between(1, 2));
+    if (apart.Chance(0.5)) mix.metadata_faults = apart.Unit() * 0.1;
+    if (apart.Chance(0.4)) mix.metadata_delay = milliseconds(apart.Between(3, 300));
+  }
   return mix;
 }
 
@@ -107,30 +130,14 @@ std::string FaultMix::ToString() const {
   if (stall) text += ", stalls";
   if (wipe) text += ", wiped disks";
   if (old_copy) text += ", old disks";
+  if (topology) {
+    text += ", nodes that join and leave (" + std::to_string(spare) + " spare), metadata faults " +
+            std::to_string(metadata_faults);
+  }
+  if (total_loss) text += ", losses of all power";
   text += ", " + std::to_string(max_behind) + " keys behind";
   return text;
 }
-
-// Gathers what the shard sends during one event.
-class SimCluster::Transport final : public NodeTransport {
- public:
-  explicit Transport(SimCluster& cluster) : cluster_(cluster), outbox_(cluster.nodes_.size()) {}
-
-  bool Send(Peer peer, v1::ReplicaOp op) override {
-    cluster_.CheckOneValue(op);
-    cluster_.CheckFloor(op);
-    if (outbox_[peer.value()] == nullptr)
-      outbox_[peer.value()] = std::make_shared<v1::ReplicaBatch>();
-    *outbox_[peer.value()]->add_ops() = std::move(op);
-    return true;
-  }
-
-  std::shared_ptr<v1::ReplicaBatch> Take(size_t node) { return std::move(outbox_[node]); }
-
- private:
-  SimCluster& cluster_;
-  std::vector<std::shared_ptr<v1::ReplicaBatch>> outbox_;
-};
 
 SimCluster::SimCluster(Scheduler& scheduler, Random& random, const FaultMix& mix)
     : scheduler_(scheduler),
@@ -141,9 +148,15 @@ SimCluster::SimCluster(Scheduler& scheduler, Random& random, const FaultMix& mix
   formation.uuid = std::string(kUuidBytes, 'c');
   formation.replicas = static_cast<uint32_t>(mix.replicas);
   formation.slots = kSlots;
-  for (int i = 0; i < mix.nodes; ++i) {
+  static const bool quiet = (SetUpLogging(LogLevel::kOff), true);
+  (void)quiet;
+  for (int i = 0; i < mix.nodes + mix.spare; ++i) {
     auto node = std::make_unique<Node>();
     node->id = "n" + std::to_string(i + 1);
+    if (i >= mix.nodes) {
+      nodes_.push_back(std::move(node));
+      continue;
+    }
     NodeEntry entry;
     entry.id = NodeId::Parse(node->id).value();
     entry.address = "127.0.0.1:" + std::to_string(7500 + 10 * i);
@@ -156,7 +169,7 @@ SimCluster::SimCluster(Scheduler& scheduler, Random& random, const FaultMix& mix
   store.Commit(*formed,
                [](Result<bool> done) { RINGKV_CHECK(done.ok() && *done, "forming works"); });
   StartRouter();
-  for (int i = 0; i < mix.nodes; ++i) {
+  for (int i = 0; i < static_cast<int>(nodes_.size()); ++i) {
     StartNode(i);
     PollLink(i);
   }
@@ -273,8 +286,11 @@ void SimCluster::OnBatch(int i, const v1::ReplicaBatch& batch, uint64_t router) 
   std::vector<v1::ReplicaOpReply> replies;
   Status status = node.replica->Execute(ops, &replies);
   RINGKV_CHECK(status.ok(), "the simulated disk works");
+  NoteLateApplies(batch);
   NoteReinstated(i, batch, replies);
+  NoteRetired(i, batch, replies);
   SendQuestions(i);
+  DropLater(i);
   auto answer = std::make_shared<v1::ReplicaBatchReply>();
   answer->set_boot(node.boot.value());
   for (v1::ReplicaOpReply& reply : replies) answer->add_replies()->Swap(&reply);
@@ -291,7 +307,8 @@ void SimCluster::OnBatch(int i, const v1::ReplicaBatch& batch, uint64_t router) 
   });
   Deliver(i, [this, i, answer, router] {
     if (router != router_generation_ || shard_ == nullptr) return;
-    RouterEvent([&] { shard_->OnReplies(Peer(static_cast<uint32_t>(i)), *answer); });
+    if (!nodes_[i]->peer.has_value()) return;
+    RouterEvent([&] { shard_->OnReplies(*nodes_[i]->peer, *answer); });
   });
 }
 
@@ -299,8 +316,8 @@ void SimCluster::OnBatch(int i, const v1::ReplicaBatch& batch, uint64_t router) 
 void SimCluster::PollLink(int i) {
   Node& node = *nodes_[i];
   scheduler_.After(milliseconds(random_.Between(20, 100)), [this, i] { PollLink(i); });
-  if (shard_ == nullptr) return;
-  Peer peer(static_cast<uint32_t>(i));
+  if (shard_ == nullptr || !node.peer.has_value()) return;
+  const Peer peer = *node.peer;
   bool answers =
       node.up && node.replica != nullptr && !node.cut_off && node.stalled_until <= scheduler_.now();
   bool dead = !node.up && random_.Chance(0.5);
@@ -321,80 +338,32 @@ void SimCluster::PollLink(int i) {
 
 // ---- router ---------------------------------------------------------------------------------
 
-void SimCluster::StartRouter() {
-  SimulatedMetadata store(metadata_);
-  store.List("", [this](Result<MetadataStore::Entries> entries) {
-    auto loaded = ClusterState::Load(*entries);
-    RINGKV_CHECK(loaded.ok() && loaded->has_value(), "the metadata can be read");
-    state_ = std::move(**loaded);
-  });
-  auto txn = TakeOwnership(*state_, "r1", random_);
-  RINGKV_CHECK(txn.ok(), txn.status().message());
-  store.Commit(*txn,
-               [](Result<bool> done) { RINGKV_CHECK(done.ok() && *done, "nobody else owns"); });
-  RINGKV_CHECK(state_->Apply(*txn).ok(), "a committed transaction makes sense");
-
-  ++router_generation_;
-  transport_ = std::make_unique<Transport>(*this);
-  balancer_ = std::make_unique<LoadBalancer>(ReadBalancing(SimOptions(mix_)));
-  shard_ = std::make_unique<Shard>(SimOptions(mix_), scheduler_.clock(), *transport_, *balancer_);
-  std::map<std::string, Peer> peers;
-  for (size_t i = 0; i < nodes_.size(); ++i) {
-    Peer peer(static_cast<uint32_t>(i));
-    peers[nodes_[i]->id] = peer;
-    const v1::NodeRecord& record = *state_->FindNode(nodes_[i]->id);
-    RINGKV_CHECK(balancer_->RegisterServer(record.id(), record.address(), record.vnodes()).ok(),
-                 "the metadata's nodes make sense");
-    shard_->AddPeer(peer, NodeId::Parse(nodes_[i]->id).value(), record.address());
-    nodes_[i]->connected = false;
-  }
-  uint32_t per_group = kSlots / state_->identity().groups();
-  for (const v1::GroupOwnership& group : state_->groups()) {
-    GroupGrant grant;
-    grant.group = GroupId(group.group());
-    grant.term = Term(group.term());
-    grant.owner = OwnerId(group.owner());
-    grant.first_term = group.term() == group.first_term();
-    grant.predecessor_gone = true;
-    for (uint32_t s = group.group() * per_group; s < (group.group() + 1) * per_group; ++s) {
-      SlotGrant slot;
-      slot.slot = SlotId(s);
-      for (const v1::ReplicaRef& replica : state_->slots()[s].replicas()) {
-        slot.replicas.push_back({peers.at(replica.node()), Incarnation(replica.inc())});
-      }
-      grant.slots.push_back(std::move(slot));
-    }
-    shard_->TakeGroup(grant);
-  }
-  Trace([&] { return "router starts, generation " + std::to_string(router_generation_); });
-  timer_at_ = kNever;
-  RouterEvent([] {});
-}
-
-void SimCluster::CrashRouter() {
-  Trace([&] { return std::string("router dies"); });
-  Add(shard_->stats(), &past_stats_);
-  shard_.reset();
-  balancer_.reset();
-  transport_.reset();
-  ++router_generation_;
-}
-
+// The loop of the router's process: an event, what it makes the slots want, and what leaves for the
+// nodes and the metadata store.
 void SimCluster::RouterEvent(const std::function<void()>& event) {
   event();
+  for (auto requests = shard_->TakeRequests(); !requests.empty();
+       requests = shard_->TakeRequests()) {
+    membership_->OnRowRequests(requests);
+  }
   Flush();
+  ScheduleMetadata();
+  LookAtMetadata();
   ArmTimer();
 }
 
 void SimCluster::ArmTimer() {
-  MonoTime due = std::max(shard_->NextDue(), scheduler_.now());
+  MonoTime due = std::max(std::min(shard_->NextDue(), membership_->NextDue()), scheduler_.now());
   if (timer_at_ != kNever && timer_at_ <= due) return;
   timer_at_ = due;
   uint64_t generation = router_generation_;
   scheduler_.At(due, [this, generation, due] {
     if (generation != router_generation_ || shard_ == nullptr || timer_at_ != due) return;
     timer_at_ = kNever;
-    RouterEvent([this] { shard_->RunDue(); });
+    RouterEvent([this] {
+      if (membership_->NextDue() <= scheduler_.now()) membership_->RunDue();
+      shard_->RunDue();
+    });
   });
 }
 
@@ -403,6 +372,28 @@ uint64_t SimCluster::Submit(ClientCall call) {
   auto shared = std::make_shared<ClientCall>(std::move(call));
   RouterEvent([&] { shard_->Submit(std::move(*shared)); });
   return router_generation_;
+}
+
+std::vector<SlotId> SimCluster::AllSlots() const {
+  std::vector<SlotId> slots;
+  for (uint32_t slot = 0; slot < kSlots; ++slot) slots.push_back(SlotId(slot));
+  return slots;
+}
+
+SlotReport SimCluster::Describe(SlotId slot) const {
+  return shard_ == nullptr ? SlotReport() : shard_->Describe(slot);
+}
+
+void SimCluster::LookAt(LookCall call) {
+  if (shard_ == nullptr) return;
+  RouterEvent([&] { shard_->LookAt(std::move(call)); });
+}
+
+Store* SimCluster::ReachableStore(int i) {
+  Node& node = *nodes_[i];
+  const bool answers =
+      node.up && node.replica != nullptr && !node.cut_off && node.stalled_until <= scheduler_.now();
+  return answers ? &node.store : nullptr;
 }
 
 // ---- nodes ----------------------------------------------------------------------------------
@@ -430,8 +421,16 @@ void SimCluster::TakeStep(int i, Result<BootStep> step) {
   if (!step.ok()) return Violate(node.id + " cannot start: " + step.status().ToString());
   switch (step->kind) {
     case BootStep::Kind::kAsk:
-    case BootStep::Kind::kAskLater:
       return Ask(i, step->request);
+    case BootStep::Kind::kAskLater:
+      node.asking = 0;  // answered; another copy of the answer finds nobody
+      scheduler_.After(milliseconds(random_.Between(50, 200)),
+                       [this, i, request = step->request, generation = node.generation] {
+                         const Node& waits = *nodes_[i];
+                         const bool idle = waits.generation == generation && waits.up;
+                         if (idle && waits.asking == 0) Ask(i, request);
+                       });
+      return;
     case BootStep::Kind::kServe: {
       const Registered& registered = node.boot_sequence->registered();
       node.boot = registered.boot;
@@ -445,6 +444,7 @@ void SimCluster::TakeStep(int i, Result<BootStep> step) {
       auto replica = Replica::Open(node.store, options, groups);
       RINGKV_CHECK(replica.ok(), replica.status().message());
       node.replica = std::move(*replica);
+      DropLater(i);
       for (uint32_t slot : node.lost) {
         if (node.replica->Votes(SlotId(slot)) && RINGKV_RULE(kRegressedDoesNotVote)) {
           Violate("I9: slot " + std::to_string(slot) + " of " + node.id +
@@ -456,6 +456,8 @@ void SimCluster::TakeStep(int i, Result<BootStep> step) {
     }
     case BootStep::Kind::kMoveAside:
       Trace([&] { return node.id + " moves its disk aside: " + step->reason; });
+      if (!node.old_disk) Violate(node.id + " moves the disk aside that it ran on");
+      node.old_disk = false;
       NewDisk(i);
       return StartNode(i);
     default:
@@ -467,31 +469,29 @@ void SimCluster::TakeStep(int i, Result<BootStep> step) {
 void SimCluster::Ask(int i, const v1::RegisterRequest& request) {
   Node& node = *nodes_[i];
   node.asking = request.nonce();
+  const uint64_t ask = ++node.asks;
   uint64_t generation = node.generation;
   Deliver(i, [this, i, request, generation] {
     if (shard_ == nullptr) return;
-    auto planned = PlanRegistration(*state_, request);
-    RINGKV_CHECK(planned.ok(), planned.status().message());
-    if (planned->txn) {
-      bool committed = false;
-      SimulatedMetadata store(metadata_);
-      store.Commit(*planned->txn, [&](Result<bool> done) { committed = done.ok() && *done; });
-      RINGKV_CHECK(committed && state_->Apply(*planned->txn).ok(),
-                   "the only router's transactions hold");
-    }
-    auto reply = std::make_shared<v1::RegisterReply>(planned->reply);
-    Deliver(i, [this, i, reply, generation, nonce = request.nonce()] {
-      Node& to = *nodes_[i];
-      // An answer of an earlier process, or a second one, finds nobody who waits for it.
-      if (to.generation != generation || !to.up || to.replica != nullptr) return;
-      if (to.asking != nonce) return;  // a call's answer goes to that call
-      TakeStep(i, to.boot_sequence->OnReply(*reply));
+    RouterEvent([&] {
+      membership_->Register(request, [this, i, generation,
+                                      nonce = request.nonce()](Result<v1::RegisterReply> answer) {
+        RINGKV_CHECK(answer.ok(), answer.status().message());
+        auto reply = std::make_shared<v1::RegisterReply>(std::move(*answer));
+        Deliver(i, [this, i, reply, generation, nonce] {
+          Node& to = *nodes_[i];
+          // An answer of an earlier process, or a second one, finds nobody who waits for it.
+          if (to.generation != generation || !to.up || to.replica != nullptr) return;
+          if (to.asking != nonce) return;  // a call's answer goes to that call
+          TakeStep(i, to.boot_sequence->OnReply(*reply));
+        });
+      });
     });
   });
-  scheduler_.After(milliseconds(random_.Between(100, 300)), [this, i, request, generation] {
+  scheduler_.After(milliseconds(random_.Between(100, 300)), [this, i, request, generation, ask] {
     Node& again = *nodes_[i];
     bool waits = again.generation == generation && again.up && again.replica == nullptr;
-    if (waits && again.asking == request.nonce()) Ask(i, request);
+    if (waits && again.asking == request.nonce() && again.asks == ask) Ask(i, request);
   });
 }
 
@@ -519,8 +519,8 @@ void SimCluster::SweepLoop(int i, uint64_t generation) {
 void SimCluster::CrashNode(int i, Disk disk) {
   Node& node = *nodes_[i];
   Trace([&] {
-    const char* how[] = {" dies", " loses power", " dies, its disk is empty",
-                         " dies, its disk is an old copy"};
+    const char* how[] = {" dies", " loses power", " loses power and its tail",
+                         " dies, its disk is empty", " dies, its disk is an old copy"};
     return node.id + how[static_cast<int>(disk)];
   });
   node.up = false;
@@ -535,23 +535,40 @@ void SimCluster::CrashNode(int i, Disk disk) {
       node.store.CrashLosingUnsynced(random_.Below(node.store.unsynced_batches() + 1));
       if (RINGKV_RULE(kRegressedDoesNotVote)) node.kernel_boot_id += "+";
       break;
+    case Disk::kTailLost:
+      node.store.CrashLosingUnsynced(0);
+      node.kernel_boot_id += "+";
+      break;
     case Disk::kWiped:
       NewDisk(i);
       break;
     case Disk::kOldCopy:
       node.store.Restore(*node.copy);
+      node.retired.clear();
+      node.old_disk = true;
       break;
   }
   // Under `periodic` nobody can tell after a loss of power whether something is missing.
-  if (disk != Disk::kPowerLost || !mix_.synced_writes) {
-    for (uint32_t slot = 0; slot < kSlots; ++slot) node.lost.insert(slot);
+  const bool power = disk == Disk::kPowerLost || disk == Disk::kTailLost;
+  if (!power || !mix_.synced_writes) {
+    for (uint32_t slot = 0; slot < kSlots; ++slot) {
+      node.lost.insert(slot);
+      if (!power && disk != Disk::kKept) node.emptied.insert(slot);
+      if (AllLost(SlotId(slot))) NoteWhatIsLeft(SlotId(slot), Holders(SlotId(slot)));
+    }
   }
   for (const auto& [key, version] : committed_) CheckCommitted(key, /*released=*/false);
 }
 
 void SimCluster::NewDisk(int i) {
   nodes_[i]->store.Wipe();
+  nodes_[i]->retired.clear();
   ++nodes_[i]->disks;
+}
+
+void SimCluster::LosePowerEverywhere() {
+  ++counts_.total_losses;
+  for (size_t i = 0; i < nodes_.size(); ++i) CrashNode(static_cast<int>(i), Disk::kPowerLost);
 }
 
 void SimCluster::CopyDisk(int i) {
@@ -595,13 +612,21 @@ void SimCluster::InjectFault() {
   if (mix_.stall) kinds.push_back(4);
   if (mix_.wipe) kinds.push_back(5);
   if (mix_.old_copy) kinds.push_back(6);
+  if (mix_.topology) kinds.push_back(7);
+  if (mix_.total_loss) kinds.push_back(8);
   int kind = kinds[random_.Below(kinds.size())];
+  if (kind == 7) return ChangeTopology();
   int i = static_cast<int>(random_.Below(nodes_.size()));
   const bool loses = kind == 5 || kind == 6 || (kind == 1 && !mix_.synced_writes);
   if (loses) {
-    // A minority of the disks may have lost something at any time.
+    // A minority of the disks may have lost something at any time, but for losses of all power; and
+    // a minority all of it.
+    for (const auto& n : nodes_) ForgetLostElsewhere(*n);
     auto lost =
         std::find_if(nodes_.begin(), nodes_.end(), [](const auto& n) { return !n->lost.empty(); });
+    auto emptied = std::find_if(nodes_.begin(), nodes_.end(),
+                                [](const auto& n) { return !n->emptied.empty(); });
+    if (emptied != nodes_.end() && kind != 1) lost = emptied;
     if (lost != nodes_.end()) i = static_cast<int>(lost - nodes_.begin());
   }
   Node& node = *nodes_[i];
@@ -612,6 +637,7 @@ void SimCluster::InjectFault() {
     if (node.up && node.replica != nullptr && node.copy == nullptr) CopyDisk(i);
     return;
   }
+  if (kind == 8) return LoseAllPower();
   if (kind <= 1 || kind >= 5) {
     if (!node.up) return;
     switch (kind) {
@@ -655,6 +681,26 @@ void SimCluster::InjectFault() {
   }
 }
 
+Duration SimCluster::DrawOutage() {
+  return milliseconds(5) +
+         Duration(static_cast<int64_t>(random_.Unit() * mix_.longest_loss.count()));
+}
+
+// Power comes back for one after the other.
+void SimCluster::LoseAllPower() {
+  LosePowerEverywhere();
+  for (size_t i = 0; i < nodes_.size(); ++i) {
+    scheduler_.After(DrawOutage(), [this, i] {
+      if (!nodes_[i]->up) StartNode(static_cast<int>(i));
+    });
+  }
+  if (shard_ == nullptr || random_.Chance(0.6)) return;
+  CrashRouter();
+  scheduler_.After(DrawOutage(), [this] {
+    if (shard_ == nullptr) StartRouter();
+  });
+}
+
 void SimCluster::Heal() {
   faults_on_ = false;
   Trace([] { return std::string("the faults stop"); });
@@ -664,11 +710,19 @@ void SimCluster::Heal() {
     if (!nodes_[i]->up) StartNode(static_cast<int>(i));
   }
   if (shard_ == nullptr) StartRouter();
+  const v1::MigrationRecord* current = state_->CurrentMigration();
+  if (current != nullptr && current->state() == v1::MIGRATION_STATE_PAUSED)
+    Order(MigrationOrder::kResume);
 }
 
 // ---- checks ---------------------------------------------------------------------------------
 
-void SimCluster::CheckOneValue(const v1::ReplicaOp& op) {
+void SimCluster::CheckSent(const v1::ReplicaOp& op) {
+  if (op.has_reinstate()) {
+    // With the first of a term all is decided: whoever starts again later is filled by the others.
+    const bool first = std::exchange(told_[SlotId(op.slot())], op.term()) != op.term();
+    if (first && AllLost(SlotId(op.slot()))) CheckEqualEverywhere(SlotId(op.slot()));
+  }
   if (!op.has_apply()) return;
   std::string name = std::to_string(op.slot()) + "/" + op.apply().key() + "/" +
                      FromProto(op.apply().record().version()).ToString();
@@ -686,20 +740,163 @@ void SimCluster::CheckOneValue(const v1::ReplicaOp& op) {
   }
 }
 
+Incarnation SimCluster::IncOf(const Node& node, SlotId slot) const {
+  for (const v1::ReplicaRef& replica : state_->slots()[slot.value()].replicas()) {
+    if (replica.node() == node.id) return Incarnation(replica.inc());
+  }
+  return Incarnation(1);
+}
+
+std::vector<SimCluster::Node*> SimCluster::Holders(SlotId slot) {
+  std::vector<Node*> holders;
+  for (const v1::ReplicaRef& replica : state_->slots()[slot.value()].replicas()) {
+    for (const auto& node : nodes_) {
+      if (node->id == replica.node()) holders.push_back(node.get());
+    }
+  }
+  return holders;
+}
+
+bool SimCluster::AllLost(SlotId slot) {
+  const std::vector<Node*> holders = Holders(slot);
+  return std::all_of(holders.begin(), holders.end(),
+                     [&](const Node* node) { return node->lost.count(slot.value()) != 0; });
+}
+
+std::set<std::string> SimCluster::KeysOf(SlotId slot) {
+  std::set<std::string> keys;
+  for (const Node* holder : Holders(slot)) {
+    Node& node = const_cast<Node&>(*holder);
+    auto page = node.store.Scan(slot, IncOf(node, slot), "", "",
+                                {.max_bytes = 1u << 30, .max_entries = 1u << 30});
+    for (const StoredEntry& entry : page->entries) keys.insert(entry.key);
+  }
+  for (const auto& [key, version] : committed_) {
+    if (SlotFor(key) == slot) keys.insert(key);
+  }
+  return keys;
+}
+
+// The write that a key has its value of; (0, 0): it has none.
+Version SimCluster::WrittenAs(const std::optional<v1::Record>& record) {
+  const bool there = record.has_value() && !record->tombstone();
+  return there ? FromProto(OriginOf(*record)) : Version{};
+}
+
+// What none of them has is lost, and nobody can be blamed.
+void SimCluster::NoteWhatIsLeft(SlotId slot, const std::vector<Node*>& of) {
+  for (const std::string& key : KeysOf(slot)) NoteWhatIsLeft(key, of);
+}
+
+void SimCluster::NoteWhatIsLeft(const std::string& key, const std::vector<Node*>& of) {
+  Left left;
+  Version highest;
+  for (Node* node : of) {
+    const Incarnation inc = IncOf(*node, SlotFor(key));
+    const Version version = StoredVersion(*node, key, inc);
+    if (version <= highest) continue;
+    highest = version;
+    const std::optional<v1::Record> record = StoredRecord(*node, key, inc);
+    // Nothing below a floor is nothing, on the others too.
+    left = record.has_value() ? Left{version, WrittenAs(record)} : Left{};
+  }
+  left_[key] = left;
+  auto committed = committed_.find(key);
+  if (committed != committed_.end()) committed->second = std::min(committed->second, left.version);
+}
+
+// What an earlier owner sent, and arrives only now, is there before the union begins.
+void SimCluster::NoteLateApplies(const v1::ReplicaBatch& batch) {
+  for (const v1::ReplicaOp& op : batch.ops()) {
+    const SlotId slot(op.slot());
+    if (!op.has_apply() || !AllLost(slot)) continue;
+    const GroupId group = GroupOf(slot, kSlots, state_->identity().groups());
+    // What a union itself writes goes back to an earlier write.
+    const v1::Record& record = op.apply().record();
+    const bool present = record.version().term() == state_->groups()[group.value()].term();
+    if (present && record.has_origin()) continue;
+    Left before = left_[op.apply().key()];
+    NoteWhatIsLeft(op.apply().key(), Holders(slot));
+    if (left_[op.apply().key()].version < before.version) left_[op.apply().key()] = before;
+  }
+}
+
+// The owner tells a replica to vote again; all had lost something. It knows of none that has
+// started again.
+void SimCluster::CheckEqualEverywhere(SlotId slot) {
+  for (const std::string& key : KeysOf(slot)) {
+    std::optional<Version> first;
+    Version floor;  // what is absent or collected at or below one is the same
+    for (Node* node : Holders(slot)) {
+      floor = std::max(floor, FloorOf(*node, slot, IncOf(*node, slot)).version);
+    }
+    for (Node* node : Holders(slot)) {
+      const bool known = node->up && node->replica != nullptr && node->boot == node->connected_boot;
+      if (!known) continue;
+      const Incarnation inc = IncOf(*node, slot);
+      const std::optional<v1::Record> record = StoredRecord(*node, key, inc);
+      const bool dead = !record.has_value() || record->tombstone();
+      Version version = StoredVersion(*node, key, inc);
+      if (dead && version <= floor) version = Version{};
+      if (!first.has_value()) first = version;
+      if (version != *first) {
+        Violate("R11: replicas are to vote again, and " + key + " is not the same on all");
+      }
+    }
+  }
+}
+
+// The first replica of a slot whose replicas had all lost something votes again.
+void SimCluster::CheckUnited(SlotId slot, Node& first) {
+  for (const std::string& key : KeysOf(slot)) {
+    // Its vote may come late, when the others have gone on: then nothing is decided by it.
+    if (first.peer.has_value() && shard_ != nullptr) {
+      const std::vector<Peer> behind = shard_->Describe(slot, key).behind;
+      if (std::find(behind.begin(), behind.end(), *first.peer) != behind.end()) continue;
+    }
+    const Incarnation inc = IncOf(first, slot);
+    const std::optional<v1::Record> record = StoredRecord(first, key, inc);
+    const Version version = StoredVersion(first, key, inc);
+    const Version origin = WrittenAs(record);
+    if (auto left = left_.find(key); left != left_.end()) {
+      if (version < left->second.version || origin != left->second.origin) {
+        Violate("R11: version " + left->second.version.ToString() + " (written as " +
+                left->second.origin.ToString() + ") of " + key +
+                " had survived, and its slot goes on with " + version.ToString() + " (written as " +
+                origin.ToString() + ")");
+      }
+    }
+    committed_[key] = record.has_value() ? version : Version{};
+    Cut cut;
+    cut.at = scheduler_.now();
+    if (record.has_value() && !record->tombstone()) cut.value = record->value();
+    cuts_[key].push_back(std::move(cut));
+  }
+}
+
+// Nothing: absent, or collected by the copy's floor.
+std::optional<v1::Record> SimCluster::StoredRecord(Node& node, const std::string& key,
+                                                   Incarnation inc) {
+  RecordKey name{SlotFor(key), inc, key};
+  RecordLookup found;
+  node.store.MultiGet({&name, 1}, {&found, 1});
+  if (!found.found || Collected(found.record, FloorOf(node, name.slot, name.inc))) {
+    return std::nullopt;
+  }
+  return std::move(found.record);
+}
+
+Version SimCluster::StoredVersion(Node& node, const std::string& key, Incarnation inc) {
+  const std::optional<v1::Record> record = StoredRecord(node, key, inc);
+  if (record.has_value()) return FromProto(record->version());
+  return FloorOf(node, SlotFor(key), inc).version;
+}
+
 Floor SimCluster::FloorOf(Node& node, SlotId slot, Incarnation inc) {
   v1::DiskInstance fact;
   auto bytes = node.store.GetMeta(InstanceMetaName(slot, inc));
   if (bytes.ok()) RINGKV_CHECK(fact.ParseFromString(*bytes), "a fact of the disk can be read");
   return {FromProto(fact.floor()), fact.expired_before_ms()};
-}
-
-Version SimCluster::StoredVersion(Node& node, const std::string& key) {
-  RecordKey name{SlotFor(key), Incarnation(1), key};
-  RecordLookup found;
-  node.store.MultiGet({&name, 1}, {&found, 1});
-  const Floor floor = FloorOf(node, name.slot, name.inc);
-  if (!found.found || Collected(found.record, floor)) return floor.version;
-  return FromProto(found.record.version());
 }
 
 // I8: the floor moves only when all replicas hold all that is at or below it.
@@ -712,7 +909,9 @@ void SimCluster::CheckFloor(const v1::ReplicaOp& op) {
       auto at = std::find_if(nodes_.begin(), nodes_.end(),
                              [&](const auto& n) { return n->id == replica.node(); });
       // A disk that was lost since is filled again before it counts.
-      if ((*at)->lost.count(op.slot()) != 0 || StoredVersion(**at, key) >= version) continue;
+      if ((*at)->lost.count(op.slot()) != 0 ||
+          StoredVersion(**at, key, Incarnation(replica.inc())) >= version)
+        continue;
       Violate("I8: floor " + floor.ToString() + " although " + (*at)->id + " lacks " +
               version.ToString() + " of " + key);
     }
@@ -726,13 +925,18 @@ Version SimCluster::CommittedAs(const std::string& key, Version origin) {
   for (auto version = written_back->second.rbegin(); version != written_back->second.rend();
        ++version) {
     int holders = 0;
-    for (const auto& node : nodes_) holders += StoredVersion(*node, key) >= *version ? 1 : 0;
+    for (const v1::ReplicaRef& replica : state_->slots()[SlotFor(key).value()].replicas()) {
+      auto at = std::find_if(nodes_.begin(), nodes_.end(),
+                             [&](const auto& n) { return n->id == replica.node(); });
+      holders += StoredVersion(**at, key, Incarnation(replica.inc())) >= *version ? 1 : 0;
+    }
     if (holders > mix_.replicas / 2) return *version;
   }
   return origin;
 }
 
 void SimCluster::OnReleased(const std::string& key, Version origin) {
+  LookAtMetadata();  // a transaction of this very event may have made it a commit
   CheckFencing(key);
   const Version version = CommittedAs(key, origin);
   Version& committed = committed_[key];
@@ -766,7 +970,7 @@ void SimCluster::CheckCommitted(const std::string& key, bool released) {
     if ((*at)->lost.count(slot) != 0) {
       ++lost;
     } else {
-      ++(StoredVersion(**at, key) >= version ? holders : lacking);
+      ++(StoredVersion(**at, key, Incarnation(replica.inc())) >= version ? holders : lacking);
     }
   }
   if (lacking >= quorum) Violate("I3: a quorum lacks version " + version.ToString() + " of " + key);
@@ -784,11 +988,11 @@ void SimCluster::CheckClean(const std::string& key) {
   const SlotReport report = shard_->Describe(slot);
   auto committed = committed_.find(key);
   for (const ReplicaReport& replica : report.replicas) {
-    Node& node = *nodes_[replica.peer.value()];
+    Node& node = *nodes_[static_cast<size_t>(NodeOf(replica.peer))];
     if (!replica.clean || !replica.voting || !replica.reachable) continue;
     if (!node.up || node.replica == nullptr) continue;
     if (node.boot != node.connected_boot) continue;
-    const Version stored = StoredVersion(node, key);
+    const Version stored = StoredVersion(node, key, replica.inc);
     const bool behind = std::find(going_on.behind.begin(), going_on.behind.end(), replica.peer) !=
                         going_on.behind.end();
     if (!behind && committed != committed_.end() && stored < committed->second) {
@@ -802,8 +1006,10 @@ void SimCluster::CheckClean(const std::string& key) {
     if (stored == FloorOf(node, slot, replica.inc).version) continue;  // nothing is there
     int holders = 0;
     for (const ReplicaReport& other : report.replicas) {
-      Node& at = *nodes_[other.peer.value()];
-      if (at.lost.count(slot.value()) != 0 || StoredVersion(at, key) >= stored) ++holders;
+      if (other.learner) continue;
+      Node& at = *nodes_[static_cast<size_t>(NodeOf(other.peer))];
+      if (at.lost.count(slot.value()) != 0 || StoredVersion(at, key, other.inc) >= stored)
+        ++holders;
     }
     if (holders <= mix_.replicas / 2) {
       Violate("I4: clean " + node.id + " has " + stored.ToString() + " of " + key +
@@ -826,7 +1032,9 @@ void SimCluster::NoteReinstated(int i, const v1::ReplicaBatch& batch,
     if (!op.has_reinstate() || nodes_[i]->lost.count(op.slot()) == 0) continue;
     for (const v1::ReplicaOpReply& reply : replies) {
       if (reply.op() != op.op() || reply.code() != v1::REPLICA_CODE_OK) continue;
+      if (AllLost(SlotId(op.slot()))) CheckUnited(SlotId(op.slot()), *nodes_[i]);
       nodes_[i]->lost.erase(op.slot());
+      nodes_[i]->emptied.erase(op.slot());
       for (const auto& [key, version] : committed_) {
         if (SlotFor(key).value() == op.slot()) CheckCommitted(key, /*released=*/false);
       }
@@ -841,7 +1049,8 @@ std::string SimCluster::DescribeUnfinished() const {
     for (const ReplicaReport& replica : shard_->Describe(SlotId(s)).replicas) {
       if (replica.reachable && replica.clean && replica.voting && replica.behind_keys == 0)
         continue;
-      text += "slot " + std::to_string(s) + " on " + nodes_[replica.peer.value()]->id +
+      text += "slot " + std::to_string(s) + " on " +
+              nodes_[static_cast<size_t>(NodeOf(replica.peer))]->id +
               (replica.reachable ? "" : " unreachable") + (replica.clean ? "" : " not clean") +
               (replica.voting ? "" : " without vote") + (replica.syncing ? " in sync" : "") + ", " +
               std::to_string(replica.behind_keys) + " behind; ";
@@ -856,6 +1065,7 @@ std::string SimCluster::CheckQuiet() {
     return std::to_string(report.blocked) + " slots are blocked: " + DescribeUnfinished();
   }
   if (report.calls_in_flight != 0) return "calls are still in flight";
+  if (std::string moving = DescribeMoves(); !moving.empty()) return moving;
   if (report.pending_keys != 0)
     return std::to_string(report.pending_keys) + " keys are still pending";
   if (report.fully_replicated != kSlots) {
@@ -866,13 +1076,13 @@ std::string SimCluster::CheckQuiet() {
     // Whether a replica has swept what the highest floor lets go makes no difference.
     Floor floor;
     for (const ReplicaReport& replica : shard_->Describe(SlotId(s)).replicas) {
-      floor = std::max(floor, FloorOf(*nodes_[replica.peer.value()], SlotId(s), replica.inc));
+      floor = std::max(floor, FloorOf(*nodes_[static_cast<size_t>(NodeOf(replica.peer))], SlotId(s), replica.inc));
     }
     std::map<std::string, std::string> first;
     bool have_first = false;
     for (const ReplicaReport& replica : shard_->Describe(SlotId(s)).replicas) {
       if (!replica.clean) continue;
-      Node& node = *nodes_[replica.peer.value()];
+      Node& node = *nodes_[static_cast<size_t>(NodeOf(replica.peer))];
       if (!replica.reachable || replica.behind_keys != 0) {
         return "slot " + std::to_string(s) + " on " + node.id + " is behind by " +
                std::to_string(replica.behind_keys) + " keys";

@@ -10,7 +10,13 @@
 //       nothing that is neither pending nor held by a quorum;
 //   I5  a value given to a client is held by a quorum;
 //   I9  an instance that lost something has no vote until it was reinstated;
+//   R11 after all replicas of a slot lost the ends of their logs, what any of them still had is
+//       not passed over, and is on all of them before any votes again;
 //   I8  the floor moves only when all replicas hold all that is at or below it;
+//   I9  an instance that lost something has no vote until it was reinstated;
+//   I10 a retired instance answers nothing; what is dropped is named by no row;
+//   I11 rows change one replica at a time, in one chain of epochs, and every quorum of the new set
+//       holds what was committed by the old one;
 //   I12 at rest all replicas are clean, vote, and are equal.
 #pragma once
 
@@ -27,6 +33,7 @@
 #include "kvnode/memory_store.h"
 #include "kvnode/replica.h"
 #include "router/cluster_state.h"
+#include "router/membership.h"
 #include "router/shard.h"
 #include "router/simulated_metadata.h"
 #include "tests/sim/scheduler.h"
@@ -46,10 +53,16 @@ struct FaultMix {
   bool node_crash = false;  // the process dies
   bool power_loss = false;  // the unsynced tail goes
   bool router_crash = false;
-  bool partition = false;       // one node cut off from the router
-  bool stall = false;           // a node does nothing for a while
-  bool wipe = false;            // a node comes back with an empty disk
-  bool old_copy = false;        // a node comes back with a copy of its disk from an earlier start
+  bool partition = false;      // one node cut off from the router
+  bool stall = false;          // a node does nothing for a while
+  bool wipe = false;           // a node comes back with an empty disk
+  bool old_copy = false;       // a node comes back with a copy of its disk from an earlier start
+  bool topology = false;       // nodes join and leave, change their weight; that is paused, aborted
+  int spare = 0;               // nodes that run and are no members at first
+  double metadata_faults = 0;  // of a transaction: not taken, or its answer lost
+  bool total_loss = false;     // all nodes lose power at once, and now and then the router too
+  Duration longest_loss = std::chrono::milliseconds(1500);  // of power
+  Duration metadata_delay = std::chrono::milliseconds(3);  // of a transaction, at most
   size_t max_behind = 200'000;  // keys for each node, before a replica stops being tracked
   Duration between_faults = std::chrono::milliseconds(800);
 
@@ -68,26 +81,50 @@ struct FaultCounts {
   uint64_t stalls = 0;
   uint64_t wipes = 0;
   uint64_t old_copies = 0;
+  uint64_t changes = 0;  // of the topology, that were begun
+  uint64_t changes_refused = 0;
+  uint64_t metadata_faults = 0;
+  uint64_t total_losses = 0;
   uint64_t Total() const {
-    return node_crashes + power_losses + router_crashes + partitions + stalls + wipes + old_copies;
+    return node_crashes + power_losses + router_crashes + partitions + stalls + wipes + old_copies +
+           changes + total_losses;
   }
 };
 
 class SimCluster {
  public:
+  static constexpr uint32_t kSlots = 16;
+
   SimCluster(Scheduler& scheduler, Random& random, const FaultMix& mix);
   ~SimCluster();
 
-  // Null while the router is down. Calls must be handed in by `Submit`.
-  bool RouterUp() const { return shard_ != nullptr; }
+  // Calls must be handed in by `Submit`, while it is up.
+  bool RouterUp() const { return membership_ != nullptr && membership_->serving(); }
   // The generation of the router process that took it; `done` never runs if that process dies.
   uint64_t Submit(ClientCall call);
   uint64_t router_generation() const { return router_generation_; }
   SlotId SlotFor(const std::string& key) const;
 
+  // ---- what `admin check` asks (sim_check.h) ----
+  std::vector<SlotId> AllSlots() const;
+  // Of a router that is down: no replicas, and no answer.
+  SlotReport Describe(SlotId slot) const;
+  void LookAt(LookCall call);
+  // Null: the node does not answer now.
+  Store* ReachableStore(int node);
+  // Of the present router process.
+  int NodeOf(Peer peer) const { return node_of_peer_.at(peer.value()); }
+
   Version CommittedAs(const std::string& key, Version origin);
   // A client was given what was written to the key as version `origin`: I3 and I5.
   void OnReleased(const std::string& key, Version origin);
+  // A key whose replicas had all lost what they had not synced: when its slot went on, and with
+  // what. What clients were told before holds no more; its history is judged from there anew.
+  struct Cut {
+    MonoTime at;
+    std::optional<std::string> value;  // nullopt: absent
+  };
+  const std::map<std::string, std::vector<Cut>>& cuts() const { return cuts_; }
 
   void StartFaults();
   // No more faults; everybody comes back.
@@ -100,19 +137,48 @@ class SimCluster {
   void RestoreOldCopy(int node) { CrashNode(node, Disk::kOldCopy); }
   void Start(int node) { StartNode(node); }
   void CutOff(int node, bool cut_off) { nodes_[node]->cut_off = cut_off; }
+  // With everything that was not synced.
+  void LoseTail(int node) { CrashNode(node, Disk::kTailLost); }
+  // Power fails everywhere at once.
+  void LosePowerEverywhere();
+  // An operator gives up the copies of a slot that are not to be had.
+  bool AcceptLoss(SlotId slot);
   void RestartRouter();
+  void StopRouter() { CrashRouter(); }
   // The router's operations for which this says so are lost on their way.
   using Lose = std::function<bool(int node, const v1::ReplicaOp& op)>;
   void LoseOps(Lose lose) { lose_ = std::move(lose); }
   // A copy of an operation that the network has kept until now.
   void DeliverLate(int node, const v1::ReplicaOp& op);
   // What a node's disk has of a key; (0, 0): nothing.
-  Version OnDisk(int node, const std::string& key) { return StoredVersion(*nodes_[node], key); }
+  Version OnDisk(int node, const std::string& key) {
+    return StoredVersion(*nodes_[node], key, InstanceOn(node, SlotFor(key)));
+  }
+  // Operators' commands. False: refused, with the reason.
+  bool Change(const v1::PlanChangeRequest& change, bool force, std::string* why = nullptr);
+  bool AddNode(int node, std::string* why = nullptr);
+  bool RemoveNode(int node, bool force = false, std::string* why = nullptr);
+  bool Order(MigrationOrder order);
+  // By another router's coordinator. False: its conditions do not hold.
+  bool CommitElsewhere(const MetadataTxn& txn);
+  // What the metadata says.
+  const ClusterState& metadata() const { return *state_; }
+  std::string RowText(SlotId slot) const;
+  bool Moving() const { return state_->CurrentMigration() != nullptr; }
+  // The next transactions of the router meet this.
+  void InjectMetadata(SimulatedMetadata::Fault fault, int times) { store_->Inject(fault, times); }
+  // From now on transactions wait; or all that wait are carried out.
+  void HoldMetadata(bool hold) { metadata_held_ = hold; }
+  // The router dies; whether the transaction that is under way was done is the caller's to say.
+  void CrashRouterWithTransaction(bool done);
+  size_t InstancesOnDisk(int node);
+  bool Up(int node) const { return nodes_[node]->up; }
   bool Serving(int node) const { return nodes_[node]->replica != nullptr; }
 
   // After healing and some quiet time: nothing is left undone (I12). Empty: all is well.
   std::string CheckQuiet();
 
+  void Violate(std::string what);
   // The first violation; empty while there is none.
   const std::string& violation() const { return violation_; }
   const FaultCounts& faults() const { return counts_; }
@@ -122,8 +188,8 @@ class SimCluster {
   void SetTrace(std::function<void(const std::string&)> trace) { trace_ = std::move(trace); }
 
  private:
-  static constexpr uint32_t kSlots = 16;
   class Transport;
+  class Data;
 
   struct Node {
     std::string id;
@@ -133,18 +199,23 @@ class SimCluster {
     Boot boot;
     bool up = false;
     uint64_t generation = 0;  // processes so far
-    uint64_t asking = 0;      // nonce of the registration that it waits for
+    uint64_t asking = 0;      // nonce of the registration that it waits for; 0: none
+    uint64_t asks = 0;        // times that it has asked
     std::string kernel_boot_id = "k1";
     // The injector's own knowledge: slots whose instance lost something and got no vote since.
     std::set<uint32_t> lost;
+    bool old_disk = false;                           // it was given one
+    std::set<uint32_t> emptied;                      // of these: all of it
     std::shared_ptr<const MemoryStore::Image> copy;  // of the disk, as it was...
     Boot copy_boot;                                  // ...under this boot
     uint64_t disks = 0;                              // so far
     bool cut_off = false;
     MonoTime stalled_until;
     // As the router's link to it stands.
+    std::optional<Peer> peer;  // none: the router does not know it
     bool connected = false;
     Boot connected_boot;
+    std::set<std::pair<uint32_t, uint64_t>> retired;  // (slot, inc) that it said it has retired
     ReplicaStats past_stats;
   };
 
@@ -161,12 +232,17 @@ class SimCluster {
   // ---- router ----
   void StartRouter();
   void CrashRouter();
+  void ScheduleMetadata();
+  void StepMetadata();
+  void LookAtMetadata();
+  void CheckRows(const ClusterState& before);
+  std::string DescribeMoves() const;
   void RouterEvent(const std::function<void()>& event);
   void ArmTimer();
 
   // ---- nodes ----
   void StartNode(int node);
-  enum class Disk { kKept, kPowerLost, kWiped, kOldCopy };
+  enum class Disk { kKept, kPowerLost, kTailLost, kWiped, kOldCopy };
   void CrashNode(int node, Disk disk);
   void NewDisk(int node);
   void TakeStep(int node, Result<BootStep> step);
@@ -174,12 +250,32 @@ class SimCluster {
   void SyncLoop(int node, uint64_t generation);
   void SweepLoop(int node, uint64_t generation);
 
+  void DropLater(int node);
+  Incarnation InstanceOn(int node, SlotId slot) const;
+  bool Names(SlotId slot, const std::string& node, uint64_t inc) const;
+
   // ---- faults and checks ----
+  void ChangeTopology();
+  void NoteRetired(int node, const v1::ReplicaBatch& batch,
+                   const std::vector<v1::ReplicaOpReply>& replies);
+  void ForgetLostElsewhere(Node& node);
   void NextFault();
   void InjectFault();
-  void CheckOneValue(const v1::ReplicaOp& op);
+  void LoseAllPower();
+  Duration DrawOutage();
+  void CheckSent(const v1::ReplicaOp& op);
   void CheckCommitted(const std::string& key, bool released);
   void CheckClean(const std::string& key);
+  Incarnation IncOf(const Node& node, SlotId slot) const;
+  std::vector<Node*> Holders(SlotId slot);
+  bool AllLost(SlotId slot);
+  std::set<std::string> KeysOf(SlotId slot);
+  void NoteWhatIsLeft(SlotId slot, const std::vector<Node*>& of);
+  void NoteWhatIsLeft(const std::string& key, const std::vector<Node*>& of);
+  static Version WrittenAs(const std::optional<v1::Record>& record);
+  void NoteLateApplies(const v1::ReplicaBatch& batch);
+  void CheckEqualEverywhere(SlotId slot);
+  void CheckUnited(SlotId slot, Node& first);
   void CheckFencing(const std::string& key);
   void CheckAllLoop();
   std::string DescribeUnfinished() const;
@@ -188,8 +284,8 @@ class SimCluster {
   void CheckFloor(const v1::ReplicaOp& op);
   Floor FloorOf(Node& node, SlotId slot, Incarnation inc);
   // A key that is not there has the version of the floor.
-  Version StoredVersion(Node& node, const std::string& key);
-  void Violate(std::string what);
+  Version StoredVersion(Node& node, const std::string& key, Incarnation inc);
+  std::optional<v1::Record> StoredRecord(Node& node, const std::string& key, Incarnation inc);
   void Trace(const std::function<std::string()>& text);
 
   Scheduler& scheduler_;
@@ -203,16 +299,34 @@ class SimCluster {
   Lose lose_;
   std::vector<std::unique_ptr<Node>> nodes_;
   std::shared_ptr<SimulatedMetadata::Contents> metadata_;
-  std::optional<ClusterState> state_;  // the router's
+  std::optional<ClusterState> state_;         // what is in the metadata store now
+  std::unique_ptr<SimulatedMetadata> store_;  // the router's way to it
+  uint64_t seen_commits_ = 0;
+  size_t scheduled_steps_ = 0;
+  bool metadata_held_ = false;
+  std::unique_ptr<ServingGate> gate_;
+  std::unique_ptr<DataPlane> data_;
+  std::vector<int> node_of_peer_;
   std::unique_ptr<Transport> transport_;
   std::unique_ptr<LoadBalancer> balancer_;
   std::unique_ptr<Shard> shard_;
+  std::unique_ptr<Membership> membership_;
   uint64_t router_generation_ = 0;
   MonoTime timer_at_ = kNever;
   ShardStats past_stats_;
 
-  std::map<std::string, std::string> values_;  // I1: "slot/key/version" -> record
-  std::map<std::string, Version> committed_;   // highest version known committed, by key
+  std::map<std::string, std::string> values_;     // I1: "slot/key/version" -> record
+  std::set<SlotId> loss_accepted_;
+  std::map<std::string, Version> committed_;      // highest version known committed, by key
+  std::map<std::string, std::vector<Cut>> cuts_;  // by key
+  // Of slots whose replicas have all lost something: the highest version left anywhere, and which
+  // write it is of.
+  struct Left {
+    Version version;
+    Version origin;
+  };
+  std::map<std::string, Left> left_;
+  std::map<SlotId, uint32_t> told_;  // last term under which a replica was told to vote again
   // Versions under which owners wrote a (key, origin) back.
   std::map<std::pair<std::string, Version>, std::set<Version>> write_backs_;
 };

@@ -38,6 +38,9 @@ void Add(const RunReport& run, Totals* totals) {
   sum.faults.stalls += run.faults.stalls;
   sum.faults.wipes += run.faults.wipes;
   sum.faults.old_copies += run.faults.old_copies;
+  sum.faults.total_losses += run.faults.total_losses;
+  sum.shard.unions += run.shard.unions;
+  sum.shard.unions_begun += run.shard.unions_begun;
   sum.shard.single_reads += run.shard.single_reads;
   sum.shard.spread_reads += run.shard.spread_reads;
   sum.shard.quorum_reads += run.shard.quorum_reads;
@@ -58,6 +61,16 @@ void Add(const RunReport& run, Totals* totals) {
   sum.shard.resolved += run.shard.resolved;
   sum.shard.stable_rounds += run.shard.stable_rounds;
   sum.shard.stable_dropped += run.shard.stable_dropped;
+  sum.faults.changes += run.faults.changes;
+  sum.faults.changes_refused += run.faults.changes_refused;
+  sum.faults.metadata_faults += run.faults.metadata_faults;
+  sum.shard.joints += run.shard.joints;
+  sum.shard.joints_left += run.shard.joints_left;
+  sum.shard.flips += run.shard.flips;
+  sum.shard.abandoned += run.shard.abandoned;
+  sum.shard.retired += run.shard.retired;
+  sum.replica.created += run.replica.created;
+  sum.replica.dropped += run.replica.dropped;
   sum.shard.floors += run.shard.floors;
   sum.replica.sweeps += run.replica.sweeps;
   sum.replica.collected += run.replica.collected;
@@ -65,6 +78,8 @@ void Add(const RunReport& run, Totals* totals) {
   sum.replica.leftovers += run.replica.leftovers;
   sum.replica.source_refusals += run.replica.source_refusals;
   sum.replica.reinstated += run.replica.reinstated;
+  sum.checks += run.checks;
+  sum.looks += run.looks;
 }
 
 void Print(const Totals& totals, double seconds) {
@@ -81,10 +96,10 @@ void Print(const Totals& totals, double seconds) {
               n(sum.operations), n(sum.done), n(sum.not_applied), n(sum.unknown));
   std::printf(
       "faults           %llu node crashes, %llu power losses, %llu router crashes, %llu "
-      "partitions, %llu stalls, %llu wiped disks, %llu old disks\n",
+      "partitions, %llu stalls, %llu wiped disks, %llu old disks, %llu losses of all power\n",
       n(sum.faults.node_crashes), n(sum.faults.power_losses), n(sum.faults.router_crashes),
-      n(sum.faults.partitions), n(sum.faults.stalls), n(sum.faults.wipes),
-      n(sum.faults.old_copies));
+      n(sum.faults.partitions), n(sum.faults.stalls), n(sum.faults.wipes), n(sum.faults.old_copies),
+      n(sum.faults.total_losses));
   std::printf("messages         %llu lost, %llu duplicated, %llu late\n",
               n(sum.faults.messages_lost), n(sum.faults.messages_duplicated),
               n(sum.faults.messages_late));
@@ -110,6 +125,16 @@ void Print(const Totals& totals, double seconds) {
       "votes given back; W advanced %llu times, %llu times not\n",
       n(sum.replica.pulled_records), n(sum.replica.leftovers), n(sum.replica.source_refusals),
       n(sum.replica.reinstated), n(sum.shard.stable_rounds), n(sum.shard.stable_dropped));
+  std::printf(
+      "replacements     %llu changes ordered (%llu refused), %llu instances made, %llu times joint "
+      "(%llu left), %llu flips, %llu abandoned, %llu retired, %llu dropped, %llu metadata faults\n",
+      n(sum.faults.changes), n(sum.faults.changes_refused), n(sum.replica.created),
+      n(sum.shard.joints), n(sum.shard.joints_left), n(sum.shard.flips), n(sum.shard.abandoned),
+      n(sum.shard.retired), n(sum.replica.dropped), n(sum.faults.metadata_faults));
+  std::printf("unions           %llu begun, %llu slots went on with one\n",
+              n(sum.shard.unions_begun), n(sum.shard.unions));
+  std::printf("checks           %llu of all replicas, %llu looks at all copies of a key\n",
+              n(sum.checks), n(sum.looks));
   std::printf("garbage          %llu floors, %llu sweeps, %llu records collected\n",
               n(sum.shard.floors), n(sum.replica.sweeps), n(sum.replica.collected));
 }

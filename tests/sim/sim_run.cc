@@ -1,23 +1,76 @@
 #include "tests/sim/sim_run.h"
 
+#include <algorithm>
+
 #include "tests/history/linearizability.h"
+#include "tests/sim/sim_check.h"
 #include "tests/sim/sim_clients.h"
 
 namespace ringkv {
 namespace {
 
+// The stretches of a key's history between the moments at which its replicas had all lost
+// something: what was told before may be gone, and the value after it is one that was written
+// before.
+std::vector<std::vector<HistoryOp>> Stretches(const std::vector<HistoryOp>& history,
+                                              const std::vector<SimCluster::Cut>& cuts) {
+  std::vector<std::vector<HistoryOp>> stretches(cuts.size() + 1);
+  for (size_t i = 0; i < cuts.size(); ++i) {
+    if (!cuts[i].value.has_value()) continue;
+    HistoryOp found;
+    found.kind = HistoryOp::Kind::kPut;
+    found.argument = *cuts[i].value;
+    found.invoked = cuts[i].at.ns - 2;
+    found.answered = cuts[i].at.ns - 1;
+    found.client = -1;
+    stretches[i + 1].push_back(std::move(found));
+  }
+  for (const HistoryOp& op : history) {
+    size_t at = 0;
+    while (at < cuts.size() && op.invoked >= cuts[at].at.ns) ++at;
+    stretches[at].push_back(op);
+  }
+  return stretches;
+}
+
+// Values are unique: whatever a register has after a loss was handed in before it.
+bool WasWritten(const std::vector<HistoryOp>& history, const SimCluster::Cut& cut) {
+  if (!cut.value.has_value()) return true;
+  return std::any_of(history.begin(), history.end(), [&](const HistoryOp& op) {
+    return op.kind == HistoryOp::Kind::kIncrement ||
+           (op.argument == *cut.value && op.invoked < cut.at.ns);
+  });
+}
+
+std::string CheckStretch(const std::string& key, const std::vector<HistoryOp>& history,
+                         uint64_t* steps) {
+  LinearizabilityVerdict verdict = CheckLinearizable(history);
+  *steps += verdict.steps;
+  if (verdict.code == LinearizabilityVerdict::Code::kOk) return "";
+  std::string text = verdict.code == LinearizabilityVerdict::Code::kGaveUp
+                         ? "the checker gave up on "
+                         : "not linearizable: ";
+  text +=
+      "key " + key + ", " + std::to_string(history.size()) + " operations: " + verdict.explanation;
+  return text;
+}
+
 std::string CheckHistories(const std::map<std::string, std::vector<HistoryOp>>& histories,
+                           const std::map<std::string, std::vector<SimCluster::Cut>>& cuts,
                            uint64_t* steps) {
   for (const auto& [key, history] : histories) {
-    LinearizabilityVerdict verdict = CheckLinearizable(history);
-    *steps += verdict.steps;
-    if (verdict.code == LinearizabilityVerdict::Code::kOk) continue;
-    std::string text = verdict.code == LinearizabilityVerdict::Code::kGaveUp
-                           ? "the checker gave up on "
-                           : "not linearizable: ";
-    text += "key " + key + ", " + std::to_string(history.size()) +
-            " operations: " + verdict.explanation;
-    return text;
+    auto cut = cuts.find(key);
+    const std::vector<SimCluster::Cut> none;
+    const std::vector<SimCluster::Cut>& of_key = cut == cuts.end() ? none : cut->second;
+    for (const SimCluster::Cut& at : of_key) {
+      if (!WasWritten(history, at)) {
+        return "key " + key + " has " + *at.value + " after a loss, which nobody wrote before";
+      }
+    }
+    for (const std::vector<HistoryOp>& stretch : Stretches(history, of_key)) {
+      std::string text = CheckStretch(key, stretch, steps);
+      if (!text.empty()) return text;
+    }
   }
   return "";
 }
@@ -35,6 +88,8 @@ RunReport RunSeed(const RunOptions& options) {
   if (options.trace) cluster.SetTrace(options.trace);
   SimClients clients(scheduler, random, cluster, options.clients, options.registers,
                      options.counters);
+  SimCheck check(scheduler, cluster, options.seed);
+  if (options.check_under_load.value_or(options.seed % 4 == 1)) check.RunUnderLoad(clients.keys());
   auto failed = [&] { return !cluster.violation().empty(); };
 
   scheduler.RunUntil(scheduler.now() + std::chrono::seconds(1), failed);
@@ -44,6 +99,7 @@ RunReport RunSeed(const RunOptions& options) {
   // A while with load and without faults, then rest.
   scheduler.RunUntil(scheduler.now() + std::chrono::seconds(1), failed);
   clients.Stop();
+  check.StopUnderLoad();
   std::string unrest;
   for (int tries = 0; tries < 20; ++tries) {
     scheduler.RunUntil(scheduler.now() + std::chrono::seconds(1), failed);
@@ -54,6 +110,8 @@ RunReport RunSeed(const RunOptions& options) {
   if (!failed() && unrest.empty()) {
     clients.ReadAll();
     scheduler.RunUntil(scheduler.now() + std::chrono::seconds(2), failed);
+    const std::string differences = check.RunAtRest();
+    if (!differences.empty()) cluster.Violate("I12: the check does not find all equal: " + differences);
   }
 
   report.violation = cluster.violation();
@@ -61,12 +119,15 @@ RunReport RunSeed(const RunOptions& options) {
   if (report.violation.empty() && !clients.AllRead())
     report.violation = "a key cannot be read at rest";
   const auto& histories = clients.Finish();
-  if (report.violation.empty()) report.violation = CheckHistories(histories, &report.checker_steps);
+  if (report.violation.empty())
+    report.violation = CheckHistories(histories, cluster.cuts(), &report.checker_steps);
   report.operations = clients.operations();
   report.done = clients.done();
   report.not_applied = clients.not_applied();
   report.unknown = clients.unknown();
   report.simulated_seconds = static_cast<double>(scheduler.now().ns) / 1e9;
+  report.checks = check.checks();
+  report.looks = check.looks();
   report.faults = cluster.faults();
   report.shard = cluster.shard_stats();
   report.replica = cluster.replica_stats();

@@ -20,6 +20,8 @@ struct RunOptions {
   std::function<void(const std::string&)> trace;
   // Replaces what the seed would draw, for tests that want one mix.
   std::optional<FaultMix> mix;
+  // Whether `admin check` runs all the while, and not at the end only; of a seed's own: every fourth.
+  std::optional<bool> check_under_load;
 };
 
 struct RunReport {
@@ -31,6 +33,8 @@ struct RunReport {
   uint64_t unknown = 0;
   double simulated_seconds = 0;
   uint64_t checker_steps = 0;
+  uint64_t checks = 0;  // of all replicas, that came to an end
+  uint64_t looks = 0;   // at all copies of a key
   FaultCounts faults;
   ShardStats shard;
   ReplicaStats replica;

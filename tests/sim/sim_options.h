@@ -1,0 +1,14 @@
+// What a simulated cluster is set up with, and sums over its processes.
+#pragma once
+
+#include "kvnode/replica.h"
+#include "router/shard.h"
+#include "tests/sim/sim_cluster.h"
+
+namespace ringkv {
+
+ShardOptions SimOptions(const FaultMix& mix);
+void Add(const ShardStats& from, ShardStats* to);
+void Add(const ReplicaStats& from, ReplicaStats* to);
+
+}  // namespace ringkv

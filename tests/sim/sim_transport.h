@@ -1,0 +1,32 @@
+// What the simulated router's shard sends.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "tests/sim/sim_cluster.h"
+
+namespace ringkv {
+
+// Gathers what the shard sends during one event.
+class SimCluster::Transport final : public NodeTransport {
+ public:
+  explicit Transport(SimCluster& cluster) : cluster_(cluster), outbox_(cluster.nodes_.size()) {}
+
+  bool Send(Peer peer, v1::ReplicaOp op) override {
+    cluster_.CheckSent(op);
+    cluster_.CheckFloor(op);
+    auto& batch = outbox_[static_cast<size_t>(cluster_.NodeOf(peer))];
+    if (batch == nullptr) batch = std::make_shared<v1::ReplicaBatch>();
+    *batch->add_ops() = std::move(op);
+    return true;
+  }
+
+  std::shared_ptr<v1::ReplicaBatch> Take(size_t node) { return std::move(outbox_[node]); }
+
+ private:
+  SimCluster& cluster_;
+  std::vector<std::shared_ptr<v1::ReplicaBatch>> outbox_;
+};
+
+}  // namespace ringkv
