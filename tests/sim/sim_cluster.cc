@@ -845,10 +845,9 @@ std::set<std::string> SimCluster::KeysOf(SlotId slot) {
   return keys;
 }
 
-// The write that a key has its value of; (0, 0): it has none.
+// The write that a key has its value of; (0, 0): it has none, and no trace of one.
 Version SimCluster::WrittenAs(const std::optional<v1::Record>& record) {
-  const bool there = record.has_value() && !record->tombstone();
-  return there ? FromProto(OriginOf(*record)) : Version{};
+  return record.has_value() ? FromProto(OriginOf(*record)) : Version{};
 }
 
 // What none of them has is lost, and nobody can be blamed.
@@ -860,7 +859,9 @@ void SimCluster::NoteWhatIsLeft(const std::string& key, const std::vector<Node*>
   Left left;
   for (Node* node : of) {
     const Version version = StoredVersion(*node, key);
-    if (version > left.version) left = {version, WrittenAs(StoredRecord(*node, key))};
+    if (version <= left.version) continue;
+    const std::optional<v1::Record> record = StoredRecord(*node, key);
+    left = {version, WrittenAs(record), !record.has_value() || record->tombstone()};
   }
   left_[key] = left;
   auto committed = committed_.find(key);
@@ -914,7 +915,11 @@ void SimCluster::CheckUnited(SlotId slot, Node& first) {
     const Version version = StoredVersion(first, key);
     const Version origin = WrittenAs(record);
     if (auto left = left_.find(key); left != left_.end()) {
-      if (version < left->second.version || origin != left->second.origin) {
+      // A union that was begun before may have spread a newer write than is left now.
+      const bool dead = !record.has_value() || record->tombstone();
+      const bool other = origin != left->second.origin && origin <= left->second.version &&
+                         !(dead && left->second.dead);
+      if (version < left->second.version || other) {
         Violate("R11: version " + left->second.version.ToString() + " (written as " +
                 left->second.origin.ToString() + ") of " + key +
                 " had survived, and its slot goes on with " + version.ToString() + " (written as " +

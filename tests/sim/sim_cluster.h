@@ -262,6 +262,7 @@ class SimCluster {
   struct Left {
     Version version;
     Version origin;
+    bool dead = true;
   };
   std::map<std::string, Left> left_;
   std::map<SlotId, uint32_t> told_;  // last term under which a replica was told to vote again
