@@ -213,17 +213,20 @@ void SimCluster::SendQuestions(int i) {
     RINGKV_CHECK(to != nodes_.end(), "a source is a node of the cluster");
     const int source = static_cast<int>(to - nodes_.begin());
     auto op = std::make_shared<v1::ReplicaOp>(std::move(question.op));
-    DeliverBetween(i, source, [this, i, source, op] { OnQuestion(i, source, *op); });
+    DeliverBetween(i, source, [this, i, source, op, asker = nodes_[i]->generation] {
+      OnQuestion(i, source, *op, asker);
+    });
   }
 }
 
-void SimCluster::OnQuestion(int from, int to, const v1::ReplicaOp& op) {
+void SimCluster::OnQuestion(int from, int to, const v1::ReplicaOp& op, uint64_t asker) {
   Node& source = *nodes_[to];
   if (!source.up || source.replica == nullptr) return;
   if (source.stalled_until > scheduler_.now()) {
-    scheduler_.At(source.stalled_until, [this, from, to, op, generation = source.generation] {
-      if (nodes_[to]->generation == generation) OnQuestion(from, to, op);
-    });
+    scheduler_.At(source.stalled_until,
+                  [this, from, to, op, asker, generation = source.generation] {
+                    if (nodes_[to]->generation == generation) OnQuestion(from, to, op, asker);
+                  });
     return;
   }
   std::vector<v1::ReplicaOpReply> replies;
@@ -236,15 +239,13 @@ void SimCluster::OnQuestion(int from, int to, const v1::ReplicaOp& op) {
   });
   auto answer = std::make_shared<v1::ReplicaOpReply>(std::move(replies[0]));
   // The process that asked is the one that gets the answer: a connection ends with it.
-  DeliverBetween(to, from,
-                 [this, from, answer, boot = source.boot, generation = nodes_[from]->generation] {
-                   Node& target = *nodes_[from];
-                   if (target.generation != generation || !target.up || target.replica == nullptr)
-                     return;
-                   Status taken = target.replica->OnSyncAnswer(boot, *answer);
-                   RINGKV_CHECK(taken.ok(), "the simulated disk works");
-                   SendQuestions(from);
-                 });
+  DeliverBetween(to, from, [this, from, answer, boot = source.boot, asker] {
+    Node& target = *nodes_[from];
+    if (target.generation != asker || !target.up || target.replica == nullptr) return;
+    Status taken = target.replica->OnSyncAnswer(boot, *answer);
+    RINGKV_CHECK(taken.ok(), "the simulated disk works");
+    SendQuestions(from);
+  });
 }
 
 void SimCluster::Flush() {
@@ -858,6 +859,7 @@ void SimCluster::NoteWhatIsLeft(SlotId slot, const std::vector<Node*>& of) {
 void SimCluster::NoteWhatIsLeft(const std::string& key, const std::vector<Node*>& of) {
   Left left;
   for (Node* node : of) {
+    if (node->old_disk) continue;  // it is moved aside
     const Version version = StoredVersion(*node, key);
     if (version <= left.version) continue;
     const std::optional<v1::Record> record = StoredRecord(*node, key);

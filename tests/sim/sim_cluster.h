@@ -178,7 +178,8 @@ class SimCluster {
   void Deliver(int node, std::function<void()> arrive);
   void DeliverBetween(int from, int to, std::function<void()> arrive);
   void SendQuestions(int node);
-  void OnQuestion(int from, int to, const v1::ReplicaOp& op);
+  // `asker`: generation of the process that asked.
+  void OnQuestion(int from, int to, const v1::ReplicaOp& op, uint64_t asker);
   Duration DrawDelay();
   void Flush();
   void OnBatch(int node, const v1::ReplicaBatch& batch, uint64_t router);
