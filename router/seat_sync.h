@@ -34,6 +34,7 @@ struct SeatSync {
   MonoTime next_send;
   std::map<std::string, bool> unresolved;  // reported keys; true: a call is on it
   Version catch_up;                        // kCatchingUp: acknowledges everything up to it
+  Version floor;                           // kReinstating, after a union: takes it first
 };
 
 // R11: all replicas of a slot are made equal, and then vote again.

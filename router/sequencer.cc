@@ -158,6 +158,7 @@ void Sequencer::OnContactReply(int i, const v1::ReplicaOpReply& reply) {
   // Within a boot a vote is given back and never taken: an answer that says no may be a late one.
   seat.voting = seat.voting || reply.voting();
   seat.lost_tail.reset();
+  seat.floor = FromProto(reply.contact().floor());
   if (!seat.voting && reply.contact().has_lost_tail()) seat.lost_tail = reply.contact().lost_tail();
   // Without a vote it may have lost what it had acknowledged.
   if (!seat.voting && seat.clean) Untrack(i);

@@ -179,6 +179,7 @@ class Sequencer {
     bool tracked = false;  // everything sent and not acknowledged since some moment is in behind
     bool clean = false;    // tracked, and lacks nothing committed but what is in behind
     std::optional<v1::LostTail> lost_tail;  // R11: without a vote, and lacks no more than that
+    Version floor;                          // as it said at the contact
     Boot boot;
     uint64_t behind_keys = 0;
     SeatSync sync;

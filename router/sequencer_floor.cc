@@ -42,6 +42,14 @@ void Sequencer::AdvanceFloor() {
 }
 
 void Sequencer::OnFloorReply(int seat, const Expected& expected, const v1::ReplicaOpReply& reply) {
+  SeatSync& sync = seats_[seat].sync;
+  if (expected.call == sync.id && sync.stage == SeatSync::Stage::kReinstating) {
+    if (reply.code() == v1::REPLICA_CODE_WRONG_BOOT) return AbortSync(seat);
+    if (reply.code() != v1::REPLICA_CODE_OK) return;
+    sync.floor = {};
+    sync.next_send = host_.Now();
+    return;
+  }
   if (expected.call != floor_.round || reply.code() != v1::REPLICA_CODE_OK) return;
   floor_.answered |= static_cast<Mask>(1u << seat);
   floor_.garbage |= reply.set_floor().garbage_left();

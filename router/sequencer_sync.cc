@@ -382,9 +382,15 @@ void Sequencer::SendReinstate(int i) {
   sync.next_send = host_.Now() + host_.options().retransmit;
   if (!Reachable(i)) return;
   v1::ReplicaOp op = MakeOp(i);
-  op.mutable_reinstate()->set_boot(sync.boot.value());
   Expected expected;
-  expected.kind = Expected::Kind::kReinstate;
+  if (sync.floor != Version{}) {
+    op.mutable_set_floor()->set_boot(sync.boot.value());
+    ToProto(sync.floor, op.mutable_set_floor()->mutable_floor());
+    expected.kind = Expected::Kind::kSetFloor;
+  } else {
+    op.mutable_reinstate()->set_boot(sync.boot.value());
+    expected.kind = Expected::Kind::kReinstate;
+  }
   expected.slot = slot_;
   expected.call = sync.id;
   host_.Send(seats_[i].peer, std::move(op), std::move(expected));

@@ -90,6 +90,10 @@ void Sequencer::BeginUnion() {
 // All that was reported is resolved: every key is everywhere, once what is on its way has arrived.
 void Sequencer::FinishUnion() {
   if (!pending_keys_.empty()) return;
+  // Whoever has gone may be back as another process, which the next contact tells.
+  for (size_t i = 0; i < seats_.size(); ++i) {
+    if ((compared_ & (1u << i)) && !Reachable(static_cast<int>(i))) return;
+  }
   const Mask members = std::exchange(compared_, Mask{0});
   union_.running = false;
   EndUnionCalls();
@@ -97,6 +101,10 @@ void Sequencer::FinishUnion() {
   ++stats.unions;
   if (loss_accepted_) ++stats.unions_accepted;
   stats.last_union_ms = host_.WallMillis();
+  Version floor;
+  for (size_t i = 0; i < seats_.size(); ++i) {
+    if (members & (1u << i)) floor = std::max(floor, seats_[i].floor);
+  }
   for (int i = 0; i < static_cast<int>(seats_.size()); ++i) {
     if (!(members & (1u << i))) continue;
     Seat& seat = seats_[i];
@@ -112,6 +120,9 @@ void Sequencer::FinishUnion() {
     } else {
       seat.sync.stage = Stage::kReinstating;
       seat.sync.next_send = host_.Now();
+      // What the others collected it never held: without their floor its absent keys would read as
+      // never written. Not sooner: what it lacks below the floor would read as collected.
+      if (seat.floor < floor) seat.sync.floor = floor;
     }
   }
   host_.QueueSync(this);  // those that were no members have a source soon

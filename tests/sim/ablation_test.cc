@@ -81,10 +81,11 @@ FaultMix LossesOfPower() {
 // And is back before all that was sent has arrived.
 FaultMix BriefLossesOfPower() {
   FaultMix mix;
-  mix.long_delay = 0.5;
+  mix.long_delay = 0.1;
+  mix.latest = std::chrono::seconds(3);
   mix.total_loss = true;
-  mix.longest_loss = std::chrono::milliseconds(20);
-  mix.between_faults = std::chrono::milliseconds(800);
+  mix.longest_loss = std::chrono::milliseconds(100);
+  mix.between_faults = std::chrono::milliseconds(1500);
   return mix;
 }
 

@@ -219,17 +219,20 @@ void SimCluster::SendQuestions(int i) {
     RINGKV_CHECK(to != nodes_.end(), "a source is a node of the cluster");
     const int source = static_cast<int>(to - nodes_.begin());
     auto op = std::make_shared<v1::ReplicaOp>(std::move(question.op));
-    DeliverBetween(i, source, [this, i, source, op] { OnQuestion(i, source, *op); });
+    DeliverBetween(i, source, [this, i, source, op, asker = nodes_[i]->generation] {
+      OnQuestion(i, source, *op, asker);
+    });
   }
 }
 
-void SimCluster::OnQuestion(int from, int to, const v1::ReplicaOp& op) {
+void SimCluster::OnQuestion(int from, int to, const v1::ReplicaOp& op, uint64_t asker) {
   Node& source = *nodes_[to];
   if (!source.up || source.replica == nullptr) return;
   if (source.stalled_until > scheduler_.now()) {
-    scheduler_.At(source.stalled_until, [this, from, to, op, generation = source.generation] {
-      if (nodes_[to]->generation == generation) OnQuestion(from, to, op);
-    });
+    scheduler_.At(source.stalled_until,
+                  [this, from, to, op, asker, generation = source.generation] {
+                    if (nodes_[to]->generation == generation) OnQuestion(from, to, op, asker);
+                  });
     return;
   }
   std::vector<v1::ReplicaOpReply> replies;
@@ -242,15 +245,13 @@ void SimCluster::OnQuestion(int from, int to, const v1::ReplicaOp& op) {
   });
   auto answer = std::make_shared<v1::ReplicaOpReply>(std::move(replies[0]));
   // The process that asked is the one that gets the answer: a connection ends with it.
-  DeliverBetween(to, from,
-                 [this, from, answer, boot = source.boot, generation = nodes_[from]->generation] {
-                   Node& target = *nodes_[from];
-                   if (target.generation != generation || !target.up || target.replica == nullptr)
-                     return;
-                   Status taken = target.replica->OnSyncAnswer(boot, *answer);
-                   RINGKV_CHECK(taken.ok(), "the simulated disk works");
-                   SendQuestions(from);
-                 });
+  DeliverBetween(to, from, [this, from, answer, boot = source.boot, asker] {
+    Node& target = *nodes_[from];
+    if (target.generation != asker || !target.up || target.replica == nullptr) return;
+    Status taken = target.replica->OnSyncAnswer(boot, *answer);
+    RINGKV_CHECK(taken.ok(), "the simulated disk works");
+    SendQuestions(from);
+  });
 }
 
 void SimCluster::Flush() {
@@ -777,10 +778,9 @@ std::set<std::string> SimCluster::KeysOf(SlotId slot) {
   return keys;
 }
 
-// The write that a key has its value of; (0, 0): it has none.
+// The write that a key has its value of; (0, 0): it has none, and no trace of one.
 Version SimCluster::WrittenAs(const std::optional<v1::Record>& record) {
-  const bool there = record.has_value() && !record->tombstone();
-  return there ? FromProto(OriginOf(*record)) : Version{};
+  return record.has_value() ? FromProto(OriginOf(*record)) : Version{};
 }
 
 // What none of them has is lost, and nobody can be blamed.
@@ -792,13 +792,14 @@ void SimCluster::NoteWhatIsLeft(const std::string& key, const std::vector<Node*>
   Left left;
   Version highest;
   for (Node* node : of) {
+    if (node->old_disk) continue;  // it is moved aside
     const Incarnation inc = IncOf(*node, SlotFor(key));
     const Version version = StoredVersion(*node, key, inc);
     if (version <= highest) continue;
     highest = version;
     const std::optional<v1::Record> record = StoredRecord(*node, key, inc);
     // Nothing below a floor is nothing, on the others too.
-    left = record.has_value() ? Left{version, WrittenAs(record)} : Left{};
+    left = record.has_value() ? Left{version, WrittenAs(record), record->tombstone()} : Left{};
   }
   left_[key] = left;
   auto committed = committed_.find(key);
@@ -859,7 +860,11 @@ void SimCluster::CheckUnited(SlotId slot, Node& first) {
     const Version version = StoredVersion(first, key, inc);
     const Version origin = WrittenAs(record);
     if (auto left = left_.find(key); left != left_.end()) {
-      if (version < left->second.version || origin != left->second.origin) {
+      // A union that was begun before may have spread a newer write than is left now.
+      const bool dead = !record.has_value() || record->tombstone();
+      const bool other = origin != left->second.origin && origin <= left->second.version &&
+                         !(dead && left->second.dead);
+      if (version < left->second.version || other) {
         Violate("R11: version " + left->second.version.ToString() + " (written as " +
                 left->second.origin.ToString() + ") of " + key +
                 " had survived, and its slot goes on with " + version.ToString() + " (written as " +

@@ -223,7 +223,8 @@ class SimCluster {
   void Deliver(int node, std::function<void()> arrive);
   void DeliverBetween(int from, int to, std::function<void()> arrive);
   void SendQuestions(int node);
-  void OnQuestion(int from, int to, const v1::ReplicaOp& op);
+  // `asker`: generation of the process that asked.
+  void OnQuestion(int from, int to, const v1::ReplicaOp& op, uint64_t asker);
   Duration DrawDelay();
   void Flush();
   void OnBatch(int node, const v1::ReplicaBatch& batch, uint64_t router);
@@ -324,6 +325,7 @@ class SimCluster {
   struct Left {
     Version version;
     Version origin;
+    bool dead = true;
   };
   std::map<std::string, Left> left_;
   std::map<SlotId, uint32_t> told_;  // last term under which a replica was told to vote again
