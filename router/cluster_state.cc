@@ -143,8 +143,10 @@ Status ClusterState::Apply(const MetadataTxn& txn) {
     undo.emplace_back(name, std::move(old));
     touched.groups |= name.starts_with("group/") || name == kClusterName || name == kNextTermName;
     touched.nodes |= name.starts_with(NodeName(""));
-    touched.slots |= name == kClusterName;
-    touched.changes |= name.starts_with("desired/") || name.starts_with("migration/");
+    // A node that goes may be one that a row names.
+    const bool node_goes = name.starts_with(NodeName("")) && !value.has_value();
+    touched.slots |= name == kClusterName || node_goes;
+    touched.changes |= node_goes || name.starts_with("desired/") || name.starts_with("migration/");
     if (name.starts_with("slot/")) {
       const auto slot = static_cast<uint32_t>(std::strtoul(name.c_str() + 5, nullptr, 10));
       if (value.has_value() && slot < slots_.size()) touched.slot_list.push_back(slot);

@@ -286,30 +286,44 @@ void Membership::WarnOfIgnoredConfiguration() const {
 
 void Membership::Register(v1::RegisterRequest request, RegisterDone done) {
   if (phase_ != Phase::kServing) return done(TryAgain(gate_.why_closed()));
+  // A node asks again when no answer comes. What it asked before is of no use to it any more: the
+  // later one takes its place, or a slow metadata store would be kept busy by old ones for good.
+  auto same = std::find_if(waiting_.begin(), waiting_.end(), [&](const Waiting& waiting) {
+    return !waiting.in_flight && waiting.request.node() == request.node();
+  });
+  if (same != waiting_.end()) {
+    RegisterDone before = std::exchange(same->done, std::move(done));
+    same->request = std::move(request);
+    return before(TryAgain("the node has asked again since"));
+  }
   if (waiting_.size() >= options_.max_waiting) {
     return done(TryAgain("too many nodes register at this moment"));
   }
-  waiting_.push_back({std::move(request), std::move(done), 0});
+  waiting_.push_back({std::move(request), std::move(done)});
   Pump();
 }
 
-// One at a time: each is planned on the state that the one before has left. The store may answer
-// within the call, so that this must not recurse.
+// One at a time: each is planned on the state that the one before has left. In turns: no kind waits
+// for more than one transaction of each other. The store may answer within the call, so that this
+// must not recurse.
 void Membership::Pump() {
   if (pumping_) return;
   pumping_ = true;
-  while (!busy_ && phase_ == Phase::kServing) {
-    if (!retakes_.empty()) {
-      BeginRetake();
-    } else if (!waiting_.empty()) {
-      BeginFirst();
-    } else if (!commands_.empty()) {
-      BeginCommand();
-    } else if (!BeginMove()) {
-      break;
-    }
+  while (!busy_ && phase_ == Phase::kServing && BeginNext()) {
   }
   pumping_ = false;
+}
+
+bool Membership::BeginNext() {
+  constexpr int kKinds = 4;
+  for (int i = 0; i < kKinds; ++i) {
+    const int kind = std::exchange(turn_, (turn_ + 1) % kKinds);
+    if (kind == 0 && !retakes_.empty()) return BeginRetake(), true;
+    if (kind == 1 && !waiting_.empty()) return BeginFirst(), true;
+    if (kind == 2 && !commands_.empty()) return BeginCommand(), true;
+    if (kind == 3 && BeginMove()) return true;
+  }
+  return false;
 }
 
 void Membership::BeginFirst() {
@@ -319,6 +333,7 @@ void Membership::BeginFirst() {
   if (!planned.ok()) return AnswerFirst(planned.status());
   if (!planned->txn.has_value()) return AnswerFirst(std::move(planned->reply));
   busy_ = true;
+  first.in_flight = true;
   store_.Commit(*planned->txn,
                 [this, txn = *planned->txn, reply = planned->reply](Result<bool> result) {
                   busy_ = false;

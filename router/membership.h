@@ -15,7 +15,9 @@
 //  2. A node's reply leaves only after its transaction was committed, and after the data plane was
 //  told
 //     where the node is; so nobody can meet it before it is expected.
-//  3. At most `max_waiting` registrations wait; more are told to try again.
+//  3. At most one registration of a node waits beside the one under way, and at most `max_waiting`
+//  of all; more are told to try again.
+//  4. Registrations, retakes, commands and moves take turns: none keeps another from going on.
 //
 // Thread-compatible: the control loop owns it; `view` from any thread.
 #pragma once
@@ -101,6 +103,7 @@ class Membership {
     v1::RegisterRequest request;
     RegisterDone done;
     int attempts = 0;
+    bool in_flight = false;  // a transaction was begun for it
   };
 
   struct Command {
@@ -130,6 +133,7 @@ class Membership {
   void Fail(Status why);
 
   void Pump();
+  bool BeginNext();  // false: nothing is to be done
   void BeginFirst();
   void OnRegistered(const MetadataTxn& txn, v1::RegisterReply reply, Result<bool> result);
   void AnswerFirst(Result<v1::RegisterReply> reply);
@@ -171,11 +175,12 @@ class Membership {
   std::vector<uint64_t> owners_;         // ours, by group
   std::map<std::string, MonoTime> heard_;
   std::deque<Waiting> waiting_;
-  std::deque<Retake> retakes_;  // come before registrations
+  std::deque<Retake> retakes_;
   std::deque<Command> commands_;
   SlotMover mover_;
   bool busy_ = false;  // a transaction or a load is under way
   bool pumping_ = false;
+  int turn_ = 0;  // kind of transaction that is looked for first (BeginNext)
   Timers timers_;
 
   mutable std::mutex view_mutex_;

@@ -150,7 +150,8 @@ TEST_F(NodeCoreTest, StatisticsNameSomeOfTheDamagedRecordsAndAllOfThemInTime) {
     AddOp(&batch, op, 0)->mutable_stats();
     Execute(batch);
     EXPECT_EQ(sink_->reply(op).stats().damaged_size(), 16);
-    for (const v1::DamagedKey& key : sink_->reply(op).stats().damaged()) named.insert(key.key());
+    const v1::ReplicaOpReply reply = sink_->reply(op);
+    for (const v1::DamagedKey& key : reply.stats().damaged()) named.insert(key.key());
   }
   EXPECT_EQ(named.size(), 40u);
   core_->SetDamaged({});

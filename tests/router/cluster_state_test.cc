@@ -130,7 +130,7 @@ TEST(Load, FindsNoClusterInAnEmptyStore) {
 
 TEST(Load, LeavesNamesOfNewerVersionsAlone) {
   auto txn = FormCluster(ThreeNodes());
-  txn->puts.emplace_back("desired/xyz", "whatever");
+  txn->puts.emplace_back("wish/xyz", "whatever");
   EXPECT_TRUE(ClusterState::Load(txn->puts).ok());
 }
 

@@ -11,7 +11,11 @@ namespace {
 v1::SlotPlacement RowWithLearner(const ClusterState& state, uint32_t slot) {
   v1::SlotPlacement row = state.slots()[slot];
   row.mutable_replaced()->CopyFrom(row.replicas(2));
-  row.mutable_learner()->set_node(row.replicas(2).node());
+  std::set<std::string> holders;
+  for (const v1::ReplicaRef& replica : row.replicas()) holders.insert(replica.node());
+  for (const auto& [id, node] : state.nodes()) {
+    if (!holders.contains(id)) row.mutable_learner()->set_node(id);
+  }
   row.mutable_learner()->set_inc(2);
   row.set_last_inc(2);
   return row;
@@ -38,7 +42,9 @@ TEST(Retake, GivesFreshTermsAndRestsOnAllThatItChanges) {
 }
 
 TEST(Retake, DropsARecordedLearnerOfASlotThatIsUnitedForGood) {
-  ClusterState state = Owned();
+  FormationRequest nodes = ThreeNodes();
+  nodes.nodes.push_back(Entry("n4", 7530));
+  ClusterState state = Owned(nodes);
   MetadataTxn learner;
   learner.puts.emplace_back(SlotName(SlotId(3)), RowWithLearner(state, 3).SerializeAsString());
   learner.puts.emplace_back(SlotName(SlotId(7)), RowWithLearner(state, 7).SerializeAsString());
@@ -50,6 +56,8 @@ TEST(Retake, DropsARecordedLearnerOfASlotThatIsUnitedForGood) {
   ASSERT_TRUE(state.Apply(*txn).ok());
   EXPECT_FALSE(state.slots()[3].has_learner());
   EXPECT_FALSE(state.slots()[3].has_replaced());
+  ASSERT_EQ(state.slots()[3].retiring_size(), 1);  // its node is told to drop it
+  EXPECT_EQ(state.slots()[3].retiring(0).inc(), 2u);
   EXPECT_EQ(state.slots()[3].last_inc(), 2u);  // never given out again
   EXPECT_EQ(state.slots()[3].epoch(), 2u);
   EXPECT_TRUE(state.slots()[7].has_learner());  // goes on as it was

@@ -16,9 +16,15 @@ class SimCheck::World final : public CheckEnvironment {
 
   MonoTime Now() const override { return check_.scheduler_.now(); }
   void After(Duration pause, std::function<void()> action) override {
-    check_.scheduler_.After(pause, std::move(action));
+    check_.scheduler_.After(
+        pause, [this, action = std::move(action), router = check_.cluster_.router_generation()] {
+          // A check is part of the router's process.
+          if (check_.cluster_.RouterUp() && router == check_.cluster_.router_generation()) action();
+        });
   }
-  std::string NameOf(Peer peer) const override { return "n" + std::to_string(check_.cluster_.NodeOf(peer) + 1); }
+  std::string NameOf(Peer peer) const override {
+    return "n" + std::to_string(check_.cluster_.NodeOf(peer) + 1);
+  }
 
   void Describe(SlotId slot, std::function<void(SlotReport)> done) override {
     After(Delay(), [this, slot, done = std::move(done)] { done(check_.cluster_.Describe(slot)); });

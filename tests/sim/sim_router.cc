@@ -188,7 +188,7 @@ void SimCluster::CheckRows(const ClusterState& before) {
     if (row.epoch() != was.epoch() + 1) Violate("I11: the " + name + " skips an epoch");
     if (row.last_inc() < was.last_inc())
       Violate("I11: the " + name + " gives an incarnation again");
-    int left = 0, came = 0;
+    int left = 0, came = 0, instead = 0;
     for (const v1::ReplicaRef& replica : was.replicas()) {
       left += std::any_of(row.replicas().begin(), row.replicas().end(),
                           [&](const auto& r) {
@@ -207,12 +207,16 @@ void SimCluster::CheckRows(const ClusterState& before) {
       const bool given_up = std::any_of(
           was.replicas().begin(), was.replicas().end(),
           [&](const auto& r) { return r.node() == replica.node() && r.inc() < replica.inc(); });
-      if (given_up && loss_accepted_.contains(SlotId(row.slot()))) continue;
+      if (given_up && loss_accepted_.contains(SlotId(row.slot()))) {
+        ++instead;
+        continue;
+      }
       if (replica.inc() != was.learner().inc() || replica.node() != was.learner().node()) {
         Violate("I11: the " + name + " has a replica that was no learner");
       }
     }
-    if (left > 1 || came != left) Violate("I11: the " + name + " changes more than one replica");
+    if (came != left || left - instead > 1)
+      Violate("I11: the " + name + " changes more than one replica");
     for (const auto& [key, version] : committed_) {
       if (SlotFor(key).value() == row.slot()) CheckCommitted(key, /*released=*/false);
     }
