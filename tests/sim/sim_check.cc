@@ -139,12 +139,17 @@ void SimCheck::LookSomewhere() {
 }
 
 std::string SimCheck::RunAtRest() {
-  Begin();
-  if (check_ == nullptr) return "no router";
-  scheduler_.RunUntil(scheduler_.now() + seconds(30), [this] { return check_->done(); });
-  if (!check_->done()) return "it does not end";
-  const v1::CheckProgress& progress = last_.progress();
-  if (progress.slots_equal() == progress.slots_total()) return "";
+  // Messages are still lost: what could not be compared is compared by another check.
+  for (int tries = 0; tries < 5; ++tries) {
+    if (tries != 0) scheduler_.RunUntil(scheduler_.now() + seconds(1), [] { return false; });
+    Begin();
+    if (check_ == nullptr) return "no router";
+    scheduler_.RunUntil(scheduler_.now() + seconds(30), [this] { return check_->done(); });
+    if (!check_->done()) return "it does not end";
+    const v1::CheckProgress& progress = last_.progress();
+    if (progress.slots_equal() == progress.slots_total()) return "";
+    if (last_.uncompared_size() == 0) break;
+  }
   return last_.ShortDebugString();
 }
 

@@ -445,6 +445,7 @@ void SimCluster::TakeStep(int i, Result<BootStep> step) {
       auto replica = Replica::Open(node.store, options, groups);
       RINGKV_CHECK(replica.ok(), replica.status().message());
       node.replica = std::move(*replica);
+      node.served = true;
       DropLater(i);
       for (uint32_t slot : node.lost) {
         if (node.replica->Votes(SlotId(slot)) && RINGKV_RULE(kRegressedDoesNotVote)) {
@@ -526,6 +527,7 @@ void SimCluster::CrashNode(int i, Disk disk) {
   });
   node.up = false;
   node.stalled_until = MonoTime{};
+  const bool had_something = node.served;
   if (node.replica != nullptr) Add(node.replica->stats(), &node.past_stats);
   node.replica.reset();
   node.boot_sequence.reset();
@@ -547,11 +549,12 @@ void SimCluster::CrashNode(int i, Disk disk) {
       node.store.Restore(*node.copy);
       node.retired.clear();
       node.old_disk = true;
+      node.served = true;
       break;
   }
   // Under `periodic` nobody can tell after a loss of power whether something is missing.
   const bool power = disk == Disk::kPowerLost || disk == Disk::kTailLost;
-  if (!power || !mix_.synced_writes) {
+  if (had_something && (!power || !mix_.synced_writes)) {
     for (uint32_t slot = 0; slot < kSlots; ++slot) {
       node.lost.insert(slot);
       if (!power && disk != Disk::kKept) node.emptied.insert(slot);
@@ -564,6 +567,7 @@ void SimCluster::CrashNode(int i, Disk disk) {
 void SimCluster::NewDisk(int i) {
   nodes_[i]->store.Wipe();
   nodes_[i]->retired.clear();
+  nodes_[i]->served = false;
   ++nodes_[i]->disks;
 }
 

@@ -205,6 +205,7 @@ class SimCluster {
     // The injector's own knowledge: slots whose instance lost something and got no vote since.
     std::set<uint32_t> lost;
     bool old_disk = false;                           // it was given one
+    bool served = false;  // on the disk that it has
     std::set<uint32_t> emptied;                      // of these: all of it
     std::shared_ptr<const MemoryStore::Image> copy;  // of the disk, as it was...
     Boot copy_boot;                                  // ...under this boot
