@@ -26,7 +26,6 @@ enum class Rule {
   kRestartEndsSync,          // a sync is bound to the target's boot
   kSmallerStable,            // only what lies above the smaller W of both ends is compared
   kFloorIsOnAllReplicas,     // R7: the floor is W, and moves only while every replica is clean
-  kFloorIsBoundToItsBoot,    // a floor is taken only by the process that the owner knows
   kAbsentReadsAsTheFloor,    // what is gone at or below the floor reads as a tombstone at the floor
   kStableIsBoundToItsBoot,   // W is given only to an instance that answered, under that boot
   // R6:

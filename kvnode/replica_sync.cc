@@ -251,8 +251,7 @@ Status Replica::DoDurable(std::span<const v1::ReplicaOp* const> ops,
     const v1::ReplicaOp& op = *ops[i];
     Instance* instance = Admit(op, &replies[i]);
     if (instance == nullptr) continue;
-    const bool bound = (!op.has_set_stable() || RINGKV_RULE(kStableIsBoundToItsBoot)) &&
-                       (!op.has_set_floor() || RINGKV_RULE(kFloorIsBoundToItsBoot));
+    const bool bound = !op.has_set_stable() || RINGKV_RULE(kStableIsBoundToItsBoot);
     if (bound && Boot(BootMeant(op)) != options_.boot) {
       Refuse(&replies[i], v1::REPLICA_CODE_WRONG_BOOT, "the node has started again since");
       continue;

@@ -156,7 +156,6 @@ INSTANTIATE_TEST_SUITE_P(
         Ablation{Rule::kJointQuorum, "JointQuorum", Moving()},
         Ablation{Rule::kLearnerHasAllBeforeFlip, "LearnerHasAllBeforeFlip", Moving()},
         Ablation{Rule::kFloorIsOnAllReplicas, "FloorIsOnAllReplicas"},
-        Ablation{Rule::kFloorIsBoundToItsBoot, "FloorIsBoundToItsBoot", LateMessages()},
         Ablation{Rule::kAbsentReadsAsTheFloor, "AbsentReadsAsTheFloor", VeryLateMessages()},
         Ablation{Rule::kStableIsBoundToItsBoot, "StableIsBoundToItsBoot", LateMessages()},
         Ablation{Rule::kUnionTakesAFreshTerm, "UnionTakesAFreshTerm", BriefLossesOfPower()},
@@ -169,9 +168,8 @@ TEST(Ablation, NothingSwitchedOffFindsNothing) {
   for (const std::optional<FaultMix>& mix :
        {std::optional<FaultMix>(), std::optional<FaultMix>(LateMessages()),
         std::optional<FaultMix>(VeryLateMessages()), std::optional<FaultMix>(DyingRouters()),
-        std::optional<FaultMix>(Moving()),
-        std::optional<FaultMix>(LateRegistrations()), std::optional<FaultMix>(LossesOfPower()),
-        std::optional<FaultMix>(BriefLossesOfPower())}) {
+        std::optional<FaultMix>(Moving()), std::optional<FaultMix>(LateRegistrations()),
+        std::optional<FaultMix>(LossesOfPower()), std::optional<FaultMix>(BriefLossesOfPower())}) {
     for (uint64_t seed = 1; seed <= 50; ++seed) {
       RunOptions options;
       options.seed = seed;

@@ -445,10 +445,12 @@ void SimCluster::TakeStep(int i, Result<BootStep> step) {
       auto replica = Replica::Open(node.store, options, groups);
       RINGKV_CHECK(replica.ok(), replica.status().message());
       node.replica = std::move(*replica);
-      node.served = true;
       DropLater(i);
+      // Before it has ever served it had nothing to lose; but the others may all have.
+      const bool first = !std::exchange(node.served, true);
+      if (first) std::erase_if(node.lost, [this](uint32_t slot) { return !AllLost(SlotId(slot)); });
       for (uint32_t slot : node.lost) {
-        if (node.replica->Votes(SlotId(slot)) && RINGKV_RULE(kRegressedDoesNotVote)) {
+        if (!first && node.replica->Votes(SlotId(slot)) && RINGKV_RULE(kRegressedDoesNotVote)) {
           Violate("I9: slot " + std::to_string(slot) + " of " + node.id +
                   " votes although it lost acknowledged writes");
         }
@@ -527,7 +529,6 @@ void SimCluster::CrashNode(int i, Disk disk) {
   });
   node.up = false;
   node.stalled_until = MonoTime{};
-  const bool had_something = node.served;
   if (node.replica != nullptr) Add(node.replica->stats(), &node.past_stats);
   node.replica.reset();
   node.boot_sequence.reset();
@@ -549,12 +550,11 @@ void SimCluster::CrashNode(int i, Disk disk) {
       node.store.Restore(*node.copy);
       node.retired.clear();
       node.old_disk = true;
-      node.served = true;
       break;
   }
   // Under `periodic` nobody can tell after a loss of power whether something is missing.
   const bool power = disk == Disk::kPowerLost || disk == Disk::kTailLost;
-  if (had_something && (!power || !mix_.synced_writes)) {
+  if (!power || !mix_.synced_writes) {
     for (uint32_t slot = 0; slot < kSlots; ++slot) {
       node.lost.insert(slot);
       if (!power && disk != Disk::kKept) node.emptied.insert(slot);
@@ -567,7 +567,6 @@ void SimCluster::CrashNode(int i, Disk disk) {
 void SimCluster::NewDisk(int i) {
   nodes_[i]->store.Wipe();
   nodes_[i]->retired.clear();
-  nodes_[i]->served = false;
   ++nodes_[i]->disks;
 }
 
@@ -1085,7 +1084,8 @@ std::string SimCluster::CheckQuiet() {
     // Whether a replica has swept what the highest floor lets go makes no difference.
     Floor floor;
     for (const ReplicaReport& replica : shard_->Describe(SlotId(s)).replicas) {
-      floor = std::max(floor, FloorOf(*nodes_[static_cast<size_t>(NodeOf(replica.peer))], SlotId(s), replica.inc));
+      floor = std::max(floor, FloorOf(*nodes_[static_cast<size_t>(NodeOf(replica.peer))], SlotId(s),
+                                      replica.inc));
     }
     std::map<std::string, std::string> first;
     bool have_first = false;

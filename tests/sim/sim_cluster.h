@@ -62,7 +62,7 @@ struct FaultMix {
   double metadata_faults = 0;  // of a transaction: not taken, or its answer lost
   bool total_loss = false;     // all nodes lose power at once, and now and then the router too
   Duration longest_loss = std::chrono::milliseconds(1500);  // of power
-  Duration metadata_delay = std::chrono::milliseconds(3);  // of a transaction, at most
+  Duration metadata_delay = std::chrono::milliseconds(3);   // of a transaction, at most
   size_t max_behind = 200'000;  // keys for each node, before a replica stops being tracked
   Duration between_faults = std::chrono::milliseconds(800);
 
@@ -205,7 +205,7 @@ class SimCluster {
     // The injector's own knowledge: slots whose instance lost something and got no vote since.
     std::set<uint32_t> lost;
     bool old_disk = false;                           // it was given one
-    bool served = false;  // on the disk that it has
+    bool served = false;                             // ever
     std::set<uint32_t> emptied;                      // of these: all of it
     std::shared_ptr<const MemoryStore::Image> copy;  // of the disk, as it was...
     Boot copy_boot;                                  // ...under this boot
@@ -317,7 +317,7 @@ class SimCluster {
   MonoTime timer_at_ = kNever;
   ShardStats past_stats_;
 
-  std::map<std::string, std::string> values_;     // I1: "slot/key/version" -> record
+  std::map<std::string, std::string> values_;  // I1: "slot/key/version" -> record
   std::set<SlotId> loss_accepted_;
   std::map<std::string, Version> committed_;      // highest version known committed, by key
   std::map<std::string, std::vector<Cut>> cuts_;  // by key
