@@ -137,7 +137,7 @@ class SlotTable {
   // Needs slot < slots().
   ReplicaRow Row(SlotId slot) const { return {WordsOf(slot), replicas_}; }
   NodeIndex Primary(SlotId slot) const {
-    return NodeIndex(static_cast<uint32_t>(*WordsOf(slot)) & kNoNode);
+    return NodeIndex(static_cast<uint32_t>(FirstWordOf(slot)) & kNoNode);
   }
 
   // Needs row.size() == replicas().
@@ -167,18 +167,26 @@ class SlotTable {
     return reinterpret_cast<uint64_t*>(origin + word * sizeof(uint64_t));
   }
 
-  const uint64_t* WordsOf(SlotId slot) const {
-    // In as few instructions as may be: the fewer, the more look-ups the processor overlaps. Both
-    // are read before any branch, so that a compiler reads them once for a loop of look-ups.
+  // In as few instructions as may be: the fewer, the more look-ups the processor overlaps. Both are
+  // read before any branch, so that a compiler reads them once for a loop of look-ups; and what is
+  // done with the words is done on each branch, so that address and read are one instruction.
+  template <class Use>
+  auto WithWords(SlotId slot, Use use) const {
     const uint64_t* const flat = flat_;
     const Origin* const paged = paged_;
     if (flat != nullptr) [[likely]] {
-      return flat + slot.value();
+      return use(flat + slot.value());
     }
     if (paged != nullptr) [[likely]] {
-      return At(paged[slot.value() >> kRowsPerPageLog2], slot.value());
+      return use(At(paged[slot.value() >> kRowsPerPageLog2], slot.value()));
     }
-    return At(origins_[slot.value() >> page_log2_], size_t{slot.value()} * words_per_row_);
+    return use(At(origins_[slot.value() >> page_log2_], size_t{slot.value()} * words_per_row_));
+  }
+  const uint64_t* WordsOf(SlotId slot) const {
+    return WithWords(slot, [](const uint64_t* words) { return words; });
+  }
+  uint64_t FirstWordOf(SlotId slot) const {
+    return WithWords(slot, [](const uint64_t* words) { return *words; });
   }
   bool one_page() const { return slots_ <= kMostRowsOfOnePage; }
   uint32_t rows_per_page() const { return one_page() ? slots_ : kRowsPerPage; }
