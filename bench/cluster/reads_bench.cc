@@ -36,7 +36,6 @@ struct Counts {
 };
 
 Result<Counts> Read(BenchCluster& cluster) {
-  Counts counts;
   const auto client = cluster.OfRouter("operations_total", "op=\"get\"");
   const auto hedged = cluster.OfRouter("reads_hedged_total");
   const auto quorum = cluster.OfRouter("reads_quorum_total");
