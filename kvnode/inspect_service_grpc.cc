@@ -80,8 +80,9 @@ grpc::ServerUnaryReactor* InspectServiceGrpc::Queue(grpc::CallbackServerContext*
     const Result<Store*> store = StoreFor(request->node(), request->cluster_uuid());
     if (!store.ok()) return reactor->Finish(ToGrpc(store.status()));
     Result<Reply> made = answer(**store, *request);
-    if (made.ok()) *reply = std::move(made).value();
-    reactor->Finish(ToGrpc(made.status()));
+    if (!made.ok()) return reactor->Finish(ToGrpc(made.status()));
+    *reply = std::move(*made);
+    reactor->Finish(grpc::Status::OK);
   });
   if (!posted) reactor->Finish({grpc::StatusCode::UNAVAILABLE, "the node is stopping"});
   return reactor;
