@@ -131,12 +131,14 @@ void Sequencer::Contact(Peer peer, Boot boot) {
     seat.usable = false;
     seat.created = false;
     seat.voting = false;
-    if (union_.running && (compared_ & (1u << i)) && !RINGKV_RULE(kUnionIsBoundToItsBoots)) {
+    const bool united = union_.running && (compared_ & (1u << i));
+    const bool bound = united
+                           ? RINGKV_RULE(kUnionIsBoundToItsBoots) && RINGKV_RULE(kRestartEndsSync)
+                           : RINGKV_RULE(kRestartEndsSync);
+    if (!bound) {
       seat.sync.boot = boot;
-    } else if (RINGKV_RULE(kRestartEndsSync)) {
-      if (seat.sync.stage != SeatSync::Stage::kNone) AbortSync(i);
-    } else {
-      seat.sync.boot = boot;
+    } else if (seat.sync.stage != SeatSync::Stage::kNone) {
+      AbortSync(i);
     }
     DropAcks(i);
   }
