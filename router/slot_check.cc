@@ -120,7 +120,8 @@ void SlotCheck::OnWhole() {
 void SlotCheck::Walk(const std::string& after) {
   Part first;
   first.after = after;
-  parts_.assign(1, std::move(first));
+  parts_.clear();
+  parts_.push_back(std::move(first));
   host_.Ask(copies_[0].peer)
       .Split(lifeline_, RangeOf(copies_[0], after, ""), kPartRecords,
              [this](const Result<v1::DigestRangesReply>& reply) {
