@@ -30,6 +30,7 @@ class FakeDataPlane final : public DataPlane {
     }
   }
   void SetLeaseUntil(MonoTime until) override { lease_until = until; }
+  void PredecessorsGone() override { predecessors_gone = true; }
   void Gather(std::function<void(std::vector<LoopReport>)> done) override { done({}); }
   void Describe(SlotId, GroupId, std::function<void(SlotReport)> done) override { done({}); }
   void OnNeedTerm(std::function<void(TermRequest)>) override {}
@@ -40,6 +41,7 @@ class FakeDataPlane final : public DataPlane {
   std::vector<GroupGrant> grants;
   std::vector<SlotGrant> adopted;
   MonoTime lease_until;
+  bool predecessors_gone = false;
 };
 
 class MembershipTest : public testing::Test {

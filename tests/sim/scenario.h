@@ -62,7 +62,8 @@ class Scenario : public testing::Test {
     call.op = std::move(op);
     call.deadline = scheduler_.now() + timeout;
     call.done = [result](v1::OpResult got) { *result = std::move(got); };
-    cluster_.Submit(std::move(call));
+    SimCluster::Release release{0, scheduler_.now(), call.op.has_get()};
+    release.router = cluster_.Submit(std::move(call));
     scheduler_.RunUntil(scheduler_.now() + timeout + std::chrono::seconds(1),
                         [&] { return result->has_value(); });
     EXPECT_TRUE(result->has_value());
@@ -80,7 +81,7 @@ class Scenario : public testing::Test {
       outcome.version = FromProto((*result)->del().version());
     }
     if (outcome.done() && outcome.version.term.value() != 0)
-      cluster_.OnReleased(kKey, outcome.version);
+      cluster_.OnReleased(kKey, outcome.version, release);
     return outcome;
   }
 
