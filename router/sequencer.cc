@@ -104,9 +104,7 @@ void Sequencer::NotePromise(Peer peer) {
   if (unpromised_.empty()) predecessor_gone_ = true;
 }
 
-bool Sequencer::QuorumReachable() const {
-  return !deposed_ && MayRelease() && QuorumThere();
-}
+bool Sequencer::QuorumReachable() const { return !deposed_ && MayRelease() && QuorumThere(); }
 
 v1::ReplicaOp Sequencer::MakeOp(int seat) const {
   v1::ReplicaOp op;

@@ -1,7 +1,7 @@
 // Sequencer: the owner's rules for one slot (docs/protocol.md, R2 write, R3 read, R4 conditional
-// writes, R5 sync, R6 replace, R8 TTL, R9 outcomes, R12 scan, looks). A key is a register: the sequencer
-// hands out its versions, sends each to every replica, and calls it committed when a quorum of
-// voting replicas holds it.
+// writes, R5 sync, R6 replace, R8 TTL, R9 outcomes, R12 scan, looks). A key is a register: the
+// sequencer hands out its versions, sends each to every replica, and calls it committed when a
+// quorum of voting replicas holds it.
 //
 // Invariants
 //  1. A version is sent nowhere before it stands in `pending` and in `behind` of every tracked
@@ -174,9 +174,9 @@ class Sequencer {
   struct Seat {
     Peer peer;
     Incarnation inc;
-    bool present = false;   // else the place is free
-    bool created = false;   // a learner: its node is known to have the instance
-    bool usable = false;    // promised and contacted in the present session
+    bool present = false;  // else the place is free
+    bool created = false;  // a learner: its node is known to have the instance
+    bool usable = false;   // promised and contacted in the present session
     bool voting = false;
     bool tracked = false;  // everything sent and not acknowledged since some moment is in behind
     bool clean = false;    // tracked, and lacks nothing committed but what is in behind
@@ -201,15 +201,15 @@ class Sequencer {
     std::array<Version, kMaxSeats> behind{};   // highest version sent and not acknowledged
     std::array<Version, kMaxSeats> missing{};  // everything below it is acknowledged
     Mask behind_mask = 0;
-    Mask corrupt_mask = 0;       // the record there is unreadable
-    uint64_t locked_by = 0;      // call id; 0: free
-    std::deque<uint64_t> queue;  // calls that wait for the lock, or to read after it
+    Mask corrupt_mask = 0;          // the record there is unreadable
+    uint64_t locked_by = 0;         // call id; 0: free
+    std::deque<uint64_t> queue;     // calls that wait for the lock, or to read after it
     std::vector<uint64_t> readers;  // calls that are kAwaitingCommit; some may have ended
-    uint64_t repair = 0;         // call that reads for a repair; 0: none
-    uint32_t users = 0;          // who holds a pointer to this key
-    bool draining = false;       // RunQueue is on the stack
-    MonoTime sent;               // last time that something of it was sent
-    size_t pending_index = 0;    // in pending_keys_, if pending is not empty
+    uint64_t repair = 0;            // call that reads for a repair; 0: none
+    uint32_t users = 0;             // who holds a pointer to this key
+    bool draining = false;          // RunQueue is on the stack
+    MonoTime sent;                  // last time that something of it was sent
+    size_t pending_index = 0;       // in pending_keys_, if pending is not empty
   };
 
   // A look at all copies of a key.
@@ -251,9 +251,9 @@ class Sequencer {
     v1::Record best;  // highest answer of the attempt
     Version best_version;
     MonoTime ask_again;
-    Version writing;     // kWriting, kWritingBack
-    Version awaited;     // kAwaitingCommit
-    int64_t number = 0;  // kIncrement: the result
+    Version writing;             // kWriting, kWritingBack
+    Version awaited;             // kAwaitingCommit
+    int64_t number = 0;          // kIncrement: the result
     std::unique_ptr<Look> look;  // kLook
   };
 

@@ -234,8 +234,8 @@ void Sequencer::AskForFlip() {
 
 // ---- instances ------------------------------------------------------------------------------
 
-// The node has not heard of the copy that the metadata names: a learner, or what an operator has put
-// in the place of a lost one. Empty, it waits for its turn to be filled.
+// The node has not heard of the copy that the metadata names: a learner, or what an operator has
+// put in the place of a lost one. Empty, it waits for its turn to be filled.
 void Sequencer::SendCreate(int i) {
   v1::ReplicaOp op = MakeOp(i);
   op.mutable_create()->set_voting(false);

@@ -57,12 +57,13 @@ bool Sequencer::UnionMayDecide(Mask unreadable) const {
 }
 
 // A fresh term fences everything that is still on its way under the present one: late messages
-// would bring back at one replica what the union has found to be lost. A recorded learner is dropped
-// with the old term: what it has counted for nothing.
+// would bring back at one replica what the union has found to be lost. A recorded learner is
+// dropped with the old term: what it has counted for nothing.
 void Sequencer::ConsiderUnion() {
   if (union_.running || WhyBlocked() != BlockedBy::kUnion) return;
   for (int i : row_) {
-    if (seats_[i].sync.stage == Stage::kReinstating) return;  // one is done: the votes are on their way
+    if (seats_[i].sync.stage == Stage::kReinstating)
+      return;  // one is done: the votes are on their way
   }
   bool fresh = sent_ == Sent::kNothing;
   if (sent_ == Sent::kOfAUnion) {

@@ -213,8 +213,8 @@ struct ShardStats {
   uint64_t hedged_reads = 0;
   uint64_t lease_refusals = 0;   // reads that asked a quorum because the lease was over
   uint64_t awaited_commits = 0;  // reads that met a pending version, and waited for it
-  uint64_t node_reads = 0;   // Read operations sent
-  uint64_t write_backs = 0;  // R3(b): a version that no quorum held was written back
+  uint64_t node_reads = 0;       // Read operations sent
+  uint64_t write_backs = 0;      // R3(b): a version that no quorum held was written back
   uint64_t commits = 0;
   uint64_t unknown = 0;  // writes that ended without an outcome
   uint64_t retransmits = 0;

@@ -133,8 +133,7 @@ void SimCluster::CheckEqualEverywhere(const Router& router, SlotId slot) {
     }
     for (Node* node : Holders(slot)) {
       const size_t i = std::stoul(node->id.substr(1)) - 1;
-      const bool known =
-          node->up && node->replica != nullptr && node->boot == router.links[i].boot;
+      const bool known = node->up && node->replica != nullptr && node->boot == router.links[i].boot;
       if (!known) continue;
       const Incarnation inc = IncOf(*node, slot);
       const std::optional<v1::Record> record = StoredRecord(*node, key, inc);
@@ -276,8 +275,7 @@ void SimCluster::CheckFencing(const std::string& key, const Release& release) {
   const Router* router = RouterOf(release.router);
   if (router == nullptr) return;
   const SlotId slot = SlotFor(key);
-  const int later =
-      PromisedLater(slot, router->shard->Describe(slot).term.value(), release.begun);
+  const int later = PromisedLater(slot, router->shard->Describe(slot).term.value(), release.begun);
   const int replicas = static_cast<int>(Holders(slot).size());
   if (later > replicas / 2 && (!release.read || later == replicas)) {
     Violate("I2: a fenced owner gave out " + key);
@@ -459,8 +457,8 @@ std::string SimCluster::CheckQuiet() {
     // Whether a replica has swept what the highest floor lets go makes no difference.
     Floor floor;
     for (const ReplicaReport& replica : router_->shard->Describe(SlotId(s)).replicas) {
-      floor = std::max(floor, FloorOf(*nodes_[static_cast<size_t>(router_->NodeOf(replica.peer))], SlotId(s),
-                                      replica.inc));
+      floor = std::max(floor, FloorOf(*nodes_[static_cast<size_t>(router_->NodeOf(replica.peer))],
+                                      SlotId(s), replica.inc));
     }
     std::map<std::string, std::string> first;
     bool have_first = false;

@@ -324,12 +324,16 @@ void SimCluster::OnBatch(int i, const v1::ReplicaBatch& batch, uint64_t router) 
       text += " {" + batch.ops(k).ShortDebugString() + "}";
     return text;
   });
-  Deliver(router, i, [this, i, answer, router] {
+  auto arrive = [this, i, answer, router] {
     OnRouter(router, [this, i, answer](Router& at) {
       if (!at.links[i].peer.has_value()) return;
       RouterEvent(at, [&] { at.shard->OnReplies(*at.links[i].peer, *answer); });
     });
-  });
+  };
+  if (hold_answers_ && std::any_of(batch.ops().begin(), batch.ops().end(), hold_answers_)) {
+    return held_answers_.push_back(arrive);
+  }
+  Deliver(router, i, arrive);
 }
 
 void SimCluster::PollLink(int i) {
@@ -379,8 +383,8 @@ void SimCluster::RouterEvent(Router& router, const std::function<void()>& event)
 }
 
 void SimCluster::ArmTimer(Router& router) {
-  MonoTime due = std::max(std::min(router.shard->NextDue(), router.membership->NextDue()),
-                          scheduler_.now());
+  MonoTime due =
+      std::max(std::min(router.shard->NextDue(), router.membership->NextDue()), scheduler_.now());
   if (router.timer_at != kNever && router.timer_at <= due) return;
   router.timer_at = due;
   scheduler_.At(due, [this, generation = router.generation, due] {
@@ -628,6 +632,12 @@ void SimCluster::DeliverLate(int i, const v1::ReplicaOp& op) {
   v1::ReplicaBatch batch;
   *batch.add_ops() = op;
   OnBatch(i, batch, /*router=*/0);
+}
+
+void SimCluster::HoldAnswers(std::function<bool(const v1::ReplicaOp& op)> to) {
+  hold_answers_ = std::move(to);
+  if (hold_answers_) return;
+  for (const auto& arrive : std::exchange(held_answers_, {})) arrive();
 }
 
 void SimCluster::RestartRouter() {

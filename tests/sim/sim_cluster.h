@@ -91,11 +91,11 @@ struct FaultCounts {
   uint64_t changes_refused = 0;
   uint64_t metadata_faults = 0;
   uint64_t total_losses = 0;
-  uint64_t takeovers = 0;       // beside a living owner
-  uint64_t pauses = 0;          // of a router
-  uint64_t metadata_away = 0;   // for one router
-  uint64_t leases_ended = 0;    // of routers that were alive
-  uint64_t former_ended = 0;    // owners that found out that they were none any more
+  uint64_t takeovers = 0;      // beside a living owner
+  uint64_t pauses = 0;         // of a router
+  uint64_t metadata_away = 0;  // for one router
+  uint64_t leases_ended = 0;   // of routers that were alive
+  uint64_t former_ended = 0;   // owners that found out that they were none any more
   uint64_t Total() const {
     return node_crashes + power_losses + router_crashes + partitions + stalls + wipes + old_copies +
            changes + total_losses + takeovers + pauses + metadata_away;
@@ -182,6 +182,8 @@ class SimCluster {
   // The router's operations for which this says so are lost on their way.
   using Lose = std::function<bool(int node, const v1::ReplicaOp& op)>;
   void LoseOps(Lose lose) { lose_ = std::move(lose); }
+  // The answers to batches with such an operation stay on their way; or all of those arrive.
+  void HoldAnswers(std::function<bool(const v1::ReplicaOp& op)> to);
   // A copy of an operation that the network has kept until now.
   void DeliverLate(int node, const v1::ReplicaOp& op);
   // What a node's disk has of a key; (0, 0): nothing.
@@ -330,8 +332,7 @@ class SimCluster {
   void CheckFencing(const std::string& key, const Release& release);
   std::map<uint32_t, v1::DiskPromise> PromisesOf(Node& node, const v1::ReplicaBatch& batch);
   void CheckServed(int node, const std::map<uint32_t, v1::DiskPromise>& promises,
-                   const v1::ReplicaBatch& batch,
-                   const std::vector<v1::ReplicaOpReply>& replies);
+                   const v1::ReplicaBatch& batch, const std::vector<v1::ReplicaOpReply>& replies);
   void CheckAllLoop();
   std::string DescribeUnfinished() const;
   void NoteReinstated(const Router* router, int node, const v1::ReplicaBatch& batch,
@@ -352,6 +353,8 @@ class SimCluster {
   std::string violation_;
 
   Lose lose_;
+  std::function<bool(const v1::ReplicaOp& op)> hold_answers_;
+  std::vector<std::function<void()>> held_answers_;
   std::vector<std::unique_ptr<Node>> nodes_;
   std::shared_ptr<SimulatedMetadata::Contents> metadata_;
   std::optional<ClusterState> state_;  // what is in the metadata store now

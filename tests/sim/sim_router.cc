@@ -154,8 +154,7 @@ void SimCluster::StartRouter() {
   if (mix_.takeover) {
     router.store->HoldLeases(scheduler_.clock(), mix_.lease_ttl);
     // Between the moment at which something takes effect and the router's knowing of it.
-    router.store->SetDelivery([this, generation = router.generation](
-                                  std::function<void()> answer) {
+    router.store->SetDelivery([this, generation = router.generation](std::function<void()> answer) {
       scheduler_.After(microseconds(random_.Between(50, 2000)), [this, generation, answer] {
         OnRouter(generation, [this, answer](Router& at) { RouterEvent(at, answer); });
       });

@@ -29,8 +29,8 @@ struct SimCluster::Router {
   std::vector<int> node_of_peer;
   int NodeOf(Peer peer) const { return node_of_peer.at(peer.value()); }
 
-  std::set<int> cut_off;     // nodes that it cannot reach, nor they it
-  bool paused = false;       // does nothing; what comes in waits
+  std::set<int> cut_off;  // nodes that it cannot reach, nor they it
+  bool paused = false;    // does nothing; what comes in waits
   bool metadata_away = false;
   std::deque<std::function<void(Router&)>> queued;  // while it is paused
 
