@@ -37,8 +37,9 @@ class AdminClient {
 
   // Hands every event to `on_event`, the last of them complete, or says why it stopped. It takes as
   // long as it takes, while the router gives a sign of life within the timeout; at most `limit`.
-  virtual Status CheckReplicas(std::optional<Duration> limit,
-                               const std::function<void(const v1::CheckReplicasEvent&)>& on_event) = 0;
+  virtual Status CheckReplicas(
+      std::optional<Duration> limit,
+      const std::function<void(const v1::CheckReplicasEvent&)>& on_event) = 0;
 };
 
 }  // namespace ringkv

@@ -58,7 +58,8 @@ class CheckReader final : public grpc::ClientReadReactor<v1::CheckReplicasEvent>
     std::unique_lock lock(mutex_);
     const bool came =
         changed_.wait_for(lock, patience, [this] { return !events_.empty() || done_; });
-    if (!came) return Status::Unavailable("router " + address + " cannot be reached, or does not answer");
+    if (!came)
+      return Status::Unavailable("router " + address + " cannot be reached, or does not answer");
     if (events_.empty()) {
       if (status_.ok()) return false;
       return FromGrpc(address, status_);
@@ -173,7 +174,8 @@ class GrpcAdminClient final : public AdminClient {
       for (size_t router = 0; router < routers_.size(); ++router) {
         const Duration left = std::min(end, begun + timeout_) - clock_.Now();
         if (left <= Duration::zero()) break;
-        const Duration patience = routers_.size() > 1 ? std::min<Duration>(left, kOneLongTry) : left;
+        const Duration patience =
+            routers_.size() > 1 ? std::min<Duration>(left, kOneLongTry) : left;
         bool heard = false;
         last = CheckAt(router, patience, end, on_event, &heard);
         const bool elsewhere =

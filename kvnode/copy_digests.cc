@@ -35,8 +35,8 @@ Result<std::optional<Floor>> FloorOf(Store& store, const v1::KeyRange& range) {
 
 // One entry of a copy, in key order: a record, a record that cannot be read, or a stretch.
 struct Passed {
-  const std::string* key = nullptr;       // null: a stretch
-  v1::Record* record = nullptr;           // null: it cannot be read
+  const std::string* key = nullptr;  // null: a stretch
+  v1::Record* record = nullptr;      // null: it cannot be read
   const DamagedStretch* stretch = nullptr;
 };
 

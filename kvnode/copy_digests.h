@@ -1,7 +1,7 @@
 // What this node's copies of slots hold, for `admin check` (docs/protocol.md, "Check"): digests of
-// ranges of keys, and lists of records. Every answer reads a bounded stretch (some MiB), so that who
-// asks next does not wait for long, and says where it ended. Plain functions; thread-safe as the
-// store is.
+// ranges of keys, and lists of records. Every answer reads a bounded stretch (some MiB), so that
+// who asks next does not wait for long, and says where it ended. Plain functions; thread-safe as
+// the store is.
 #pragma once
 
 #include "base/status.h"

@@ -1,6 +1,6 @@
-// The node's answers to operators' questions: sizes of slots, and what its copies hold. One question
-// at a time, on a thread of its own, so that no worker and no stream waits for it; a few may wait,
-// more are refused.
+// The node's answers to operators' questions: sizes of slots, and what its copies hold. One
+// question at a time, on a thread of its own, so that no worker and no stream waits for it; a few
+// may wait, more are refused.
 //
 // Life: make, Serve once, Stop. Thread-safety: gRPC's threads call the methods; Serve and Stop
 // from any thread. The store outlives Stop, the service the gRPC server's Stop.

@@ -119,8 +119,8 @@ class NodeCore {
   std::atomic<bool> failed_{false};
 
   mutable std::mutex mutex_;
-  Status failure_;          // guarded by mutex_
-  StoreStats store_stats_;  // guarded by mutex_
+  Status failure_;                       // guarded by mutex_
+  StoreStats store_stats_;               // guarded by mutex_
   std::vector<v1::DamagedKey> damaged_;  // guarded by mutex_
   size_t next_damaged_ = 0;              // guarded by mutex_
 

@@ -78,7 +78,7 @@ class NodeServer final : public Daemon {
 
   mutable std::mutex upkeep_mutex_;
   std::map<std::string, double> tickers_;  // guarded by upkeep_mutex_
-  ScrubStats scrub_stats_;  // guarded by upkeep_mutex_
+  ScrubStats scrub_stats_;                 // guarded by upkeep_mutex_
   std::unique_ptr<EventLoop> upkeep_;
   std::unique_ptr<Scrub> scrub_;  // the scrub loop's
   std::unique_ptr<EventLoop> scrub_loop_;

@@ -39,9 +39,9 @@ void AddToBatch(const RocksEngine& engine, const StoreBatch::Put& put, std::stri
   (void)batch->Put(engine.records, rocksdb::SliceParts(&key, 1), rocksdb::SliceParts(parts, 2));
 }
 
-// A damaged block hides its keys, and there is no way forward through it: so from the end backwards,
-// as far as that goes, at most to `from`. Empty: nothing there can be read. With several damaged
-// blocks this is what comes after the last of them.
+// A damaged block hides its keys, and there is no way forward through it: so from the end
+// backwards, as far as that goes, at most to `from`. Empty: nothing there can be read. With several
+// damaged blocks this is what comes after the last of them.
 std::string FirstAfterDamage(const RocksEngine& engine, const rocksdb::ReadOptions& read,
                              const std::string& from) {
   const std::unique_ptr<rocksdb::Iterator> it(engine.db->NewIterator(read, engine.records));
@@ -276,7 +276,8 @@ Result<ScanResult> RocksStore::Scan(SlotId slot, Incarnation inc, std::string_vi
       result.complete = true;
       return result;
     }
-    const Status why = impl_->ReadError("scan after " + DescribeStoreKey(EncodeStoreKey({slot, inc, passed})), it->status());
+    const Status why = impl_->ReadError(
+        "scan after " + DescribeStoreKey(EncodeStoreKey({slot, inc, passed})), it->status());
     if (!limits.past_damage || !it->status().IsCorruption()) return why;
     std::string before = FirstAfterDamage(*impl_->engine, read, from);
     if (!before.empty()) {

@@ -117,8 +117,7 @@ Status Scrub::LookAgain() {
       continue;
     }
     ++stats_.mended;
-    RINGKV_LOG(kInfo, "scrub", "{} can be read again",
-               DescribeStoreKey(EncodeStoreKey(name)));
+    RINGKV_LOG(kInfo, "scrub", "{} can be read again", DescribeStoreKey(EncodeStoreKey(name)));
     it = damaged_.erase(it);
   }
   stats_.unreadable = damaged_.size();

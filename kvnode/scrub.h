@@ -1,12 +1,12 @@
-// Reads everything that a node holds, slowly, again and again: what nobody reads is damaged unnoticed
-// otherwise, until its other copies are gone too. Each record is verified against its checksums. One
-// that cannot be read is remembered until it can (its owner mends it from another replica); a damaged
-// block, behind which a whole stretch of keys is out of reach, is for an operator: the disk wants to
-// be emptied.
+// Reads everything that a node holds, slowly, again and again: what nobody reads is damaged
+// unnoticed otherwise, until its other copies are gone too. Each record is verified against its
+// checksums. One that cannot be read is remembered until it can (its owner mends it from another
+// replica); a damaged block, behind which a whole stretch of keys is out of reach, is for an
+// operator: the disk wants to be emptied.
 //
 // One cycle takes `period`: each instance has its time in it. A page is at most 1 MiB, and no more
-// than `max_bytes_per_second` are read. Begins anywhere, so that a node that starts often comes to all
-// of it in the end.
+// than `max_bytes_per_second` are read. Begins anywhere, so that a node that starts often comes to
+// all of it in the end.
 //
 // Pure but for the store and the log. Thread-compatible: one thread calls Step.
 #pragma once
@@ -26,9 +26,9 @@
 namespace ringkv {
 
 struct ScrubStats {
-  uint64_t cycles = 0;   // finished
-  uint64_t records = 0;  // read
-  uint64_t bytes = 0;    // of their keys and values
+  uint64_t cycles = 0;            // finished
+  uint64_t records = 0;           // read
+  uint64_t bytes = 0;             // of their keys and values
   uint64_t unreadable_found = 0;  // records, each time that one was found
   uint64_t mended = 0;            // of them: that can be read again, or are gone
   uint64_t unreadable = 0;        // now

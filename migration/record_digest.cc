@@ -7,8 +7,8 @@
 namespace ringkv {
 
 RecordDigest DigestOf(std::string_view key, v1::Record* record) {
-  // Every field there is, also those that this function knows nothing of. The encoding of one record
-  // is the same in all processes of one version.
+  // Every field there is, also those that this function knows nothing of. The encoding of one
+  // record is the same in all processes of one version.
   std::string value;
   value.swap(*record->mutable_value());
   const uint64_t key_bytes = key.size();

@@ -1,6 +1,6 @@
-// What whole copies of a slot are compared by (docs/protocol.md, "Check"): the XXH3-128 of a key and
-// all that its record holds, value included; of a range of keys the sum. Unlike the digests of a sync
-// (range_digest.h) these find two records of one version that are not the same. Values;
+// What whole copies of a slot are compared by (docs/protocol.md, "Check"): the XXH3-128 of a key
+// and all that its record holds, value included; of a range of keys the sum. Unlike the digests of
+// a sync (range_digest.h) these find two records of one version that are not the same. Values;
 // thread-compatible.
 #pragma once
 

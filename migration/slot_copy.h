@@ -16,8 +16,8 @@ namespace ringkv {
 
 struct CopyPage {
   std::vector<v1::SlotEntry> entries;  // in key order, tombstones too
-  std::set<std::string> damaged;       // keys of entries that cannot be read: they hold nothing else
-  bool complete = false;               // nothing comes after the last entry
+  std::set<std::string> damaged;  // keys of entries that cannot be read: they hold nothing else
+  bool complete = false;          // nothing comes after the last entry
 };
 
 struct CopyLimits {

@@ -109,8 +109,8 @@ Result<bool> SlotPull::PassIfEqual(PullTarget& copy) {
   return false;
 }
 
-// It has no version here, and the source's record mends it, if there is one; the owner is told in any
-// case. A range may be read several times.
+// It has no version here, and the source's record mends it, if there is one; the owner is told in
+// any case. A range may be read several times.
 void SlotPull::ReportDamaged(const std::string& key) {
   if (key <= damage_reported_) return;
   damage_reported_ = key;

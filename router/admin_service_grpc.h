@@ -17,11 +17,7 @@ class AdminService final : public v1::Admin::CallbackService {
  public:
   AdminService(ClusterStatus& status, ChangePlanner& planner, ChangeOrders& orders,
                LossAcceptance& losses, ReplicaChecker& checker)
-      : status_(status),
-        planner_(planner),
-        orders_(orders),
-        losses_(losses),
-        checker_(checker) {}
+      : status_(status), planner_(planner), orders_(orders), losses_(losses), checker_(checker) {}
 
   grpc::ServerUnaryReactor* GetCluster(grpc::CallbackServerContext* call,
                                        const v1::GetClusterRequest* request,

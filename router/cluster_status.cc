@@ -3,8 +3,8 @@
 #include <utility>
 
 #include "base/limits.h"
-#include "router/migration_report.h"
 #include "base/logging.h"
+#include "router/migration_report.h"
 #include "router/op_status.h"
 
 namespace ringkv {
@@ -15,6 +15,9 @@ constexpr Duration kRateWindow = std::chrono::seconds(1);
 
 // A node that waits asks at least once a second.
 constexpr Duration kHeardLately = std::chrono::seconds(5);
+
+// A cluster that starts, or a router that takes over, is without a quorum for a moment.
+constexpr Duration kAlarmAfter = std::chrono::seconds(5);
 
 uint64_t OpsOf(const NodeReport& node) { return node.stats.applies() + node.stats.reads(); }
 
@@ -90,9 +93,9 @@ void ClusterStatus::Locate(const std::string& key, std::function<void(v1::Locate
 }
 
 // What an operator must not have to ask for.
-void ClusterStatus::Alarm(const Sample& sample, const Sample* before) const {
-  if (sample.view->state == nullptr) return;
-  const v1::GetClusterResponse now = ReportCluster(*sample.view, sample.loops, {}, WhyClosed());
+void ClusterStatus::Alarm(Sample* sample, const Sample* before) const {
+  if (sample->view->state == nullptr) return;
+  const v1::GetClusterResponse now = ReportCluster(*sample->view, sample->loops, {}, WhyClosed());
   const uint64_t united_before = before == nullptr ? 0 : UnionsOf(before->loops).slots();
   if (now.unions().slots() > united_before) {
     const uint64_t window = now.unions().window_ms();
@@ -104,6 +107,9 @@ void ClusterStatus::Alarm(const Sample& sample, const Sample* before) const {
         window == 0 ? std::string("at any time") : "in the last " + std::to_string(window) + " ms");
   }
   if (now.slot_health().blocked() == 0) return;
+  const bool was = before != nullptr && before->blocked_since.has_value();
+  sample->blocked_since = was ? *before->blocked_since : sample->at;
+  if (sample->at - *sample->blocked_since < kAlarmAfter) return;
   std::string text;
   for (const std::string& reason : now.reasons()) text += (text.empty() ? "" : "; ") + reason;
   RINGKV_LOG_EVERY(std::chrono::seconds(10), kError, "alarm", "{}", text);
@@ -117,7 +123,7 @@ void ClusterStatus::TakeSample(std::function<void()> done) {
     sample->nodes = MergeReports(loops, sample->view->peers.size());
     sample->loops = std::move(loops);
     auto before = last();
-    Alarm(*sample, before.get());
+    Alarm(sample.get(), before.get());
     for (size_t i = 0; i < sample->nodes.size(); ++i) {
       const std::string& id = sample->view->peers[i];
       if (before == nullptr || i >= before->nodes.size()) continue;

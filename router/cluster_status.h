@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,7 @@ class ClusterStatus {
     std::vector<LoopReport> loops;
     std::vector<NodeReport> nodes;                 // by Peer
     std::map<std::string, double> ops_per_second;  // by node id
+    std::optional<MonoTime> blocked_since;         // in every sample since, some slot was blocked
   };
 
   // Borrows all but the membership until it is set; `Watch` before anything else.
@@ -44,7 +46,7 @@ class ClusterStatus {
 
  private:
   void ShowWaiting(const ClusterView& view, v1::GetClusterResponse* cluster) const;
-  void Alarm(const Sample& sample, const Sample* before) const;
+  void Alarm(Sample* sample, const Sample* before) const;
   std::string WhyClosed() const { return gate_.open() ? "" : gate_.why_closed(); }
 
   DataPlane& data_;

@@ -7,8 +7,8 @@ namespace {
 
 using State = CopyLook::State;
 
-// Garbage at or below the floor of a replica that has collected it stands for the same: the floor is
-// on its way to the other.
+// Garbage at or below the floor of a replica that has collected it stands for the same: the floor
+// is on its way to the other.
 bool SameAs(const CopyLook& a, const CopyLook& b) {
   const bool a_nothing = a.state == State::kAbsent;
   const bool b_nothing = b.state == State::kAbsent;

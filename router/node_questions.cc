@@ -6,7 +6,8 @@
 namespace ringkv {
 
 void NodeQuestions::Digest(const Lifeline& asker, v1::KeyRange range, DigestDone done) {
-  waiting_.push_back({.range = std::move(range), .digest = std::move(done), .alive = asker.alive()});
+  waiting_.push_back(
+      {.range = std::move(range), .digest = std::move(done), .alive = asker.alive()});
   Pump();
 }
 
@@ -56,12 +57,11 @@ bool NodeQuestions::Again(const Status& status, int tries, std::function<void()>
 void NodeQuestions::AskDigests(std::vector<Question> questions, int tries) {
   v1::DigestRangesRequest request;
   for (const Question& question : questions) *request.add_ranges() = question.range;
-  environment_.AskDigests(
-      peer_, std::move(request),
-      lifeline_.Wrap([this, questions = std::move(questions),
-                      tries](Result<v1::DigestRangesReply> reply) mutable {
-        OnDigests(std::move(questions), tries, std::move(reply));
-      }));
+  environment_.AskDigests(peer_, std::move(request),
+                          lifeline_.Wrap([this, questions = std::move(questions),
+                                          tries](Result<v1::DigestRangesReply> reply) mutable {
+                            OnDigests(std::move(questions), tries, std::move(reply));
+                          }));
 }
 
 void NodeQuestions::OnDigests(std::vector<Question> questions, int tries,
@@ -100,7 +100,8 @@ void NodeQuestions::AskParts(Question question, int tries) {
       lifeline_.Wrap([this, question = std::move(question),
                       tries](Result<v1::DigestRangesReply> reply) mutable {
         const Status status = reply.status();
-        if (Again(status, tries, [this, question, tries] { AskParts(question, tries + 1); })) return;
+        if (Again(status, tries, [this, question, tries] { AskParts(question, tries + 1); }))
+          return;
         if (reply.ok() && reply->digests().empty()) {
           reply = Status::Internal("an answer without content");
         }

@@ -1,8 +1,8 @@
 // Runs a ReplicaCheck over the router's data path and its nodes, on a thread of its own: one at a
 // time; whoever asks meanwhile is told OVERLOADED.
 //
-// Thread-safe. `on_event` runs on any thread, one call at a time, and a last time with an event that
-// is complete or whose status is an error; never after Cancel or Stop has returned.
+// Thread-safe. `on_event` runs on any thread, one call at a time, and a last time with an event
+// that is complete or whose status is an error; never after Cancel or Stop has returned.
 #pragma once
 
 #include <cstdint>

@@ -11,7 +11,8 @@ namespace ringkv {
 // W is the floor to be: it was persisted on all replicas, under boots that have not changed since.
 // Not while a learner is being filled from one of them.
 bool Sequencer::MayRaiseFloor() const {
-  return change_.learner < 0 && AllCleanAndQuiet() && LowestMissing() > stable_ && SameBoots(stable_boots_);
+  return change_.learner < 0 && AllCleanAndQuiet() && LowestMissing() > stable_ &&
+         SameBoots(stable_boots_);
 }
 
 void Sequencer::AdvanceFloor() {

@@ -68,8 +68,7 @@ void Sequencer::OnLookAnswer(Call* call, int seat, const v1::ReplicaOpReply& rep
   if (reply.code() == v1::REPLICA_CODE_CORRUPTION) copy.state = CopyLook::State::kUnreadable;
   if (reply.code() == v1::REPLICA_CODE_OK) {
     v1::Record record = reply.read().record();
-    copy.state =
-        reply.read().absent() ? CopyLook::State::kAbsent : CopyLook::State::kHolds;
+    copy.state = reply.read().absent() ? CopyLook::State::kAbsent : CopyLook::State::kHolds;
     copy.version = FromProto(record.version());
     copy.tombstone = record.tombstone();
     copy.garbage = !Live(record);

@@ -33,7 +33,8 @@ v1::CheckedState StateOf(const CopyLook& copy, bool lacks) {
   }
   if (!copy.complete) return v1::CHECKED_STATE_FILLING;
   if (copy.behind && lacks) return v1::CHECKED_STATE_BEHIND;
-  return copy.state == CopyLook::State::kAbsent ? v1::CHECKED_STATE_ABSENT : v1::CHECKED_STATE_HOLDS;
+  return copy.state == CopyLook::State::kAbsent ? v1::CHECKED_STATE_ABSENT
+                                                : v1::CHECKED_STATE_HOLDS;
 }
 
 }  // namespace
@@ -44,8 +45,8 @@ void SlotCheck::Start() {
   parts_.clear();
   suspects_.clear();
   looks_ = 0;
-  host_.environment().Describe(
-      slot_, lifeline_.Wrap([this](SlotReport report) { OnDescribed(report); }));
+  host_.environment().Describe(slot_,
+                               lifeline_.Wrap([this](SlotReport report) { OnDescribed(report); }));
 }
 
 void SlotCheck::OnDescribed(const SlotReport& report) {
@@ -91,17 +92,19 @@ void SlotCheck::LeaveOut(Peer peer, const std::string& why) {
 
 void SlotCheck::AskWhole(size_t i, const std::string& after) {
   Copy& copy = copies_[i];
-  host_.Ask(copy.peer).Digest(
-      lifeline_, RangeOf(copy, after, ""), [this, i](const Result<v1::RangeDigestReply>& digest) {
-        Copy& at = copies_[i];
-        if (!digest.ok()) return LeaveOut(at.peer, digest.status().message());
-        if (digest->no_instance()) return LeaveOut(at.peer, "it has no such replica any more");
-        at.sum.Add(SumOf(*digest));
-        at.bytes += digest->bytes();
-        at.unreadable += digest->unreadable();
-        if (!digest->complete()) return AskWhole(i, digest->through());
-        if (--unanswered_ == 0) OnWhole();
-      });
+  host_.Ask(copy.peer).Digest(lifeline_, RangeOf(copy, after, ""),
+                              [this, i](const Result<v1::RangeDigestReply>& digest) {
+                                Copy& at = copies_[i];
+                                if (!digest.ok())
+                                  return LeaveOut(at.peer, digest.status().message());
+                                if (digest->no_instance())
+                                  return LeaveOut(at.peer, "it has no such replica any more");
+                                at.sum.Add(SumOf(*digest));
+                                at.bytes += digest->bytes();
+                                at.unreadable += digest->unreadable();
+                                if (!digest->complete()) return AskWhole(i, digest->through());
+                                if (--unanswered_ == 0) OnWhole();
+                              });
 }
 
 void SlotCheck::OnWhole() {
@@ -165,9 +168,8 @@ void SlotCheck::AskPart(size_t copy, size_t part, const std::string& after) {
 void SlotCheck::NextPart() {
   while (!parts_.empty()) {
     const Part& part = parts_.front();
-    const bool alike = std::all_of(part.sums.begin(), part.sums.end(), [&](const DigestSum& sum) {
-      return sum == part.sums.front();
-    });
+    const bool alike = std::all_of(part.sums.begin(), part.sums.end(),
+                                   [&](const DigestSum& sum) { return sum == part.sums.front(); });
     if (!alike || part.unreadable > 0) return AskLists(part.after);
     parts_.pop_front();
   }

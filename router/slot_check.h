@@ -60,7 +60,7 @@ class SlotCheck {
   // A stretch of keys, as the first copy divides them.
   struct Part {
     std::string after;
-    std::string last_key;  // empty: to the end
+    std::string last_key;         // empty: to the end
     std::vector<DigestSum> sums;  // by copy
     uint64_t unreadable = 0;
   };
@@ -94,8 +94,8 @@ class SlotCheck {
   const SlotId slot_;
   const std::function<void()> on_done_;
   bool owned_ = true;
-  std::map<Peer, std::string> left_out_;  // why
-  std::set<std::string> reported_;        // keys with a finding
+  std::map<Peer, std::string> left_out_;              // why
+  std::set<std::string> reported_;                    // keys with a finding
   std::set<std::pair<Peer, std::string>> stretches_;  // with a finding
   uint64_t findings_ = 0;
   uint64_t records_ = 0;
@@ -104,14 +104,14 @@ class SlotCheck {
 
   std::vector<Copy> copies_;
   size_t unanswered_ = 0;
-  std::deque<Part> parts_;  // to be compared
-  std::string walked_;      // the parts reach up to it; empty: to the end
+  std::deque<Part> parts_;                   // to be compared
+  std::string walked_;                       // the parts reach up to it; empty: to the end
   std::vector<v1::ListRecordsReply> lists_;  // by copy
   std::deque<Suspect> suspects_;
-  size_t looks_ = 0;        // that have not ended
-  std::string listed_;      // lists were compared up to it...
+  size_t looks_ = 0;          // that have not ended
+  std::string listed_;        // lists were compared up to it...
   bool part_listed_ = false;  // ...and the part is done
-  Lifeline lifeline_;       // of the present attempt
+  Lifeline lifeline_;         // of the present attempt
 };
 
 }  // namespace ringkv

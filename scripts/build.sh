@@ -53,6 +53,8 @@ build() {
   configure "$preset"
   jobs=$(job_count)
   export CCACHE_DIR=${CCACHE_DIR:-$local_dir/ccache}
+  # What one checkout has compiled serves another one that is given its cache.
+  export CCACHE_BASEDIR=${CCACHE_BASEDIR:-$root} CCACHE_NOHASHDIR=1
   note "building preset $preset with $jobs jobs"
   (cd "build/$preset" && ninja -j "$jobs" "$@") || fail "the build failed (preset $preset)"
   note "built in $((SECONDS - start)) s; binaries are in build/$preset/bin/"

@@ -85,9 +85,9 @@ Status BenchCluster::LoadKeys(uint64_t keys, size_t value_bytes) {
 
 Status BenchCluster::Load(const std::string& workload, uint64_t keys, size_t value_bytes,
                           int clients, double seconds) {
-  return RunKvctl({"bench", "--workload", workload, "--keys", std::to_string(keys),
-                   "--value-size", std::to_string(value_bytes), "--clients",
-                   std::to_string(clients), "--seconds", std::to_string(seconds), "--no-load"});
+  return RunKvctl({"bench", "--workload", workload, "--keys", std::to_string(keys), "--value-size",
+                   std::to_string(value_bytes), "--clients", std::to_string(clients), "--seconds",
+                   std::to_string(seconds), "--no-load"});
 }
 
 Status BenchCluster::RunKvctl(const std::vector<std::string>& arguments) {
@@ -109,8 +109,7 @@ Result<double> BenchCluster::OfNodes(const std::string& metric, const std::strin
   return sum;
 }
 
-Result<double> BenchCluster::OfNode(int node, const std::string& metric,
-                                    const std::string& label) {
+Result<double> BenchCluster::OfNode(int node, const std::string& metric, const std::string& label) {
   const auto page = MetricsPage::Fetch(processes_->node_http(node));
   if (!page.ok()) return page.status();
   return page->Sum("ringkv_" + metric, label);

@@ -36,7 +36,6 @@ struct Counts {
 };
 
 Result<Counts> Read(BenchCluster& cluster) {
-  Counts counts;
   const auto client = cluster.OfRouter("operations_total", "op=\"get\"");
   const auto hedged = cluster.OfRouter("reads_hedged_total");
   const auto quorum = cluster.OfRouter("reads_quorum_total");
@@ -50,9 +49,8 @@ Result<Counts> Read(BenchCluster& cluster) {
 Result<Json> Measure(BenchCluster& cluster, const Mix& mix, const Options& options, bool* passed) {
   const auto before = Read(cluster);
   if (!before.ok()) return before.status();
-  const Status loaded =
-      cluster.Load(mix.workload, options.keys, options.value_bytes, options.clients,
-                   options.seconds);
+  const Status loaded = cluster.Load(mix.workload, options.keys, options.value_bytes,
+                                     options.clients, options.seconds);
   if (!loaded.ok()) return loaded;
   const auto after = Read(cluster);
   if (!after.ok()) return after.status();
@@ -62,11 +60,11 @@ Result<Json> Measure(BenchCluster& cluster, const Mix& mix, const Options& optio
   const double ratio = node_reads / client_reads;
   const bool within = ratio <= mix.limit;
   *passed = *passed && within;
-  std::printf("%2.0f %% reads: %.0f reads of clients, %.0f of nodes: %.4f for each (at most %.2f): "
-              "%s; %.0f hedged, %.0f of a quorum\n\n",
-              mix.reads * 100, client_reads, node_reads, ratio, mix.limit,
-              within ? "within" : "MISSED", after->hedged - before->hedged,
-              after->quorum - before->quorum);
+  std::printf(
+      "%2.0f %% reads: %.0f reads of clients, %.0f of nodes: %.4f for each (at most %.2f): "
+      "%s; %.0f hedged, %.0f of a quorum\n\n",
+      mix.reads * 100, client_reads, node_reads, ratio, mix.limit, within ? "within" : "MISSED",
+      after->hedged - before->hedged, after->quorum - before->quorum);
   return Json{{"reads_share", mix.reads},
               {"client_reads", client_reads},
               {"node_reads", node_reads},
@@ -114,7 +112,8 @@ int Main(int argc, char** argv) {
   Options options;
   CLI::App app{"Reads of nodes for each read of a client, when all is well.", "bench reads"};
   app.add_option("--keys", options.keys, "Keys")->check(CLI::Range(1, 100'000'000));
-  app.add_option("--value-size", options.value_bytes, "Bytes of a value")->check(CLI::Range(1, 1 << 20));
+  app.add_option("--value-size", options.value_bytes, "Bytes of a value")
+      ->check(CLI::Range(1, 1 << 20));
   app.add_option("--clients", options.clients, "Calls in flight")->check(CLI::Range(1, 10'000));
   app.add_option("--seconds", options.seconds, "For each mix")->check(CLI::Range(0.5, 3'600.0));
   app.add_option("--json", options.json_file, "Where to write the figures");

@@ -1,7 +1,7 @@
 // What moves when a node returns that missed some writes, on real processes, from their metrics:
-// `./dev bench rejoin`. Two cases: the router was there all the while, and knows what the node missed;
-// and it was restarted meanwhile, so that the copies have to be compared. Exit codes: 0 within the
-// limit, 1 not, or it could not be measured, 2 wrong usage.
+// `./dev bench rejoin`. Two cases: the router was there all the while, and knows what the node
+// missed; and it was restarted meanwhile, so that the copies have to be compared. Exit codes: 0
+// within the limit, 1 not, or it could not be measured, 2 wrong usage.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <fstream>
@@ -90,10 +90,11 @@ Result<Json> Measure(BenchCluster& cluster, Case which, int round, const Options
   const double ratio = *received / missed;
   const bool within = ratio <= kLimit;
   *passed = *passed && within;
-  std::printf("%-16s missed %.0f keys, %.1f MB; received %.1f MB: %.3f x (at most %.1f): %s; "
-              "%.1f MB between all processes; clean after %.1f s\n\n",
-              NameOf(which), static_cast<double>(missed_keys), missed / 1e6, *received / 1e6, ratio,
-              kLimit, within ? "within" : "MISSED", (*all_after - *all_before) / 1e6, seconds);
+  std::printf(
+      "%-16s missed %.0f keys, %.1f MB; received %.1f MB: %.3f x (at most %.1f): %s; "
+      "%.1f MB between all processes; clean after %.1f s\n\n",
+      NameOf(which), static_cast<double>(missed_keys), missed / 1e6, *received / 1e6, ratio, kLimit,
+      within ? "within" : "MISSED", (*all_after - *all_before) / 1e6, seconds);
   return Json{{"case", NameOf(which)},
               {"missed_keys", missed_keys},
               {"missed_bytes", missed},
@@ -141,7 +142,8 @@ int Main(int argc, char** argv) {
   app.add_option("--keys", options.keys, "Keys")->check(CLI::Range(100, 100'000'000));
   app.add_option("--value-size", options.value_bytes, "Bytes of a value")
       ->check(CLI::Range(64, 1 << 20));
-  app.add_option("--missed-percent", options.missed_percent, "Of the keys, written while it is away")
+  app.add_option("--missed-percent", options.missed_percent,
+                 "Of the keys, written while it is away")
       ->check(CLI::Range(0.01, 100.0));
   app.add_option("--json", options.json_file, "Where to write the figures");
   try {

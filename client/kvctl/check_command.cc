@@ -195,12 +195,11 @@ Json CheckJson(const Found& found) {
 
 void ShowProgress(const v1::CheckProgress& progress, ProgressBar& bar) {
   if (progress.slots_total() == 0) return;
-  bar.Show(std::to_string(progress.slots_checked()) + " of " +
-               std::to_string(progress.slots_total()) + " slots, " +
-               std::to_string(progress.records()) + " records, " +
-               std::to_string(progress.findings()) + " findings",
-           static_cast<double>(progress.slots_checked()) /
-               static_cast<double>(progress.slots_total()));
+  bar.Show(
+      std::to_string(progress.slots_checked()) + " of " + std::to_string(progress.slots_total()) +
+          " slots, " + std::to_string(progress.records()) + " records, " +
+          std::to_string(progress.findings()) + " findings",
+      static_cast<double>(progress.slots_checked()) / static_cast<double>(progress.slots_total()));
 }
 
 }  // namespace
@@ -212,9 +211,8 @@ int RunCheck(const CheckArgs& args, Session& session) {
   Status checked;
   {
     ProgressBar bar;
-    const std::optional<Duration> limit = session.globals.timeout_given
-                                              ? std::optional(session.globals.timeout)
-                                              : std::nullopt;
+    const std::optional<Duration> limit =
+        session.globals.timeout_given ? std::optional(session.globals.timeout) : std::nullopt;
     checked = (*admin)->CheckReplicas(limit, [&](const v1::CheckReplicasEvent& event) {
       found.progress = event.progress();
       found.findings.insert(found.findings.end(), event.findings().begin(), event.findings().end());

@@ -373,8 +373,10 @@ void CommandLineParser::AddAdmin() {
   });
   CLI::App* check = Command(admin, "check", "Compare the replicas of every slot");
   check->footer(
-      "Exit code 0: all replicas of all slots were compared, and are equal. 1: something differs, or\n"
-      "could not be compared. It may run under load, and takes as long as it takes; --timeout ends it.");
+      "Exit code 0: all replicas of all slots were compared, and are equal. 1: something differs, "
+      "or\n"
+      "could not be compared. It may run under load, and takes as long as it takes; --timeout ends "
+      "it.");
   CLI::Option* check_words = Words(check, "NONE", "")->group("");
   CLI::Option* check_all = Flag(check, "--all", "Every finding, also where there are many");
   commands_.emplace_back(check, [=]() -> Result<CommandArgs> {

@@ -88,10 +88,9 @@ struct AcceptLossArgs {
   bool yes = false;  // do not ask
 };
 
-using CommandArgs =
-    std::variant<PutArgs, GetArgs, DelArgs, IncrArgs, ScanArgs, ImportArgs, ExportArgs, BenchArgs,
-                 StatusArgs, RingArgs, LocateArgs, CheckArgs, PlanArgs, ChangeArgs, MigrationsArgs,
-                 AcceptLossArgs>;
+using CommandArgs = std::variant<PutArgs, GetArgs, DelArgs, IncrArgs, ScanArgs, ImportArgs,
+                                 ExportArgs, BenchArgs, StatusArgs, RingArgs, LocateArgs, CheckArgs,
+                                 PlanArgs, ChangeArgs, MigrationsArgs, AcceptLossArgs>;
 
 struct Globals {
   std::vector<std::string> routers = {"127.0.0.1:7400"};

@@ -34,8 +34,8 @@ Check CheckStalls(const std::map<std::string, AvailabilityFigures>& by_kind) {
     check.summary = "no node was killed or paused while nothing else happened";
     return check;
   }
-  check.summary = measured + "; without faults: " + Ms(calm.no_reads_ms) + " and " +
-                  Ms(calm.no_writes_ms);
+  check.summary =
+      measured + "; without faults: " + Ms(calm.no_reads_ms) + " and " + Ms(calm.no_writes_ms);
   return check;
 }
 

@@ -16,8 +16,7 @@ AvailabilityFigures Figures(uint64_t faults, double reads_ms, double writes_ms) 
 }
 
 TEST(StallLimit, PassesUpToTheLimitAndWhatTheMachineStallsByItself) {
-  const Check check =
-      CheckStalls({{"none", Figures(0, 40, 60)}, {"kill", Figures(2, 340, 360)}});
+  const Check check = CheckStalls({{"none", Figures(0, 40, 60)}, {"kill", Figures(2, 340, 360)}});
   EXPECT_EQ(check.verdict, Check::Verdict::kPassed);
   EXPECT_EQ(check.summary,
             "kill: 340 ms without reads, 360 ms without writes; without faults: 40 ms and 60 ms");
@@ -43,8 +42,9 @@ TEST(StallLimit, OtherFaultsMayTakeTheirTime) {
 }
 
 TEST(StallLimit, IsLeftOutWhereNothingWasMeasured) {
-  EXPECT_EQ(CheckStalls({{"none", Figures(0, 40, 60)}, {"router", Figures(1, 9'000, 9'000)}}).verdict,
-            Check::Verdict::kLeftOut);
+  EXPECT_EQ(
+      CheckStalls({{"none", Figures(0, 40, 60)}, {"router", Figures(1, 9'000, 9'000)}}).verdict,
+      Check::Verdict::kLeftOut);
   EXPECT_EQ(CheckStalls({}).verdict, Check::Verdict::kLeftOut);
 }
 

@@ -297,10 +297,10 @@ TEST_F(Kvctl, AdminCheckOfEqualReplicas) {
             "records   1000, 3.0 MiB at each replica; 7 looked at again by their owner\n");
   const Json check = RunJson({"admin", "check"});
   EXPECT_EQ(check["all_equal"], true);
-  EXPECT_EQ(check["slots"], (Json{{"total", "4096"},
-                                  {"equal", "4096"},
-                                  {"not_equal", "0"},
-                                  {"not_fully_compared", "0"}}));
+  EXPECT_EQ(
+      check["slots"],
+      (Json{
+          {"total", "4096"}, {"equal", "4096"}, {"not_equal", "0"}, {"not_fully_compared", "0"}}));
   EXPECT_EQ(check["findings"], Json::array());
   EXPECT_EQ(check["uncompared"], Json::array());
 }
@@ -338,13 +338,12 @@ TEST_F(Kvctl, AdminCheckNamesWhatDiffersAndWhatWasNotCompared) {
   EXPECT_EQ(check["findings_total"], "2");
   ASSERT_EQ(check["findings"].size(), 2u);
   EXPECT_EQ(check["findings"][0]["kind"], "different");
-  EXPECT_EQ(check["findings"][0]["copies"][1],
-            (Json{{"node", "n2"},
-                  {"inc", "2"},
-                  {"state", "holds"},
-                  {"version", "2.41"},
-                  {"tombstone", false},
-                  {"digest", "8"}}));
+  EXPECT_EQ(check["findings"][0]["copies"][1], (Json{{"node", "n2"},
+                                                     {"inc", "2"},
+                                                     {"state", "holds"},
+                                                     {"version", "2.41"},
+                                                     {"tombstone", false},
+                                                     {"digest", "8"}}));
   EXPECT_EQ(check["findings"][1]["key"], nullptr);
   EXPECT_EQ(check["findings"][1]["after_base64"], "Yg==");
   EXPECT_EQ(check["uncompared"].size(), 94u);

@@ -208,8 +208,8 @@ TEST_F(CheckTest, RaisesNoFalseAlarmUnderLoad) {
 void FlipByteOf(const std::string& database, const std::string& key) {
   rocksdb::DB* opened = nullptr;
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
-  ASSERT_TRUE(rocksdb::DB::Open(rocksdb::DBOptions(), database,
-                                {{"default", {}}, {"records", {}}}, &handles, &opened)
+  ASSERT_TRUE(rocksdb::DB::Open(rocksdb::DBOptions(), database, {{"default", {}}, {"records", {}}},
+                                &handles, &opened)
                   .ok());
   const std::unique_ptr<rocksdb::DB> db(opened);
   bool flipped = false;

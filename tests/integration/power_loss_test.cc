@@ -169,6 +169,9 @@ TEST_F(PowerLoss, OfWhichOneNodeDoesNotComeBackIsAcceptedByAnOperator) {
             std::string::npos)
       << refused.out;
   EXPECT_EQ(RunKvctl(router, {"--timeout", "1s", "get", "synced1"}).code, 3);
+  EXPECT_TRUE(cluster_.WaitFor([this](const v1::GetClusterResponse&) {
+    return cluster_.Log("r1").find("alarm: no quorum for 256 slots") != std::string::npos;
+  })) << cluster_.Log("r1");
 
   const KvctlResult accepted = RunKvctl(router, {"admin", "accept-loss", "all", "--yes"});
   EXPECT_EQ(accepted.code, 0) << accepted.err;

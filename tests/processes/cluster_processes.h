@@ -26,7 +26,7 @@ struct ClusterProcessesOptions {
   int slots = 256;
   std::string durability = "periodic";
   std::vector<std::string> node_arguments;  // further ones, of every node
-  std::string log_directory;  // empty: beside the data
+  std::string log_directory;                // empty: beside the data
   ProcessGroup group = ProcessGroup::kOurs;
 };
 

@@ -413,8 +413,8 @@ RC_GTEST_PROP(Planner, KeepsItsPromisesWithEqualNodes, ()) {
   const auto steps = Steps(StepCount(), {Kind::kAdd, Kind::kRemove, Kind::kReplicas}, kEqual);
   Play(std::move(run), steps, [](const Ring& before, const PlannedChange& plan, const Step& step) {
     if (step.kind == Kind::kReplicas) return;
-    // Only the node that comes or goes takes part, but where no row of a giver has room for a taker:
-    // CheckMoves has asked a dumb solver whether that is so.
+    // Only the node that comes or goes takes part, but where no row of a giver has room for a
+    // taker: CheckMoves has asked a dumb solver whether that is so.
     if (plan.detour != Detour::kNone) return;
     std::set<NodeId> givers, takers;
     for (const Move& move : plan.moves) {

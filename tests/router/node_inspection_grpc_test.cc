@@ -47,8 +47,7 @@ class FakeNode final : public v1::Inspect::CallbackService {
                          : grpc::Status::OK);
     return reactor;
   }
-  grpc::ServerUnaryReactor* ListRecords(grpc::CallbackServerContext*,
-                                        const v1::ListRecordsRequest*,
+  grpc::ServerUnaryReactor* ListRecords(grpc::CallbackServerContext*, const v1::ListRecordsRequest*,
                                         v1::ListRecordsReply*) override {
     await.Do([&] { ++asked; });
     return new Silent;

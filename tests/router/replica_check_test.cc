@@ -1,5 +1,5 @@
-// The comparison of replicas over copies that live in memory, on a clock that moves by hand: what it
-// finds, what it asks for that, and what it leaves out.
+// The comparison of replicas over copies that live in memory, on a clock that moves by hand: what
+// it finds, what it asks for that, and what it leaves out.
 #include "router/replica_check.h"
 
 #include <gtest/gtest.h>
@@ -30,8 +30,8 @@ v1::Record MakeRecord(uint64_t seq, const std::string& value) {
   return record;
 }
 
-// Three nodes with a replica of every slot each, and an owner that knows all of them complete unless
-// a test says otherwise.
+// Three nodes with a replica of every slot each, and an owner that knows all of them complete
+// unless a test says otherwise.
 class FakeWorld final : public CheckEnvironment {
  public:
   struct Node {

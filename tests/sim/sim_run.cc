@@ -111,7 +111,8 @@ RunReport RunSeed(const RunOptions& options) {
     clients.ReadAll();
     scheduler.RunUntil(scheduler.now() + std::chrono::seconds(2), failed);
     const std::string differences = check.RunAtRest();
-    if (!differences.empty()) cluster.Violate("I12: the check does not find all equal: " + differences);
+    if (!differences.empty())
+      cluster.Violate("I12: the check does not find all equal: " + differences);
   }
 
   report.violation = cluster.violation();
