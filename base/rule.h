@@ -15,6 +15,11 @@ enum class Rule {
                              // one
   kCompareVersions,          // Node: a lower version never replaces a higher one
   kNewDiskNamesTheLastBoot,  // Node: a new disk registers as the successor of the last boot
+  // R1, R10:
+  kPredecessorIsAwaited,  // nothing is given out while an earlier owner may read where it has not
+                          // been fenced
+  kLeaseAtSingleReads,    // one replica alone is read only as long as the lease holds
+  kOnlyTheOneItPromised,  // Node: serves nobody but the (term, owner) that it promised
   // R5:
   kBehindOfSourceTakenOver,  // what the source lacks, and what is pending, the target lacks too
   kExcessIsResolved,         // what is newer at the target, from an older term, is resolved

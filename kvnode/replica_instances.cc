@@ -2,6 +2,7 @@
 // dropped.
 #include <algorithm>
 
+#include "base/rule.h"
 #include "kvnode/instance_facts.h"
 #include "kvnode/replica.h"
 
@@ -22,6 +23,7 @@ bool Replica::Fence(const v1::ReplicaOp& op, v1::ReplicaOpReply* reply) {
   }
   const Promised& promised = promised_[GroupOfSlot(SlotId(op.slot())).value()];
   if (Term(op.term()) == promised.term && OwnerId(op.owner()) == promised.owner) return true;
+  if (!RINGKV_RULE(kOnlyTheOneItPromised)) return true;
   ++stats_.fenced;
   const bool higher = Term(op.term()) > promised.term;
   reply->set_promised_term(promised.term.value());

@@ -34,7 +34,10 @@ class DataPlane {
   // Rows of groups that were taken, as committed transactions have made them. After the peers that
   // they name.
   virtual void AdoptRows(std::vector<std::pair<GroupId, SlotGrant>> rows) = 0;
+  // R10: single-replica reads end then. Said again with every renewal.
   virtual void SetLeaseUntil(MonoTime until) = 0;
+  // R1: no owner before this router can read any more.
+  virtual void PredecessorsGone() = 0;
   // Who is asked for fresh terms (R11); called on any loop. Before any group.
   virtual void OnNeedTerm(std::function<void(TermRequest)> ask) = 0;
 

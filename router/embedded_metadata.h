@@ -40,8 +40,8 @@ class EmbeddedMetadata final : public MetadataStore {
 
   void Commit(MetadataTxn txn, std::function<void(Result<bool>)> done) override;
   void List(std::string prefix, std::function<void(Result<Entries>)> done) override;
-  MonoTime LeaseUntil() const override { return kNever; }
-  bool PredecessorsGone() const override { return true; }
+  std::optional<Duration> LeaseTtl() const override { return std::nullopt; }
+  void RenewLease(std::function<void(Result<Lease>)> done) override { done(Lease{1, {}}); }
 
   Stats ReadStats() const;
 

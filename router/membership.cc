@@ -56,6 +56,8 @@ void Membership::Publish() {
 
 void Membership::Load() {
   busy_ = true;
+  load_wanted_ = false;
+  lease_.asked = lease_.session;
   if (phase_ == Phase::kStarting) gate_.Close("reading the cluster's metadata");
   store_.List("", [this](Result<MetadataStore::Entries> entries) {
     busy_ = false;
@@ -82,6 +84,7 @@ void Membership::OnLoaded(Result<MetadataStore::Entries> entries) {
   if (!StillOwner()) {
     return Fail(Status::Refused("another router has taken this cluster over"));
   }
+  ConfirmLease(lease_.asked);
   // Whatever was in doubt when this load began is known now.
   TellChanges(*before);
   Publish();
@@ -118,6 +121,7 @@ void Membership::Take() {
   Result<MetadataTxn> txn = TakeOwnership(*state_, options_.router, random_);
   if (!txn.ok()) return Fail(txn.status());
   busy_ = true;
+  lease_.asked = lease_.session;
   store_.Commit(*txn, [this, txn = *txn](Result<bool> result) {
     busy_ = false;
     OnTaken(txn, std::move(result));
@@ -142,7 +146,13 @@ void Membership::Serve() {
   }
   owners_.clear();
   for (const v1::GroupOwnership& group : state_->groups()) owners_.push_back(group.owner());
-  data_.SetLeaseUntil(store_.LeaseUntil());
+  const bool leases = store_.LeaseTtl().has_value();
+  if (leases) {
+    data_.SetLeaseUntil(MonoTime{});
+    ConfirmLease(lease_.asked);
+  } else {
+    data_.SetLeaseUntil(kNever);
+  }
   std::vector<GroupGrant> grants;
   for (const v1::GroupOwnership& group : state_->groups()) grants.push_back(GrantOf(group));
   data_.TakeGroups(std::move(grants));
@@ -152,6 +162,7 @@ void Membership::Serve() {
              options_.router, Hex(state_->identity().uuid()), state_->identity().slots(),
              state_->identity().groups(), state_->groups().front().term());
   gate_.Open({state_->identity().slots(), state_->identity().groups()});
+  if (leases) RenewLease();  // who else holds one, now that this router is the owner
   Pump();
 }
 
@@ -187,7 +198,8 @@ GroupGrant Membership::GrantOf(const v1::GroupOwnership& group) const {
   grant.term = Term(group.term());
   grant.owner = OwnerId(group.owner());
   grant.first_term = group.term() == group.first_term();
-  grant.predecessor_gone = store_.PredecessorsGone();
+  grant.predecessor_gone =
+      grant.first_term || !store_.LeaseTtl().has_value() || lease_.predecessors_gone;
   const v1::ClusterIdentity& cluster = state_->identity();
   const uint32_t each = cluster.slots() / cluster.groups();
   for (uint32_t i = group.group() * each; i < (group.group() + 1) * each; ++i) {
@@ -315,6 +327,7 @@ void Membership::Pump() {
 }
 
 bool Membership::BeginNext() {
+  if (load_wanted_) return Load(), true;
   constexpr int kKinds = 4;
   for (int i = 0; i < kKinds; ++i) {
     const int kind = std::exchange(turn_, (turn_ + 1) % kKinds);
@@ -331,7 +344,14 @@ void Membership::BeginFirst() {
   if (++first.attempts > kMaxAttempts) return AnswerFirst(TryAgain("the metadata keeps changing"));
   Result<Registration> planned = PlanRegistration(*state_, first.request);
   if (!planned.ok()) return AnswerFirst(planned.status());
-  if (!planned->txn.has_value()) return AnswerFirst(std::move(planned->reply));
+  if (!planned->txn.has_value()) {
+    if (!store_.LeaseTtl().has_value()) return AnswerFirst(std::move(planned->reply));
+    // Another router may have taken over and let the node start meanwhile: what rests on old
+    // metadata would turn a good disk away.
+    planned->txn.emplace();
+    ExpectOwnership(&*planned->txn);
+    state_->Expect(NodeName(first.request.node()), &*planned->txn);
+  }
   busy_ = true;
   first.in_flight = true;
   store_.Commit(*planned->txn,
@@ -339,6 +359,12 @@ void Membership::BeginFirst() {
                   busy_ = false;
                   OnRegistered(txn, reply, std::move(result));
                 });
+}
+
+void Membership::ExpectOwnership(MetadataTxn* txn) const {
+  for (const v1::GroupOwnership& group : state_->groups()) {
+    state_->Expect(GroupName(GroupId(group.group())), txn);
+  }
 }
 
 void Membership::OnRegistered(const MetadataTxn& txn, v1::RegisterReply reply,

@@ -17,7 +17,9 @@
 //     where the node is; so nobody can meet it before it is expected.
 //  3. At most one registration of a node waits beside the one under way, and at most `max_waiting`
 //  of all; more are told to try again.
-//  4. Registrations, retakes, commands and moves take turns: none keeps another from going on.
+//  4. With a store whose leases end (membership_lease.cc), the data plane is told of a lease only
+//     once this router is known to have been the owner while it held it.
+//  5. Registrations, retakes, commands and moves take turns: none keeps another from going on.
 //
 // Thread-compatible: the control loop owns it; `view` from any thread.
 #pragma once
@@ -56,6 +58,9 @@ struct MembershipOptions {
   MoveLimits moves;
   Duration retry = std::chrono::milliseconds(500);
   size_t max_waiting = 1024;
+  // How much earlier than the store the holder takes its lease for over, beside a hundredth of it:
+  // the clocks of two machines need not run alike, and an answer takes a moment to leave.
+  Duration lease_margin = std::chrono::milliseconds(200);
 };
 
 // What is known of the cluster, as of one moment. An immutable value.
@@ -76,7 +81,7 @@ class Membership {
   Membership(MembershipOptions options, const Clock& clock, MetadataStore& store, DataPlane& data,
              ServingGate& gate, Random random, std::function<void(Status)> on_fatal);
 
-  void Start() { Load(); }
+  void Start();
   void Register(v1::RegisterRequest request, RegisterDone done);
   // Errors: StartMigration's and OrderMigration's; Unavailable, if nothing was changed;
   // UnknownOutcome.
@@ -122,6 +127,13 @@ class Membership {
     int attempts = 0;
   };
 
+  // ---- the lease (membership_lease.cc) ----
+  void RenewLease();
+  void OnLease(MonoTime sent, bool as_owner, Result<Lease> answer);
+  void ConfirmLease(uint64_t session);
+  void NotePredecessors(const Lease& lease);
+  void LookForATakeover();
+
   void Load();
   void OnLoaded(Result<MetadataStore::Entries> entries);
   void Form();
@@ -135,6 +147,8 @@ class Membership {
   void Pump();
   bool BeginNext();  // false: nothing is to be done
   void BeginFirst();
+  // That nobody else is the owner.
+  void ExpectOwnership(MetadataTxn* txn) const;
   void OnRegistered(const MetadataTxn& txn, v1::RegisterReply reply, Result<bool> result);
   void AnswerFirst(Result<v1::RegisterReply> reply);
 
@@ -179,6 +193,21 @@ class Membership {
   std::deque<Command> commands_;
   SlotMover mover_;
   bool busy_ = false;  // a transaction or a load is under way
+  bool load_wanted_ = false;
+  // With a store whose leases end.
+  struct {
+    Timers::Id timer = 0;
+    uint64_t asks = 0;
+    uint64_t session = 0;  // as the store said last; 0: none yet
+    MonoTime until;        // of that session, as the last renewal has it
+    // The session that was known when the load or the taking that is under way was begun, and the
+    // one under which this router was seen to be the owner.
+    uint64_t asked = 0;
+    uint64_t confirmed = 0;
+    // Sessions of others that held when this router had just taken over, and do still.
+    std::optional<std::vector<uint64_t>> predecessors;
+    bool predecessors_gone = false;
+  } lease_;
   bool pumping_ = false;
   int turn_ = 0;  // kind of transaction that is looked for first (BeginNext)
   Timers timers_;

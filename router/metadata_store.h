@@ -29,6 +29,12 @@ struct MetadataTxn {
   std::vector<std::string> erases;
 };
 
+// What the store says of the routers' sessions, as of one moment.
+struct Lease {
+  uint64_t session = 0;          // this router's; another than before: the last one has run out
+  std::vector<uint64_t> others;  // of other routers, that have not run out
+};
+
 class MetadataStore {
  public:
   using Entries = std::vector<std::pair<std::string, std::string>>;
@@ -41,12 +47,13 @@ class MetadataStore {
   // All entries whose names start with `prefix`, in order, as of one moment.
   virtual void List(std::string prefix, std::function<void(Result<Entries>)> done) = 0;
 
-  // Until when this router may rely on its ownerships without asking (docs/protocol.md, leases).
-  // kNever with a store that nobody else can open.
-  virtual MonoTime LeaseUntil() const = 0;
+  // How long each renewal holds this router's lease (docs/protocol.md, "Leases"). nullopt: nobody
+  // else can open the store, so that every earlier owner has stopped and the lease never ends.
+  virtual std::optional<Duration> LeaseTtl() const = 0;
 
-  // Whether every earlier owner is known to have stopped (the embedded store's directory lock).
-  virtual bool PredecessorsGone() const = 0;
+  // Holds this router's session for the TTL from the moment at which the store does it; begins
+  // another one if it has run out. A session that has run out is never held again.
+  virtual void RenewLease(std::function<void(Result<Lease>)> done) = 0;
 };
 
 }  // namespace ringkv

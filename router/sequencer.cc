@@ -30,6 +30,7 @@ Sequencer::Sequencer(SequencerHost& host, const GroupGrant& group, const SlotGra
       predecessor_gone_(group.predecessor_gone),
       loss_accepted_(grant.loss_accepted) {
   TakeRow(grant);
+  unpromised_ = Peers();
   // Before the first term nothing was written: all hold all of it.
   for (int seat : row_) seats_[seat].tracked = seats_[seat].clean = group.first_term;
   for (const ReplicaGrant& replica : grant.replicas) {
@@ -95,19 +96,15 @@ bool Sequencer::IsQuorum(Mask seats) const {
   return majority(seats, next_set_) || !RINGKV_RULE(kJointQuorum);
 }
 
-// R1: while an earlier owner might still read, every replica that it may read has to promise.
-bool Sequencer::AllPromised() const {
-  for (const Seat& seat : seats_) {
-    if (seat.present && !seat.promised) return false;
-  }
-  return std::all_of(retiring_.begin(), retiring_.end(),
-                     [](const Leaving& leaving) { return leaving.told; });
+// R1: while an earlier owner might still read, every replica that it may read has to promise. Once
+// all have, it can read nowhere, and never again: whoever joins the row later, no earlier owner
+// knows of.
+void Sequencer::NotePromise(Peer peer) {
+  std::erase(unpromised_, peer);
+  if (unpromised_.empty()) predecessor_gone_ = true;
 }
 
-bool Sequencer::QuorumReachable() const {
-  if (deposed_ || (!predecessor_gone_ && !AllPromised())) return false;
-  return IsQuorum(VotingMask() & ReachableMask());
-}
+bool Sequencer::QuorumReachable() const { return !deposed_ && MayRelease() && QuorumThere(); }
 
 v1::ReplicaOp Sequencer::MakeOp(int seat) const {
   v1::ReplicaOp op;
@@ -120,6 +117,7 @@ v1::ReplicaOp Sequencer::MakeOp(int seat) const {
 
 void Sequencer::Contact(Peer peer, Boot boot) {
   if (deposed_) return;
+  NotePromise(peer);
   for (const Leaving& leaving : retiring_) {
     if (leaving.peer == peer && !leaving.told) SendRetire(leaving);
   }
@@ -156,7 +154,6 @@ void Sequencer::OnContactReply(int i, const v1::ReplicaOpReply& reply) {
   Seat& seat = seats_[i];
   if (reply.code() != v1::REPLICA_CODE_OK) return;
   seat.usable = true;
-  seat.promised = true;
   // Within a boot a vote is given back and never taken: an answer that says no may be a late one.
   seat.voting = seat.voting || reply.voting();
   seat.lost_tail.reset();

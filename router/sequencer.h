@@ -33,6 +33,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/rule.h"
 #include "router/seat_sync.h"
 #include "router/shard.h"
 
@@ -147,14 +148,16 @@ class Sequencer {
   // R7: raises the floor to W if there may be garbage and everything is on all replicas.
   void AdvanceFloor();
 
+  // R1: no earlier owner can read any more.
+  void PredecessorsGone() { predecessor_gone_ = true; }
+
   // Another owner has taken over: everything ends here.
   void Depose();
 
   // Whether it has something to say to the node, and whether all of it is said.
   bool HasSeat(Peer peer) const;
   bool IsUsable(Peer peer) const;
-  bool QuorumReachable() const;
-  bool AllPromised() const;
+  bool QuorumReachable() const;  // and something may be given out
   BlockedBy WhyBlocked() const;
   SlotReport Report() const;
   KeyReport Report(const std::string& key) const;
@@ -171,10 +174,9 @@ class Sequencer {
   struct Seat {
     Peer peer;
     Incarnation inc;
-    bool present = false;   // else the place is free
-    bool created = false;   // a learner: its node is known to have the instance
-    bool usable = false;    // promised and contacted in the present session
-    bool promised = false;  // has promised this term at some time
+    bool present = false;  // else the place is free
+    bool created = false;  // a learner: its node is known to have the instance
+    bool usable = false;   // promised and contacted in the present session
     bool voting = false;
     bool tracked = false;  // everything sent and not acknowledged since some moment is in behind
     bool clean = false;    // tracked, and lacks nothing committed but what is in behind
@@ -279,6 +281,10 @@ class Sequencer {
   // Whether these seats are a quorum, if all of them vote.
   bool IsQuorum(Mask seats) const;
   int MajorityOfRow() const { return static_cast<int>(row_.size()) / 2 + 1; }
+  void NotePromise(Peer peer);
+  // R1: nothing is acknowledged or given out before.
+  bool MayRelease() const { return predecessor_gone_ || !RINGKV_RULE(kPredecessorIsAwaited); }
+  bool QuorumThere() const { return IsQuorum(VotingMask() & ReachableMask()); }
   bool Reachable(int seat) const;
   Mask ReachableMask() const;
   // Who votes and counts.
@@ -429,7 +435,8 @@ class Sequencer {
   const GroupId group_;
   const Term term_;
   const OwnerId owner_;
-  const bool predecessor_gone_;
+  bool predecessor_gone_;
+  std::vector<Peer> unpromised_;  // where an earlier owner may read, and may not be fenced yet
   uint64_t last_seq_ = 0;
   bool deposed_ = false;
   std::vector<Seat> seats_;

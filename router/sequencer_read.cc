@@ -22,7 +22,10 @@ bool Sequencer::IsPending(const Key* key, Version version) const {
 void Sequencer::StartRead(Call* call) {
   call->asked = 0;
   LoadBalancer::Picker::Choice choice = PickSingle(call->key, 0);
-  if (choice.place < 0) return AskQuorum(call);
+  if (choice.place < 0) {
+    if (!host_.LeaseValid()) ++host_.stats().lease_refusals;
+    return AskQuorum(call);
+  }
   ++call->attempt;
   call->answered = 0;
   call->stage = Call::Stage::kSingleRead;
@@ -32,11 +35,10 @@ void Sequencer::StartRead(Call* call) {
 
 // R3(a): the clean replicas that have acknowledged everything sent of the key.
 Sequencer::Mask Sequencer::MayAnswerAlone(const Key* key) const {
-  if (!host_.LeaseValid() || deposed_) return 0;
+  if (!host_.LeaseValid() || deposed_ || !MayRelease()) return 0;
   Mask unfit = key->corrupt_mask;
   if (RINGKV_RULE(kBehindAtSingleReads)) unfit |= key->behind_mask;
   Mask fit = 0;
-  if (!predecessor_gone_ && !AllPromised()) return 0;
   for (int seat : row_) {
     Mask bit = static_cast<Mask>(1u << seat);
     if (seats_[seat].clean && seats_[seat].voting && !(unfit & bit) && Reachable(seat)) fit |= bit;
@@ -118,7 +120,10 @@ void Sequencer::OnSingleAnswer(Call* call, int seat, const v1::ReplicaOpReply& r
   const v1::Record& record = reply.read().record();
   const bool counts =
       reply.voting() && seats_[seat].voting && seats_[seat].clean && host_.LeaseValid();
-  if (!counts) return AskQuorum(call);
+  if (!counts) {
+    if (!host_.LeaseValid()) ++host_.stats().lease_refusals;
+    return AskQuorum(call);
+  }
   const Version version = FromProto(record.version());
   if (IsPending(call->key, version) && RINGKV_RULE(kPendingIsNotReleased)) {
     // A write that someone waits for is soon known to be committed, or overtaken.

@@ -179,6 +179,8 @@ void Sequencer::TickChange() {
 
 // The learner is as good as a replica, and nothing is refused that the old set alone would do.
 bool Sequencer::MayBeJoint() const {
+  // Where an earlier owner may read is not changed before it cannot any more.
+  if (!MayRelease()) return false;
   const Seat& seat = seats_[change_.learner];
   const bool ready = seat.clean && seat.voting && Reachable(change_.learner) &&
                      seat.sync.stage == SeatSync::Stage::kNone;

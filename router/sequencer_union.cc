@@ -24,6 +24,9 @@ Sequencer::Mask Sequencer::UnionMembers() const {
 
 BlockedBy Sequencer::WhyBlocked() const {
   if (QuorumReachable()) return BlockedBy::kNothing;
+  // A quorum is there, and waits for replicas that an earlier owner may still read, or for the end
+  // of its lease.
+  if (!deposed_ && QuorumThere()) return BlockedBy::kAbsence;
   const Mask members = UnionMembers();
   for (int i : row_) {
     if ((members & (1u << i)) && !Reachable(i)) return BlockedBy::kAbsence;

@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "base/rule.h"
 #include "router/client_request.h"
 #include "router/sequencer.h"
 
@@ -43,7 +44,9 @@ class Shard::Host final : public SequencerHost {
     shard_.last_wall_ms_ = std::max(shard_.last_wall_ms_, shard_.clock_.WallMillis());
     return shard_.last_wall_ms_;
   }
-  bool LeaseValid() const override { return shard_.clock_.Now() < shard_.lease_until_; }
+  bool LeaseValid() const override {
+    return shard_.clock_.Now() < shard_.lease_until_ || !RINGKV_RULE(kLeaseAtSingleReads);
+  }
   bool Responsive(Peer peer) const override {
     const Session& session = shard_.sessions_[peer.value()];
     return session.connected && !session.suspected;
@@ -161,6 +164,10 @@ void Shard::TakeGroup(const GroupGrant& grant) {
   for (Peer peer : kept.peers) {
     if (sessions_[peer.value()].connected) SendPromise(sessions_[peer.value()], peer, kept);
   }
+}
+
+void Shard::PredecessorsGone() {
+  for (auto& [slot, sequencer] : sequencers_) sequencer->PredecessorsGone();
 }
 
 // Whoever holds, or is to hold, or held an instance of any of its slots.

@@ -211,6 +211,7 @@ struct ShardStats {
   uint64_t spread_reads = 0;  // of them: not the first that would do, for it had too many
   uint64_t quorum_reads = 0;
   uint64_t hedged_reads = 0;
+  uint64_t lease_refusals = 0;   // reads that asked a quorum because the lease was over
   uint64_t awaited_commits = 0;  // reads that met a pending version, and waited for it
   uint64_t node_reads = 0;       // Read operations sent
   uint64_t write_backs = 0;      // R3(b): a version that no quorum held was written back
@@ -276,6 +277,8 @@ class Shard {
   void OnNeedTerm(std::function<void(TermRequest)> ask) { need_term_ = std::move(ask); }
   // Single-replica reads are allowed until then (R10). kNever with an embedded metadata store.
   void SetLeaseUntil(MonoTime until) { lease_until_ = until; }
+  // R1: the leases of all earlier owners are over.
+  void PredecessorsGone();
 
   // ---- links ----
   // The node answered Hello; `boot` is that of its process. Nothing sent before is in flight.

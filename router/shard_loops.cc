@@ -114,6 +114,12 @@ void ShardLoops::SetLeaseUntil(MonoTime until) {
   }
 }
 
+void ShardLoops::PredecessorsGone() {
+  for (auto& loop : loops_) {
+    loop->Post([loop = loop.get()] { loop->shard().PredecessorsGone(); });
+  }
+}
+
 void ShardLoops::OnNeedTerm(std::function<void(TermRequest)> ask) {
   for (auto& loop : loops_) {
     loop->Post([loop = loop.get(), ask] { loop->shard().OnNeedTerm(ask); });

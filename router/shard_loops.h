@@ -96,6 +96,7 @@ class ShardLoops final : public DataPlane {
   void TakeGroups(std::vector<GroupGrant> grants) override;
   void AdoptRows(std::vector<std::pair<GroupId, SlotGrant>> rows) override;
   void SetLeaseUntil(MonoTime until) override;
+  void PredecessorsGone() override;
   void OnNeedTerm(std::function<void(TermRequest)> ask) override;
   void Gather(std::function<void(std::vector<LoopReport>)> done) override;
   void Describe(SlotId slot, GroupId group, std::function<void(SlotReport)> done) override;

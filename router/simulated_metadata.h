@@ -31,18 +31,23 @@ class SimulatedMetadata final : public MetadataStore {
 
   void Commit(MetadataTxn txn, std::function<void(Result<bool>)> done) override;
   void List(std::string prefix, std::function<void(Result<Entries>)> done) override;
-  MonoTime LeaseUntil() const override { return lease_until_; }
-  bool PredecessorsGone() const override { return predecessors_gone_; }
+  std::optional<Duration> LeaseTtl() const override { return ttl_; }
+  void RenewLease(std::function<void(Result<Lease>)> done) override;
 
   // The next `times` operations meet `fault`.
   void Inject(Fault fault, int times) { fault_ = fault, faults_left_ = times; }
-  void SetLeaseUntil(MonoTime until) { lease_until_ = until; }
-  void SetPredecessorsGone(bool gone) { predecessors_gone_ = gone; }
+  // Routers hold leases, by this clock of the store's. They stand in the contents, as
+  // "lease/NNNNNNNN", and vanish when they have run out.
+  void HoldLeases(const Clock& clock, Duration ttl) { clock_ = &clock, ttl_ = ttl; }
+  uint64_t sessions_begun() const { return sessions_begun_; }
 
   void SetManual(bool manual) { manual_ = manual; }
   // Carries the oldest waiting operation out; false if none waits.
   bool Step();
   size_t waiting() const { return queue_.size(); }
+  // How answers travel, once their operation has taken effect. By default they are there at once.
+  using Deliver = std::function<void(std::function<void()> answer)>;
+  void SetDelivery(Deliver deliver) { deliver_ = std::move(deliver); }
 
   const Contents& contents() const { return *contents_; }
   uint64_t commits() const { return commits_; }  // applied
@@ -52,12 +57,18 @@ class SimulatedMetadata final : public MetadataStore {
   Fault TakeFault();
   Result<bool> DoCommit(const MetadataTxn& txn, Fault fault);
   Result<Entries> DoList(const std::string& prefix, Fault fault) const;
+  Result<Lease> DoRenew(Fault fault);
+  void DropOldLeases();
+  void Answer(std::function<void()> answer);
 
   std::shared_ptr<Contents> contents_;
   Fault fault_ = Fault::kNone;
   int faults_left_ = 0;
-  MonoTime lease_until_ = kNever;
-  bool predecessors_gone_ = true;
+  const Clock* clock_ = nullptr;
+  std::optional<Duration> ttl_;  // none: the only router there is
+  uint64_t session_ = 0;
+  uint64_t sessions_begun_ = 0;
+  Deliver deliver_;
   bool manual_ = false;
   std::deque<std::function<void()>> queue_;
   uint64_t commits_ = 0;

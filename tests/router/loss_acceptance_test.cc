@@ -109,6 +109,7 @@ class BlockedPlane final : public DataPlane {
   void AdoptRows(std::vector<std::pair<GroupId, SlotGrant>>) override {}
   void LookAt(GroupId, LookCall call) override { call.done({}); }
   void SetLeaseUntil(MonoTime) override {}
+  void PredecessorsGone() override {}
   void OnNeedTerm(std::function<void(TermRequest)>) override {}
   void Gather(std::function<void(std::vector<LoopReport>)> done) override { done({}); }
   void Describe(SlotId, GroupId, std::function<void(SlotReport)> done) override { done({}); }

@@ -30,6 +30,7 @@ class FakeDataPlane final : public DataPlane {
     }
   }
   void SetLeaseUntil(MonoTime until) override { lease_until = until; }
+  void PredecessorsGone() override { predecessors_gone = true; }
   void Gather(std::function<void(std::vector<LoopReport>)> done) override { done({}); }
   void Describe(SlotId, GroupId, std::function<void(SlotReport)> done) override { done({}); }
   void OnNeedTerm(std::function<void(TermRequest)>) override {}
@@ -40,6 +41,7 @@ class FakeDataPlane final : public DataPlane {
   std::vector<GroupGrant> grants;
   std::vector<SlotGrant> adopted;
   MonoTime lease_until;
+  bool predecessors_gone = false;
 };
 
 class MembershipTest : public testing::Test {
@@ -368,6 +370,139 @@ TEST_F(MembershipTest, AcceptedLossGivesTheCopyANewIncarnation) {
   membership_->AcceptLoss({loss}, [&](Status status) { done = std::move(status); });
   EXPECT_EQ(done.code(), StatusCode::kRefused);
   EXPECT_EQ(data_->grants.size(), 1u);
+}
+
+// With a store whose leases end.
+class LeaseTest : public MembershipTest {
+ protected:
+  static constexpr Duration kTtl = std::chrono::seconds(2);
+
+  LeaseTest() : contents_(std::make_shared<SimulatedMetadata::Contents>()) {
+    store_ = SimulatedMetadata(contents_);
+    store_.HoldLeases(clock_, kTtl);
+    options_.lease_margin = std::chrono::milliseconds(100);
+  }
+
+  MonoTime UntilIfSent(MonoTime sent) const {
+    return sent + (kTtl - kTtl / 100 - options_.lease_margin);
+  }
+
+  // Another router, which does nothing but hold a session.
+  void HoldByAnother(SimulatedMetadata& other) {
+    other.HoldLeases(clock_, kTtl);
+    other.RenewLease([](const Result<Lease>& lease) { EXPECT_TRUE(lease.ok()); });
+  }
+
+  std::shared_ptr<SimulatedMetadata::Contents> contents_;
+};
+
+TEST_F(LeaseTest, CountsFromTheSendingOfTheRenewal) {
+  clock_.Set(MonoTime{1'000'000'000});
+  Start();
+  ASSERT_TRUE(membership_->serving()) << gate_->why_closed();
+  EXPECT_EQ(data_->lease_until, UntilIfSent(clock_.Now()));
+  store_.SetManual(true);
+  Retry();
+  const MonoTime sent = clock_.Now();
+  clock_.Set(sent + std::chrono::milliseconds(300));
+  ASSERT_TRUE(store_.Step());
+  EXPECT_EQ(data_->lease_until, UntilIfSent(sent));
+}
+
+TEST_F(LeaseTest, IsNotRenewedByAnErrorAndGoesOnBeingAskedFor) {
+  Start();
+  const MonoTime until = data_->lease_until;
+  store_.Inject(Fault::kUnavailable, 2);
+  Retry();
+  Retry();
+  EXPECT_EQ(data_->lease_until, until);
+  Retry();
+  EXPECT_EQ(data_->lease_until, UntilIfSent(clock_.Now()));
+}
+
+TEST_F(LeaseTest, ThatFollowsOneThatRanOutCountsOnceTheOwnershipWasReadAgain) {
+  Start();
+  const MonoTime until = data_->lease_until;
+  store_.SetManual(true);
+  clock_.Set(clock_.Now() + kTtl * 2);
+  membership_->RunDue();
+  const MonoTime sent = clock_.Now();
+  ASSERT_TRUE(store_.Step());  // another session
+  EXPECT_EQ(data_->lease_until, until);
+  ASSERT_TRUE(store_.Step());  // the metadata
+  EXPECT_EQ(data_->lease_until, UntilIfSent(sent));
+  EXPECT_TRUE(membership_->serving());
+}
+
+TEST_F(LeaseTest, ThatFollowsOneThatRanOutIsOfNoUseToAFormerOwner) {
+  Start();
+  const MonoTime until = data_->lease_until;
+  clock_.Set(clock_.Now() + kTtl * 2);
+  SimulatedMetadata other(contents_);
+  auto state = ClusterState::Load({contents_->begin(), contents_->end()});
+  Random random(9);
+  other.Commit(*TakeOwnership(**state, "r2", random),
+               [](Result<bool> done) { EXPECT_TRUE(*done); });
+  membership_->RunDue();
+  EXPECT_EQ(data_->lease_until, until);
+  EXPECT_EQ(fatal_.code(), StatusCode::kRefused);
+}
+
+TEST_F(LeaseTest, PredecessorsAreGoneWhenTheirSessionsAre) {
+  Start();
+  EXPECT_TRUE(data_->predecessors_gone) << "nobody else has a session";
+  store_ = SimulatedMetadata(contents_);  // the process dies, and another one starts
+  store_.HoldLeases(clock_, kTtl);
+  clock_.Set(clock_.Now() + std::chrono::milliseconds(10));
+  const MonoTime held = clock_.Now() + kTtl;
+  SimulatedMetadata third(contents_);
+  Start();
+  ASSERT_TRUE(membership_->serving());
+  for (const GroupGrant& grant : data_->grants) EXPECT_FALSE(grant.predecessor_gone);
+  HoldByAnother(third);  // comes later: it can have owned nothing
+  while (!data_->predecessors_gone) {
+    HoldByAnother(third);
+    ASSERT_LT(clock_.Now(), held + kTtl);
+    Retry();
+  }
+  EXPECT_GE(clock_.Now() + std::chrono::milliseconds(10), held);
+}
+
+TEST_F(LeaseTest, TakeoverIsNoticedWithTheNextRenewal) {
+  Start();
+  SimulatedMetadata other(contents_);
+  HoldByAnother(other);
+  Retry();
+  EXPECT_TRUE(membership_->serving());
+  auto state = ClusterState::Load({contents_->begin(), contents_->end()});
+  Random random(9);
+  other.Commit(*TakeOwnership(**state, "r2", random),
+               [](Result<bool> done) { EXPECT_TRUE(*done); });
+  Retry();
+  EXPECT_EQ(fatal_.code(), StatusCode::kRefused);
+  EXPECT_FALSE(gate_->open());
+}
+
+TEST_F(LeaseTest, FormerOwnerTurnsNoNodeAway) {
+  Start();
+  ASSERT_EQ(Register(Request("n1", 7500)).outcome(), v1::REGISTER_OUTCOME_REGISTERED);
+  SimulatedMetadata other(contents_);
+  auto state = ClusterState::Load({contents_->begin(), contents_->end()});
+  Random random(9);
+  other.Commit(*TakeOwnership(**state, "r2", random),
+               [](Result<bool> done) { EXPECT_TRUE(*done); });
+  // It has registered with the other one since: two boots ahead of what this one knows.
+  EXPECT_EQ(Register(Request("n1", 7500, 3, 5)).outcome(), v1::REGISTER_OUTCOME_TRY_AGAIN);
+  EXPECT_EQ(fatal_.code(), StatusCode::kRefused);
+}
+
+TEST_F(LeaseTest, NothingIsTakenBeforeThereIsASession) {
+  store_.Inject(Fault::kUnavailable, 1);
+  Start();
+  EXPECT_FALSE(membership_->serving());
+  EXPECT_NE(gate_->why_closed().find("lease"), std::string::npos);
+  Retry();
+  EXPECT_TRUE(membership_->serving());
 }
 
 }  // namespace

@@ -132,8 +132,11 @@ TYPED_TEST(MetadataStores, KeepWhatWasCommittedOverAnOpening) {
 }
 
 TYPED_TEST(MetadataStores, AreTheOnlyOnesThere) {
-  EXPECT_EQ(this->factory_.store().LeaseUntil(), kNever);
-  EXPECT_TRUE(this->factory_.store().PredecessorsGone());
+  EXPECT_EQ(this->factory_.store().LeaseTtl(), std::nullopt);
+  std::optional<Lease> held;
+  this->factory_.store().RenewLease([&](Result<Lease> lease) { held = *lease; });
+  ASSERT_TRUE(held.has_value());
+  EXPECT_TRUE(held->others.empty());
 }
 
 TEST(MetadataTwins, AgreeOnRandomTransactions) {

@@ -28,6 +28,17 @@ TEST_F(ShardTest, EveryReplicaPromisesFirstWhileAnEarlierOwnerMightRead) {
   EXPECT_FALSE(Done(Put("k", "v")));
 }
 
+TEST_F(ShardTest, EndOfTheEarlierOwnersLeaseOpensWhatWaitsForIt) {
+  TakeSlot(false, /*predecessor_gone=*/false);
+  Connect(kA);
+  Connect(kB);
+  EXPECT_TRUE(Done(Put("k", "v")));  // refused
+  EXPECT_EQ(shard_.Describe(SlotId(0)).blocked, BlockedBy::kAbsence);
+  shard_.PredecessorsGone();
+  EXPECT_FALSE(Done(Put("k", "v")));
+  EXPECT_EQ(shard_.Describe(SlotId(0)).blocked, BlockedBy::kNothing);
+}
+
 TEST_F(ShardTest, WriteCommitsWithTheSecondOfThree) {
   TakeSlot(true);
   ConnectAll();

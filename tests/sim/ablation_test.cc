@@ -100,6 +100,18 @@ FaultMix VeryLateMessages() {
   return mix;
 }
 
+// Routers take over from one that lives on, reaches other nodes than they, and cannot ask whether
+// it is still the owner.
+FaultMix Takeovers() {
+  FaultMix mix;
+  mix.synced_writes = true;
+  mix.takeover = true;
+  mix.lease_ttl = std::chrono::milliseconds(2000);
+  mix.partition = true;
+  mix.between_faults = std::chrono::milliseconds(500);
+  return mix;
+}
+
 constexpr uint64_t kSeeds = 2000;
 constexpr int kNoticed = 42;
 
@@ -144,6 +156,9 @@ INSTANTIATE_TEST_SUITE_P(
         Ablation{Rule::kCompareVersions, "CompareVersions"},
         Ablation{Rule::kWriteBackUnderThisTerm, "WriteBackUnderThisTerm", DyingRouters()},
         Ablation{Rule::kNewDiskNamesTheLastBoot, "NewDiskNamesTheLastBoot", LateRegistrations()},
+        Ablation{Rule::kPredecessorIsAwaited, "PredecessorIsAwaited", Takeovers()},
+        Ablation{Rule::kLeaseAtSingleReads, "LeaseAtSingleReads", Takeovers()},
+        Ablation{Rule::kOnlyTheOneItPromised, "OnlyTheOneItPromised", Takeovers()},
         Ablation{Rule::kBehindOfSourceTakenOver, "BehindOfSourceTakenOver"},
         Ablation{Rule::kExcessIsResolved, "ExcessIsResolved"},
         Ablation{Rule::kCandidateIsAwaited, "CandidateIsAwaited"},
@@ -169,7 +184,8 @@ TEST(Ablation, NothingSwitchedOffFindsNothing) {
        {std::optional<FaultMix>(), std::optional<FaultMix>(LateMessages()),
         std::optional<FaultMix>(VeryLateMessages()), std::optional<FaultMix>(DyingRouters()),
         std::optional<FaultMix>(Moving()), std::optional<FaultMix>(LateRegistrations()),
-        std::optional<FaultMix>(LossesOfPower()), std::optional<FaultMix>(BriefLossesOfPower())}) {
+        std::optional<FaultMix>(Takeovers()), std::optional<FaultMix>(LossesOfPower()),
+        std::optional<FaultMix>(BriefLossesOfPower())}) {
     for (uint64_t seed = 1; seed <= 50; ++seed) {
       RunOptions options;
       options.seed = seed;

@@ -54,48 +54,76 @@ class Scenario : public testing::Test {
     scheduler_.RunUntil(scheduler_.now() + time, [] { return false; });
   }
 
-  Outcome Call(v1::Op op, Duration timeout = std::chrono::seconds(1)) {
-    auto result = std::make_shared<std::optional<v1::OpResult>>();
+  // A call that is under way.
+  struct Running {
+    SimCluster::Release release;
+    std::shared_ptr<std::optional<v1::OpResult>> result;
+    MonoTime over;  // by then it has ended, unless its router is gone
+  };
+
+  Running Begin(uint64_t router, v1::Op op, Duration timeout = std::chrono::seconds(1)) {
+    Running running;
+    running.result = std::make_shared<std::optional<v1::OpResult>>();
+    running.over = scheduler_.now() + timeout + std::chrono::seconds(1);
+    running.release = {router, scheduler_.now(), op.has_get()};
     ClientCall call;
     call.slot = cluster_.SlotFor(kKey);
     op.set_id(++last_call_);
     call.op = std::move(op);
     call.deadline = scheduler_.now() + timeout;
-    call.done = [result](v1::OpResult got) { *result = std::move(got); };
-    cluster_.Submit(std::move(call));
-    scheduler_.RunUntil(scheduler_.now() + timeout + std::chrono::seconds(1),
-                        [&] { return result->has_value(); });
-    EXPECT_TRUE(result->has_value());
+    call.done = [result = running.result](v1::OpResult got) { *result = std::move(got); };
+    cluster_.SubmitTo(router, std::move(call));
+    return running;
+  }
+
+  Outcome End(const Running& running) {
+    const std::optional<v1::OpResult>& result = *running.result;
+    scheduler_.RunUntil(running.over, [&] { return result.has_value(); });
+    EXPECT_TRUE(result.has_value());
     Outcome outcome;
-    if (!result->has_value()) return outcome;
-    if ((*result)->has_get()) {
-      outcome.status = (*result)->get().status();
-      outcome.value = (*result)->get().value();
-      outcome.version = FromProto((*result)->get().version());
-    } else if ((*result)->has_put()) {
-      outcome.status = (*result)->put().status();
-      outcome.version = FromProto((*result)->put().version());
+    if (!result.has_value()) return outcome;
+    if (result->has_get()) {
+      outcome.status = result->get().status();
+      outcome.value = result->get().value();
+      outcome.version = FromProto(result->get().version());
+    } else if (result->has_put()) {
+      outcome.status = result->put().status();
+      outcome.version = FromProto(result->put().version());
+    } else if (result->has_increment()) {
+      outcome.status = result->increment().status();
+      outcome.value = std::to_string(result->increment().value());
+      outcome.version = FromProto(result->increment().version());
     } else {
-      outcome.status = (*result)->del().status();
-      outcome.version = FromProto((*result)->del().version());
+      outcome.status = result->del().status();
+      outcome.version = FromProto(result->del().version());
     }
     if (outcome.done() && outcome.version.term.value() != 0)
-      cluster_.OnReleased(kKey, outcome.version);
+      cluster_.OnReleased(kKey, outcome.version, running.release);
     return outcome;
   }
 
-  Outcome Put(const std::string& value, Version if_version = {}) {
+  Outcome Call(v1::Op op, Duration timeout = std::chrono::seconds(1)) {
+    return End(Begin(cluster_.router_generation(), std::move(op), timeout));
+  }
+
+  static v1::Op PutOp(const std::string& value) {
     v1::Op op;
     op.mutable_put()->set_key(kKey);
     op.mutable_put()->set_value(value);
+    return op;
+  }
+  static v1::Op GetOp() {
+    v1::Op op;
+    op.mutable_get()->set_key(kKey);
+    return op;
+  }
+
+  Outcome Put(const std::string& value, Version if_version = {}) {
+    v1::Op op = PutOp(value);
     if (if_version != Version{}) ToProto(if_version, op.mutable_put()->mutable_if_version());
     return Call(std::move(op));
   }
-  Outcome Get() {
-    v1::Op op;
-    op.mutable_get()->set_key(kKey);
-    return Call(std::move(op));
-  }
+  Outcome Get() { return Call(GetOp()); }
   Outcome Delete() {
     v1::Op op;
     op.mutable_del()->set_key(kKey);

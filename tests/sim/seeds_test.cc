@@ -36,6 +36,12 @@ TEST(RareBranches, AreReachedByTheFixedSeeds) {
     sum.unknown += report.unknown;
     sum.faults.power_losses += report.faults.power_losses;
     sum.faults.router_crashes += report.faults.router_crashes;
+    sum.faults.takeovers += report.faults.takeovers;
+    sum.faults.pauses += report.faults.pauses;
+    sum.faults.metadata_away += report.faults.metadata_away;
+    sum.faults.leases_ended += report.faults.leases_ended;
+    sum.faults.former_ended += report.faults.former_ended;
+    sum.shard.lease_refusals += report.shard.lease_refusals;
     sum.shard.write_backs += report.shard.write_backs;
     sum.shard.hedged_reads += report.shard.hedged_reads;
     sum.shard.awaited_commits += report.shard.awaited_commits;
@@ -70,6 +76,12 @@ TEST(RareBranches, AreReachedByTheFixedSeeds) {
   EXPECT_GT(sum.unknown, 0u);
   EXPECT_GT(sum.faults.power_losses, 0u);
   EXPECT_GT(sum.faults.router_crashes, 0u);
+  EXPECT_GT(sum.faults.takeovers, 0u);
+  EXPECT_GT(sum.faults.pauses, 0u);
+  EXPECT_GT(sum.faults.metadata_away, 0u);
+  EXPECT_GT(sum.faults.leases_ended, 0u);
+  EXPECT_GT(sum.faults.former_ended, 0u);
+  EXPECT_GT(sum.shard.lease_refusals, 0u);
   EXPECT_GT(sum.shard.write_backs, 0u);
   EXPECT_GT(sum.shard.hedged_reads, 0u);
   EXPECT_GT(sum.shard.awaited_commits, 0u);

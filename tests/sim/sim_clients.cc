@@ -22,7 +22,8 @@ SimClients::SimClients(Scheduler& scheduler, Random& random, SimCluster& cluster
 
 void SimClients::Next(int client) {
   if (stopped_) return;
-  if (!cluster_.RouterUp()) {
+  in_flight_[client].router = cluster_.ChooseRouter(in_flight_[client].router);
+  if (in_flight_[client].router == 0) {
     scheduler_.After(milliseconds(random_.Between(5, 50)), [this, client] { Next(client); });
     return;
   }
@@ -94,19 +95,21 @@ void SimClients::Invoke(int client, std::string key, HistoryOp op, v1::Op call, 
     scheduler_.After(microseconds(random_.Between(10, 300)),
                      [this, client, number, kept] { OnDone(client, number, *kept); });
     const v1::OpResult& at_release = *kept;
-    const std::string& released = in_flight_[client].key;
+    const InFlight& released = in_flight_[client];
+    SimCluster::Release release{released.router, MonoTime{released.op.invoked}, false};
     if (at_release.has_get() && at_release.get().status().code() == v1::ERROR_CODE_OK) {
-      cluster_.OnReleased(released, FromProto(at_release.get().version()));
+      release.read = true;
+      cluster_.OnReleased(released.key, FromProto(at_release.get().version()), release);
     } else if (at_release.has_put() && at_release.put().status().outcome() == v1::OUTCOME_DONE) {
-      cluster_.OnReleased(released, FromProto(at_release.put().version()));
+      cluster_.OnReleased(released.key, FromProto(at_release.put().version()), release);
     } else if (at_release.has_del() && at_release.del().status().outcome() == v1::OUTCOME_DONE) {
-      cluster_.OnReleased(released, FromProto(at_release.del().version()));
+      cluster_.OnReleased(released.key, FromProto(at_release.del().version()), release);
     } else if (at_release.has_increment() &&
                at_release.increment().status().outcome() == v1::OUTCOME_DONE) {
-      cluster_.OnReleased(released, FromProto(at_release.increment().version()));
+      cluster_.OnReleased(released.key, FromProto(at_release.increment().version()), release);
     }
   };
-  mine.router = cluster_.Submit(std::move(to_router));
+  cluster_.SubmitTo(mine.router, std::move(to_router));
   WatchRouter(client, number);
 }
 
@@ -115,7 +118,7 @@ void SimClients::WatchRouter(int client, uint64_t number) {
   scheduler_.After(milliseconds(20), [this, client, number] {
     InFlight& mine = in_flight_[client];
     if (!mine.active || last_call_ < number || mine.router == 0) return;
-    if (mine.router != cluster_.router_generation()) return EndUnknown(client);
+    if (!cluster_.RouterAlive(mine.router)) return EndUnknown(client);
     WatchRouter(client, number);
   });
 }
@@ -139,7 +142,7 @@ void SimClients::Record(const std::string& key, HistoryOp op) {
 
 void SimClients::OnDone(int client, uint64_t number, const v1::OpResult& result) {
   InFlight& mine = in_flight_[client];
-  if (!mine.active || result.id() != number || mine.router != cluster_.router_generation()) return;
+  if (!mine.active || result.id() != number || !cluster_.RouterAlive(mine.router)) return;
   const v1::OpStatus& status = result.has_get()   ? result.get().status()
                                : result.has_put() ? result.put().status()
                                : result.has_del() ? result.del().status()
@@ -181,6 +184,7 @@ void SimClients::ReadAll() {
     v1::Op call;
     call.mutable_get()->set_key(keys[i]);
     ++final_reads_left_;
+    in_flight_[in_flight_.size() - keys.size() + i].router = cluster_.router_generation();
     Invoke(static_cast<int>(in_flight_.size() - keys.size() + i), keys[i], HistoryOp{},
            std::move(call), true);
   }

@@ -22,6 +22,7 @@ void Add(const ShardStats& from, ShardStats* to) {
   to->spread_reads += from.spread_reads;
   to->quorum_reads += from.quorum_reads;
   to->hedged_reads += from.hedged_reads;
+  to->lease_refusals += from.lease_refusals;
   to->awaited_commits += from.awaited_commits;
   to->node_reads += from.node_reads;
   to->write_backs += from.write_backs;
@@ -116,6 +117,11 @@ FaultMix FaultMix::Draw(Random& random) {
     if (apart.Chance(0.5)) mix.metadata_faults = apart.Unit() * 0.1;
     if (apart.Chance(0.4)) mix.metadata_delay = milliseconds(apart.Between(3, 300));
   }
+  if (apart.Chance(0.25)) {
+    mix.takeover = true;
+    mix.lease_ttl = milliseconds(apart.Between(1000, 2000));
+    if (apart.Chance(0.3)) mix.metadata_delay = milliseconds(apart.Between(3, 100));
+  }
   return mix;
 }
 
@@ -134,6 +140,7 @@ std::string FaultMix::ToString() const {
     text += ", nodes that join and leave (" + std::to_string(spare) + " spare), metadata faults " +
             std::to_string(metadata_faults);
   }
+  if (takeover) text += ", takeovers beside a living owner";
   if (total_loss) text += ", losses of all power";
   text += ", " + std::to_string(max_behind) + " keys behind";
   return text;
@@ -190,7 +197,15 @@ Duration SimCluster::DrawDelay() {
   return microseconds(20) + Duration(static_cast<int64_t>(random_.Unit() * mix_.delay.count()));
 }
 
-// Between the router and a node, either way: lost, late or twice.
+void SimCluster::Deliver(uint64_t router, int node, std::function<void()> arrive) {
+  if (const Router* at = RouterOf(router); at != nullptr && at->cut_off.contains(node)) {
+    ++counts_.messages_lost;
+    return;
+  }
+  Deliver(node, std::move(arrive));
+}
+
+// To or from a node: lost, late or twice.
 void SimCluster::Deliver(int node, std::function<void()> arrive) {
   if (nodes_[node]->cut_off || (faults_on_ && random_.Chance(mix_.loss))) {
     ++counts_.messages_lost;
@@ -254,9 +269,9 @@ void SimCluster::OnQuestion(int from, int to, const v1::ReplicaOp& op, uint64_t 
   });
 }
 
-void SimCluster::Flush() {
+void SimCluster::Flush(Router& router) {
   for (size_t i = 0; i < nodes_.size(); ++i) {
-    std::shared_ptr<v1::ReplicaBatch> batch = transport_->Take(i);
+    std::shared_ptr<v1::ReplicaBatch> batch = router.transport->Take(i);
     if (batch == nullptr) continue;
     int node = static_cast<int>(i);
     if (lose_) {
@@ -265,8 +280,9 @@ void SimCluster::Flush() {
       }
     }
     // Answers go to the router process that asked.
-    Deliver(node,
-            [this, node, batch, router = router_generation_] { OnBatch(node, *batch, router); });
+    Deliver(router.generation, node, [this, node, batch, generation = router.generation] {
+      OnBatch(node, *batch, generation);
+    });
   }
 }
 
@@ -285,10 +301,12 @@ void SimCluster::OnBatch(int i, const v1::ReplicaBatch& batch, uint64_t router) 
   std::vector<const v1::ReplicaOp*> stats;
   for (const v1::ReplicaOp& op : batch.ops()) (op.has_stats() ? stats : ops).push_back(&op);
   std::vector<v1::ReplicaOpReply> replies;
+  const std::map<uint32_t, v1::DiskPromise> promises = PromisesOf(node, batch);
   Status status = node.replica->Execute(ops, &replies);
   RINGKV_CHECK(status.ok(), "the simulated disk works");
+  CheckServed(i, promises, batch, replies);
   NoteLateApplies(batch);
-  NoteReinstated(i, batch, replies);
+  NoteReinstated(RouterOf(router), i, batch, replies);
   NoteRetired(i, batch, replies);
   SendQuestions(i);
   DropLater(i);
@@ -306,73 +324,93 @@ void SimCluster::OnBatch(int i, const v1::ReplicaBatch& batch, uint64_t router) 
       text += " {" + batch.ops(k).ShortDebugString() + "}";
     return text;
   });
-  Deliver(i, [this, i, answer, router] {
-    if (router != router_generation_ || shard_ == nullptr) return;
-    if (!nodes_[i]->peer.has_value()) return;
-    RouterEvent([&] { shard_->OnReplies(*nodes_[i]->peer, *answer); });
-  });
+  auto arrive = [this, i, answer, router] {
+    OnRouter(router, [this, i, answer](Router& at) {
+      if (!at.links[i].peer.has_value()) return;
+      RouterEvent(at, [&] { at.shard->OnReplies(*at.links[i].peer, *answer); });
+    });
+  };
+  if (hold_answers_ && std::any_of(batch.ops().begin(), batch.ops().end(), hold_answers_)) {
+    return held_answers_.push_back(arrive);
+  }
+  Deliver(router, i, arrive);
+}
+
+void SimCluster::PollLink(int i) {
+  scheduler_.After(milliseconds(random_.Between(20, 100)), [this, i] { PollLink(i); });
+  if (router_ != nullptr) PollLink(*router_, i);
+  if (former_ != nullptr) PollLink(*former_, i);
 }
 
 // The link notices sooner or later that the node's process died, is another one, or is back.
-void SimCluster::PollLink(int i) {
-  Node& node = *nodes_[i];
-  scheduler_.After(milliseconds(random_.Between(20, 100)), [this, i] { PollLink(i); });
-  if (shard_ == nullptr || !node.peer.has_value()) return;
-  const Peer peer = *node.peer;
-  bool answers =
-      node.up && node.replica != nullptr && !node.cut_off && node.stalled_until <= scheduler_.now();
+void SimCluster::PollLink(Router& router, int i) {
+  const Node& node = *nodes_[i];
+  Router::Link& link = router.links[i];
+  if (!link.peer.has_value() || router.paused) return;
+  const Peer peer = *link.peer;
+  bool answers = node.up && node.replica != nullptr && !node.cut_off &&
+                 !router.cut_off.contains(i) && node.stalled_until <= scheduler_.now();
   bool dead = !node.up && random_.Chance(0.5);
-  if (node.connected && (dead || (answers && node.boot != node.connected_boot))) {
-    node.connected = false;
+  if (link.connected && (dead || (answers && node.boot != link.boot))) {
+    link.connected = false;
     Trace([&] { return "router: link to " + node.id + " is down"; });
-    RouterEvent([&] { shard_->OnDisconnected(peer); });
+    RouterEvent(router, [&] { router.shard->OnDisconnected(peer); });
   }
-  if (!node.connected && answers) {
-    node.connected = true;
-    node.connected_boot = node.boot;
+  if (!link.connected && answers) {
+    link.connected = true;
+    link.boot = node.boot;
     Trace([&] {
       return "router: link to " + node.id + " is up, boot " + std::to_string(node.boot.value());
     });
-    RouterEvent([&] { shard_->OnConnected(peer, node.boot); });
+    RouterEvent(router, [&] { router.shard->OnConnected(peer, node.boot); });
   }
 }
 
-// ---- router ---------------------------------------------------------------------------------
+// ---- routers --------------------------------------------------------------------------------
 
-// The loop of the router's process: an event, what it makes the slots want, and what leaves for the
+// The loop of a router's process: an event, what it makes the slots want, and what leaves for the
 // nodes and the metadata store.
-void SimCluster::RouterEvent(const std::function<void()>& event) {
+void SimCluster::RouterEvent(Router& router, const std::function<void()>& event) {
   event();
-  for (auto requests = shard_->TakeRequests(); !requests.empty();
-       requests = shard_->TakeRequests()) {
-    membership_->OnRowRequests(requests);
+  for (auto requests = router.shard->TakeRequests(); !requests.empty();
+       requests = router.shard->TakeRequests()) {
+    router.membership->OnRowRequests(requests);
   }
-  Flush();
-  ScheduleMetadata();
+  Flush(router);
+  ScheduleMetadata(router);
   LookAtMetadata();
-  ArmTimer();
+  ArmTimer(router);
 }
 
-void SimCluster::ArmTimer() {
-  MonoTime due = std::max(std::min(shard_->NextDue(), membership_->NextDue()), scheduler_.now());
-  if (timer_at_ != kNever && timer_at_ <= due) return;
-  timer_at_ = due;
-  uint64_t generation = router_generation_;
-  scheduler_.At(due, [this, generation, due] {
-    if (generation != router_generation_ || shard_ == nullptr || timer_at_ != due) return;
-    timer_at_ = kNever;
-    RouterEvent([this] {
-      if (membership_->NextDue() <= scheduler_.now()) membership_->RunDue();
-      shard_->RunDue();
+void SimCluster::ArmTimer(Router& router) {
+  MonoTime due =
+      std::max(std::min(router.shard->NextDue(), router.membership->NextDue()), scheduler_.now());
+  if (router.timer_at != kNever && router.timer_at <= due) return;
+  router.timer_at = due;
+  scheduler_.At(due, [this, generation = router.generation, due] {
+    OnRouter(generation, [this, due](Router& at) {
+      if (at.timer_at != due) return;
+      at.timer_at = kNever;
+      RouterEvent(at, [&] {
+        if (at.membership->NextDue() <= scheduler_.now()) at.membership->RunDue();
+        at.shard->RunDue();
+      });
     });
   });
 }
 
 uint64_t SimCluster::Submit(ClientCall call) {
-  RINGKV_CHECK(shard_ != nullptr, "only a running router takes calls");
+  RINGKV_CHECK(router_ != nullptr, "only a running router takes calls");
+  SubmitTo(router_->generation, std::move(call));
+  return router_->generation;
+}
+
+void SimCluster::SubmitTo(uint64_t generation, ClientCall call) {
+  RINGKV_CHECK(RouterAlive(generation), "only a running router takes calls");
   auto shared = std::make_shared<ClientCall>(std::move(call));
-  RouterEvent([&] { shard_->Submit(std::move(*shared)); });
-  return router_generation_;
+  OnRouter(generation, [this, shared](Router& at) {
+    RouterEvent(at, [&] { at.shard->Submit(std::move(*shared)); });
+  });
 }
 
 std::vector<SlotId> SimCluster::AllSlots() const {
@@ -382,18 +420,26 @@ std::vector<SlotId> SimCluster::AllSlots() const {
 }
 
 SlotReport SimCluster::Describe(SlotId slot) const {
-  return shard_ == nullptr ? SlotReport() : shard_->Describe(slot);
+  return router_ == nullptr ? SlotReport() : router_->shard->Describe(slot);
+}
+
+SlotReport SimCluster::DescribeAt(uint64_t generation, SlotId slot) const {
+  const Router* router = RouterOf(generation);
+  return router == nullptr ? SlotReport() : router->shard->Describe(slot);
 }
 
 void SimCluster::LookAt(LookCall call) {
-  if (shard_ == nullptr) return;
-  RouterEvent([&] { shard_->LookAt(std::move(call)); });
+  if (router_ == nullptr) return;
+  OnRouter(router_->generation, [this, call = std::move(call)](Router& at) {
+    RouterEvent(at, [&] { at.shard->LookAt(call); });
+  });
 }
 
 Store* SimCluster::ReachableStore(int i) {
   Node& node = *nodes_[i];
-  const bool answers =
-      node.up && node.replica != nullptr && !node.cut_off && node.stalled_until <= scheduler_.now();
+  const bool answers = node.up && node.replica != nullptr && !node.cut_off &&
+                       (router_ == nullptr || !router_->cut_off.contains(i)) &&
+                       node.stalled_until <= scheduler_.now();
   return answers ? &node.store : nullptr;
 }
 
@@ -476,20 +522,22 @@ void SimCluster::Ask(int i, const v1::RegisterRequest& request) {
   const uint64_t ask = ++node.asks;
   uint64_t generation = node.generation;
   Deliver(i, [this, i, request, generation] {
-    if (shard_ == nullptr) return;
-    RouterEvent([&] {
-      membership_->Register(request, [this, i, generation,
-                                      nonce = request.nonce()](Result<v1::RegisterReply> answer) {
+    const Router* to = AnyRouter();
+    if (to == nullptr || to->cut_off.contains(i)) return;
+    OnRouter(to->generation, [this, i, request, generation](Router& router) {
+      auto done = [this, i, generation, router = router.generation,
+                   nonce = request.nonce()](Result<v1::RegisterReply> answer) {
         RINGKV_CHECK(answer.ok(), answer.status().message());
         auto reply = std::make_shared<v1::RegisterReply>(std::move(*answer));
-        Deliver(i, [this, i, reply, generation, nonce] {
+        Deliver(router, i, [this, i, reply, generation, nonce] {
           Node& to = *nodes_[i];
           // An answer of an earlier process, or a second one, finds nobody who waits for it.
           if (to.generation != generation || !to.up || to.replica != nullptr) return;
           if (to.asking != nonce) return;  // a call's answer goes to that call
           TakeStep(i, to.boot_sequence->OnReply(*reply));
         });
-      });
+      };
+      RouterEvent(router, [&] { router.membership->Register(request, done); });
     });
   });
   scheduler_.After(milliseconds(random_.Between(100, 300)), [this, i, request, generation, ask] {
@@ -586,8 +634,14 @@ void SimCluster::DeliverLate(int i, const v1::ReplicaOp& op) {
   OnBatch(i, batch, /*router=*/0);
 }
 
+void SimCluster::HoldAnswers(std::function<bool(const v1::ReplicaOp& op)> to) {
+  hold_answers_ = std::move(to);
+  if (hold_answers_) return;
+  for (const auto& arrive : std::exchange(held_answers_, {})) arrive();
+}
+
 void SimCluster::RestartRouter() {
-  if (shard_ != nullptr) CrashRouter();
+  if (router_ != nullptr) CrashRouter();
   StartRouter();
 }
 
@@ -618,6 +672,7 @@ void SimCluster::InjectFault() {
   if (mix_.old_copy) kinds.push_back(6);
   if (mix_.topology) kinds.push_back(7);
   if (mix_.total_loss) kinds.push_back(8);
+  if (mix_.takeover) kinds.insert(kinds.end(), {9, 9, 10, 11});
   int kind = kinds[random_.Below(kinds.size())];
   if (kind == 7) return ChangeTopology();
   int i = static_cast<int>(random_.Below(nodes_.size()));
@@ -642,6 +697,12 @@ void SimCluster::InjectFault() {
     return;
   }
   if (kind == 8) return LoseAllPower();
+  if (kind == 9) return TakeOverForAWhile(outage);
+  if (kind >= 10) {
+    if (router_ == nullptr) return;
+    return kind == 10 ? PauseForAWhile(router_->generation, outage)
+                      : SendMetadataAway(router_->generation, outage);
+  }
   if (kind <= 1 || kind >= 5) {
     if (!node.up) return;
     switch (kind) {
@@ -666,11 +727,11 @@ void SimCluster::InjectFault() {
       if (!nodes_[i]->up) StartNode(i);
     });
   } else if (kind == 2) {
-    if (shard_ == nullptr) return;
+    if (router_ == nullptr) return;
     ++counts_.router_crashes;
     CrashRouter();
     scheduler_.After(outage, [this] {
-      if (shard_ == nullptr) StartRouter();
+      if (router_ == nullptr) StartRouter();
     });
   } else if (kind == 3) {
     if (node.cut_off) return;
@@ -698,10 +759,10 @@ void SimCluster::LoseAllPower() {
       if (!nodes_[i]->up) StartNode(static_cast<int>(i));
     });
   }
-  if (shard_ == nullptr || random_.Chance(0.6)) return;
+  if (router_ == nullptr || random_.Chance(0.6)) return;
   CrashRouter();
   scheduler_.After(DrawOutage(), [this] {
-    if (shard_ == nullptr) StartRouter();
+    if (router_ == nullptr) StartRouter();
   });
 }
 
@@ -713,408 +774,24 @@ void SimCluster::Heal() {
     nodes_[i]->stalled_until = MonoTime{};
     if (!nodes_[i]->up) StartNode(static_cast<int>(i));
   }
-  if (shard_ == nullptr) StartRouter();
+  for (uint64_t generation : {router_generation(), former_generation()}) {
+    Router* router = RouterOf(generation);
+    if (router == nullptr) continue;
+    router->cut_off.clear();
+    router->metadata_away = false;
+    ResumeRouter(generation);
+  }
+  if (router_ == nullptr) StartRouter();
   const v1::MigrationRecord* current = state_->CurrentMigration();
   if (current != nullptr && current->state() == v1::MIGRATION_STATE_PAUSED)
     Order(MigrationOrder::kResume);
 }
 
-// ---- checks ---------------------------------------------------------------------------------
-
-void SimCluster::CheckSent(const v1::ReplicaOp& op) {
-  if (op.has_reinstate()) {
-    // With the first of a term all is decided: whoever starts again later is filled by the others.
-    const bool first = std::exchange(told_[SlotId(op.slot())], op.term()) != op.term();
-    if (first && AllLost(SlotId(op.slot()))) CheckEqualEverywhere(SlotId(op.slot()));
-  }
-  if (!op.has_apply()) return;
-  std::string name = std::to_string(op.slot()) + "/" + op.apply().key() + "/" +
-                     FromProto(op.apply().record().version()).ToString();
-  const v1::Record& record = op.apply().record();
-  std::string content = (record.tombstone() ? "-" : "+") + std::to_string(record.expires_at_ms()) +
-                        "/" + record.value();
-  if (record.has_origin()) content += "/" + FromProto(record.origin()).ToString();
-  auto [at, made] = values_.emplace(name, content);
-  if (!made && at->second != content) {
-    Violate("I1: two values for " + name);
-  }
-  if (record.has_origin()) {
-    write_backs_[{op.apply().key(), FromProto(record.origin())}].insert(
-        FromProto(record.version()));
-  }
-}
-
-Incarnation SimCluster::IncOf(const Node& node, SlotId slot) const {
-  for (const v1::ReplicaRef& replica : state_->slots()[slot.value()].replicas()) {
-    if (replica.node() == node.id) return Incarnation(replica.inc());
-  }
-  return Incarnation(1);
-}
-
-std::vector<SimCluster::Node*> SimCluster::Holders(SlotId slot) {
-  std::vector<Node*> holders;
-  for (const v1::ReplicaRef& replica : state_->slots()[slot.value()].replicas()) {
-    for (const auto& node : nodes_) {
-      if (node->id == replica.node()) holders.push_back(node.get());
-    }
-  }
-  return holders;
-}
-
-bool SimCluster::AllLost(SlotId slot) {
-  const std::vector<Node*> holders = Holders(slot);
-  return std::all_of(holders.begin(), holders.end(),
-                     [&](const Node* node) { return node->lost.count(slot.value()) != 0; });
-}
-
-std::set<std::string> SimCluster::KeysOf(SlotId slot) {
-  std::set<std::string> keys;
-  for (const Node* holder : Holders(slot)) {
-    Node& node = const_cast<Node&>(*holder);
-    auto page = node.store.Scan(slot, IncOf(node, slot), "", "",
-                                {.max_bytes = 1u << 30, .max_entries = 1u << 30});
-    for (const StoredEntry& entry : page->entries) keys.insert(entry.key);
-  }
-  for (const auto& [key, version] : committed_) {
-    if (SlotFor(key) == slot) keys.insert(key);
-  }
-  return keys;
-}
-
-// The write that a key has its value of; (0, 0): it has none, and no trace of one.
-Version SimCluster::WrittenAs(const std::optional<v1::Record>& record) {
-  return record.has_value() ? FromProto(OriginOf(*record)) : Version{};
-}
-
-// What none of them has is lost, and nobody can be blamed.
-void SimCluster::NoteWhatIsLeft(SlotId slot, const std::vector<Node*>& of) {
-  for (const std::string& key : KeysOf(slot)) NoteWhatIsLeft(key, of);
-}
-
-void SimCluster::NoteWhatIsLeft(const std::string& key, const std::vector<Node*>& of) {
-  Left left;
-  Version highest;
-  for (Node* node : of) {
-    if (node->old_disk) continue;  // it is moved aside
-    const Incarnation inc = IncOf(*node, SlotFor(key));
-    const Version version = StoredVersion(*node, key, inc);
-    if (version <= highest) continue;
-    highest = version;
-    const std::optional<v1::Record> record = StoredRecord(*node, key, inc);
-    // Nothing below a floor is nothing, on the others too.
-    left = record.has_value() ? Left{version, WrittenAs(record), record->tombstone()} : Left{};
-  }
-  left_[key] = left;
-  auto committed = committed_.find(key);
-  if (committed != committed_.end()) committed->second = std::min(committed->second, left.version);
-}
-
-// What an earlier owner sent, and arrives only now, is there before the union begins.
-void SimCluster::NoteLateApplies(const v1::ReplicaBatch& batch) {
-  for (const v1::ReplicaOp& op : batch.ops()) {
-    const SlotId slot(op.slot());
-    if (!op.has_apply() || !AllLost(slot)) continue;
-    const GroupId group = GroupOf(slot, kSlots, state_->identity().groups());
-    // What a union itself writes goes back to an earlier write.
-    const v1::Record& record = op.apply().record();
-    const bool present = record.version().term() == state_->groups()[group.value()].term();
-    if (present && record.has_origin()) continue;
-    Left before = left_[op.apply().key()];
-    NoteWhatIsLeft(op.apply().key(), Holders(slot));
-    if (left_[op.apply().key()].version < before.version) left_[op.apply().key()] = before;
-  }
-}
-
-// The owner tells a replica to vote again; all had lost something. It knows of none that has
-// started again.
-void SimCluster::CheckEqualEverywhere(SlotId slot) {
-  for (const std::string& key : KeysOf(slot)) {
-    std::optional<Version> first;
-    Version floor;  // what is absent or collected at or below one is the same
-    for (Node* node : Holders(slot)) {
-      floor = std::max(floor, FloorOf(*node, slot, IncOf(*node, slot)).version);
-    }
-    for (Node* node : Holders(slot)) {
-      const bool known = node->up && node->replica != nullptr && node->boot == node->connected_boot;
-      if (!known) continue;
-      const Incarnation inc = IncOf(*node, slot);
-      const std::optional<v1::Record> record = StoredRecord(*node, key, inc);
-      const bool dead = !record.has_value() || record->tombstone();
-      Version version = StoredVersion(*node, key, inc);
-      if (dead && version <= floor) version = Version{};
-      if (!first.has_value()) first = version;
-      if (version != *first) {
-        Violate("R11: replicas are to vote again, and " + key + " is not the same on all");
-      }
-    }
-  }
-}
-
-// The first replica of a slot whose replicas had all lost something votes again.
-void SimCluster::CheckUnited(SlotId slot, Node& first) {
-  for (const std::string& key : KeysOf(slot)) {
-    // Its vote may come late, when the others have gone on: then nothing is decided by it.
-    if (first.peer.has_value() && shard_ != nullptr) {
-      const std::vector<Peer> behind = shard_->Describe(slot, key).behind;
-      if (std::find(behind.begin(), behind.end(), *first.peer) != behind.end()) continue;
-    }
-    const Incarnation inc = IncOf(first, slot);
-    const std::optional<v1::Record> record = StoredRecord(first, key, inc);
-    const Version version = StoredVersion(first, key, inc);
-    const Version origin = WrittenAs(record);
-    if (auto left = left_.find(key); left != left_.end()) {
-      // A union that was begun before may have spread a newer write than is left now.
-      const bool dead = !record.has_value() || record->tombstone();
-      const bool other = origin != left->second.origin && origin <= left->second.version &&
-                         !(dead && left->second.dead);
-      if (version < left->second.version || other) {
-        Violate("R11: version " + left->second.version.ToString() + " (written as " +
-                left->second.origin.ToString() + ") of " + key +
-                " had survived, and its slot goes on with " + version.ToString() + " (written as " +
-                origin.ToString() + ")");
-      }
-    }
-    committed_[key] = record.has_value() ? version : Version{};
-    Cut cut;
-    cut.at = scheduler_.now();
-    if (record.has_value() && !record->tombstone()) cut.value = record->value();
-    cuts_[key].push_back(std::move(cut));
-  }
-}
-
-// Nothing: absent, or collected by the copy's floor.
-std::optional<v1::Record> SimCluster::StoredRecord(Node& node, const std::string& key,
-                                                   Incarnation inc) {
-  RecordKey name{SlotFor(key), inc, key};
-  RecordLookup found;
-  node.store.MultiGet({&name, 1}, {&found, 1});
-  if (!found.found || Collected(found.record, FloorOf(node, name.slot, name.inc))) {
-    return std::nullopt;
-  }
-  return std::move(found.record);
-}
-
-Version SimCluster::StoredVersion(Node& node, const std::string& key, Incarnation inc) {
-  const std::optional<v1::Record> record = StoredRecord(node, key, inc);
-  if (record.has_value()) return FromProto(record->version());
-  return FloorOf(node, SlotFor(key), inc).version;
-}
-
-Floor SimCluster::FloorOf(Node& node, SlotId slot, Incarnation inc) {
-  v1::DiskInstance fact;
-  auto bytes = node.store.GetMeta(InstanceMetaName(slot, inc));
-  if (bytes.ok()) RINGKV_CHECK(fact.ParseFromString(*bytes), "a fact of the disk can be read");
-  return {FromProto(fact.floor()), fact.expired_before_ms()};
-}
-
-// I8: the floor moves only when all replicas hold all that is at or below it.
-void SimCluster::CheckFloor(const v1::ReplicaOp& op) {
-  if (!op.has_set_floor()) return;
-  const Version floor = FromProto(op.set_floor().floor());
-  for (const auto& [key, version] : committed_) {
-    if (SlotFor(key).value() != op.slot() || version > floor) continue;
-    for (const v1::ReplicaRef& replica : state_->slots()[op.slot()].replicas()) {
-      auto at = std::find_if(nodes_.begin(), nodes_.end(),
-                             [&](const auto& n) { return n->id == replica.node(); });
-      // A disk that was lost since is filled again before it counts.
-      if ((*at)->lost.count(op.slot()) != 0 ||
-          StoredVersion(**at, key, Incarnation(replica.inc())) >= version)
-        continue;
-      Violate("I8: floor " + floor.ToString() + " although " + (*at)->id + " lacks " +
-              version.ToString() + " of " + key);
-    }
-  }
-}
-
-// The highest version under which a quorum holds what was written as `origin`.
-Version SimCluster::CommittedAs(const std::string& key, Version origin) {
-  auto written_back = write_backs_.find({key, origin});
-  if (written_back == write_backs_.end()) return origin;
-  for (auto version = written_back->second.rbegin(); version != written_back->second.rend();
-       ++version) {
-    int holders = 0;
-    for (const v1::ReplicaRef& replica : state_->slots()[SlotFor(key).value()].replicas()) {
-      auto at = std::find_if(nodes_.begin(), nodes_.end(),
-                             [&](const auto& n) { return n->id == replica.node(); });
-      holders += StoredVersion(**at, key, Incarnation(replica.inc())) >= *version ? 1 : 0;
-    }
-    if (holders > mix_.replicas / 2) return *version;
-  }
-  return origin;
-}
-
-void SimCluster::OnReleased(const std::string& key, Version origin) {
-  LookAtMetadata();  // a transaction of this very event may have made it a commit
-  CheckFencing(key);
-  const Version version = CommittedAs(key, origin);
-  Version& committed = committed_[key];
-  if (version < committed) return;
-  committed = version;
-  CheckCommitted(key, /*released=*/true);
-  CheckClean(key);
-}
-
-// I2: while the router that gives something out lives, no quorum has promised a later term.
-void SimCluster::CheckFencing(const std::string& key) {
-  const GroupId group = GroupOf(SlotFor(key), kSlots, state_->identity().groups());
-  const uint32_t term = state_->groups()[group.value()].term();
-  int later = 0;
-  for (const auto& node : nodes_) {
-    auto bytes = node->store.GetMeta(PromiseMetaName(group));
-    v1::DiskPromise promise;
-    if (bytes.ok() && promise.ParseFromString(*bytes) && promise.term() > term) ++later;
-  }
-  if (later > mix_.replicas / 2) Violate("I2: a fenced owner gave out " + key);
-}
-
-void SimCluster::CheckCommitted(const std::string& key, bool released) {
-  Version version = committed_[key];
-  int quorum = mix_.replicas / 2 + 1;
-  int holders = 0, lacking = 0, lost = 0;
-  const uint32_t slot = SlotFor(key).value();
-  for (const v1::ReplicaRef& replica : state_->slots()[slot].replicas()) {
-    auto at = std::find_if(nodes_.begin(), nodes_.end(),
-                           [&](const auto& n) { return n->id == replica.node(); });
-    if ((*at)->lost.count(slot) != 0) {
-      ++lost;
-    } else {
-      ++(StoredVersion(**at, key, Incarnation(replica.inc())) >= version ? holders : lacking);
-    }
-  }
-  if (lacking >= quorum) Violate("I3: a quorum lacks version " + version.ToString() + " of " + key);
-  if (released && holders + lost < quorum) {
-    Violate("I5: version " + version.ToString() + " of " + key + " was given out, held by " +
-            std::to_string(holders));
-  }
-}
-
-// I4.
-void SimCluster::CheckClean(const std::string& key) {
-  if (shard_ == nullptr) return;
-  const SlotId slot = SlotFor(key);
-  const KeyReport going_on = shard_->Describe(slot, key);
-  const SlotReport report = shard_->Describe(slot);
-  auto committed = committed_.find(key);
-  for (const ReplicaReport& replica : report.replicas) {
-    Node& node = *nodes_[static_cast<size_t>(NodeOf(replica.peer))];
-    if (!replica.clean || !replica.voting || !replica.reachable) continue;
-    if (!node.up || node.replica == nullptr) continue;
-    if (node.boot != node.connected_boot) continue;
-    const Version stored = StoredVersion(node, key, replica.inc);
-    const bool behind = std::find(going_on.behind.begin(), going_on.behind.end(), replica.peer) !=
-                        going_on.behind.end();
-    if (!behind && committed != committed_.end() && stored < committed->second) {
-      Violate("I4: clean " + node.id + " has " + stored.ToString() + " of " + key + ", not " +
-              committed->second.ToString());
-    }
-    if (std::find(going_on.pending.begin(), going_on.pending.end(), stored) !=
-        going_on.pending.end()) {
-      continue;
-    }
-    if (stored == FloorOf(node, slot, replica.inc).version) continue;  // nothing is there
-    int holders = 0;
-    for (const ReplicaReport& other : report.replicas) {
-      if (other.learner) continue;
-      Node& at = *nodes_[static_cast<size_t>(NodeOf(other.peer))];
-      if (at.lost.count(slot.value()) != 0 || StoredVersion(at, key, other.inc) >= stored)
-        ++holders;
-    }
-    if (holders <= mix_.replicas / 2) {
-      Violate("I4: clean " + node.id + " has " + stored.ToString() + " of " + key +
-              ", which no quorum holds");
-    }
-  }
-}
-
-void SimCluster::CheckAllLoop() {
-  scheduler_.After(milliseconds(50), [this] {
-    for (const auto& [key, version] : committed_) CheckClean(key);
-    CheckAllLoop();
-  });
-}
-
-// The instance has everything again, as far as its owner knows. What it knows is looked at.
-void SimCluster::NoteReinstated(int i, const v1::ReplicaBatch& batch,
-                                const std::vector<v1::ReplicaOpReply>& replies) {
-  for (const v1::ReplicaOp& op : batch.ops()) {
-    if (!op.has_reinstate() || nodes_[i]->lost.count(op.slot()) == 0) continue;
-    for (const v1::ReplicaOpReply& reply : replies) {
-      if (reply.op() != op.op() || reply.code() != v1::REPLICA_CODE_OK) continue;
-      if (AllLost(SlotId(op.slot()))) CheckUnited(SlotId(op.slot()), *nodes_[i]);
-      nodes_[i]->lost.erase(op.slot());
-      nodes_[i]->emptied.erase(op.slot());
-      for (const auto& [key, version] : committed_) {
-        if (SlotFor(key).value() == op.slot()) CheckCommitted(key, /*released=*/false);
-      }
-    }
-  }
-}
-
-// The replicas that are not what they should be.
-std::string SimCluster::DescribeUnfinished() const {
-  std::string text;
-  for (uint32_t s = 0; s < kSlots; ++s) {
-    for (const ReplicaReport& replica : shard_->Describe(SlotId(s)).replicas) {
-      if (replica.reachable && replica.clean && replica.voting && replica.behind_keys == 0)
-        continue;
-      text += "slot " + std::to_string(s) + " on " +
-              nodes_[static_cast<size_t>(NodeOf(replica.peer))]->id +
-              (replica.reachable ? "" : " unreachable") + (replica.clean ? "" : " not clean") +
-              (replica.voting ? "" : " without vote") + (replica.syncing ? " in sync" : "") + ", " +
-              std::to_string(replica.behind_keys) + " behind; ";
-    }
-  }
-  return text;
-}
-
-std::string SimCluster::CheckQuiet() {
-  ShardReport report = shard_->Report();
-  if (report.blocked != 0) {
-    return std::to_string(report.blocked) + " slots are blocked: " + DescribeUnfinished();
-  }
-  if (report.calls_in_flight != 0) return "calls are still in flight";
-  if (std::string moving = DescribeMoves(); !moving.empty()) return moving;
-  if (report.pending_keys != 0)
-    return std::to_string(report.pending_keys) + " keys are still pending";
-  if (report.fully_replicated != kSlots) {
-    return std::to_string(kSlots - report.fully_replicated) +
-           " slots are not fully replicated: " + DescribeUnfinished();
-  }
-  for (uint32_t s = 0; s < kSlots; ++s) {
-    // Whether a replica has swept what the highest floor lets go makes no difference.
-    Floor floor;
-    for (const ReplicaReport& replica : shard_->Describe(SlotId(s)).replicas) {
-      floor = std::max(floor, FloorOf(*nodes_[static_cast<size_t>(NodeOf(replica.peer))], SlotId(s),
-                                      replica.inc));
-    }
-    std::map<std::string, std::string> first;
-    bool have_first = false;
-    for (const ReplicaReport& replica : shard_->Describe(SlotId(s)).replicas) {
-      if (!replica.clean) continue;
-      Node& node = *nodes_[static_cast<size_t>(NodeOf(replica.peer))];
-      if (!replica.reachable || replica.behind_keys != 0) {
-        return "slot " + std::to_string(s) + " on " + node.id + " is behind by " +
-               std::to_string(replica.behind_keys) + " keys";
-      }
-      auto page = node.store.Scan(SlotId(s), replica.inc, "", "",
-                                  {.max_bytes = 1u << 30, .max_entries = 1u << 30});
-      std::map<std::string, std::string> content;
-      for (const StoredEntry& entry : page->entries) {
-        if (Collected(entry.record, floor)) continue;
-        content[entry.key] = entry.record.SerializeAsString();
-      }
-      if (have_first && content != first)
-        return "clean replicas of slot " + std::to_string(s) + " differ";
-      first = std::move(content);
-      have_first = true;
-    }
-  }
-  return "";
-}
-
 ShardStats SimCluster::shard_stats() const {
   ShardStats stats = past_stats_;
-  if (shard_ != nullptr) Add(shard_->stats(), &stats);
+  for (const Router* router : {router_.get(), former_.get()}) {
+    if (router != nullptr) Add(router->shard->stats(), &stats);
+  }
   return stats;
 }
 

@@ -1,10 +1,12 @@
-// A cluster in one thread and virtual time: one router (the real Shard over the real metadata
-// transactions), nodes (the real BootSequence and Replica over MemoryStore), and a network and
+// A cluster in one thread and virtual time: routers (the real Shard and Membership over the real
+// metadata transactions), one at a time or, for a while, two that both take themselves for the
+// owner; nodes (the real BootSequence and Replica over MemoryStore), and a network and
 // disks that fail as the seed says. Everything random comes from one generator: a seed is a run.
 //
 // It also knows what it did to whom, and checks at each step (docs/protocol.md, "Invariants"):
 //   I1  one value for each (key, version);
-//   I2  nobody gives out anything once a quorum has promised a later term;
+//   I2  a node serves nobody but the last owner that it promised; what a client has of a former
+//       owner was begun before a quorum (a read of one replica: before all) had promised the next;
 //   I3  every quorum of replicas that lost nothing holds each committed version;
 //   I4  a clean replica holds each committed version of a key that it is not behind on, and holds
 //       nothing that is neither pending nor held by a quorum;
@@ -63,6 +65,10 @@ struct FaultMix {
   bool total_loss = false;     // all nodes lose power at once, and now and then the router too
   Duration longest_loss = std::chrono::milliseconds(1500);  // of power
   Duration metadata_delay = std::chrono::milliseconds(3);   // of a transaction, at most
+  // A second router takes over while the first goes on: paused, or without the metadata store, or
+  // without some nodes. Leases end.
+  bool takeover = false;
+  Duration lease_ttl = std::chrono::milliseconds(1500);
   size_t max_behind = 200'000;  // keys for each node, before a replica stops being tracked
   Duration between_faults = std::chrono::milliseconds(800);
 
@@ -85,9 +91,14 @@ struct FaultCounts {
   uint64_t changes_refused = 0;
   uint64_t metadata_faults = 0;
   uint64_t total_losses = 0;
+  uint64_t takeovers = 0;      // beside a living owner
+  uint64_t pauses = 0;         // of a router
+  uint64_t metadata_away = 0;  // for one router
+  uint64_t leases_ended = 0;   // of routers that were alive
+  uint64_t former_ended = 0;   // owners that found out that they were none any more
   uint64_t Total() const {
     return node_crashes + power_losses + router_crashes + partitions + stalls + wipes + old_copies +
-           changes + total_losses;
+           changes + total_losses + takeovers + pauses + metadata_away;
   }
 };
 
@@ -98,11 +109,18 @@ class SimCluster {
   SimCluster(Scheduler& scheduler, Random& random, const FaultMix& mix);
   ~SimCluster();
 
-  // Calls must be handed in by `Submit`, while it is up.
-  bool RouterUp() const { return membership_ != nullptr && membership_->serving(); }
+  // The present router. Calls must be handed in by `Submit`, while it is up.
+  bool RouterUp() const;
   // The generation of the router process that took it; `done` never runs if that process dies.
   uint64_t Submit(ClientCall call);
-  uint64_t router_generation() const { return router_generation_; }
+  // To this process, which is alive.
+  void SubmitTo(uint64_t generation, ClientCall call);
+  // Of the present router, and of one that was taken over and is still there. 0: there is none.
+  uint64_t router_generation() const;
+  uint64_t former_generation() const;
+  bool RouterAlive(uint64_t generation) const { return RouterOf(generation) != nullptr; }
+  // Where a client goes that went to `before` last. 0: nobody takes calls.
+  uint64_t ChooseRouter(uint64_t before);
   SlotId SlotFor(const std::string& key) const;
 
   // ---- what `admin check` asks (sim_check.h) ----
@@ -113,11 +131,16 @@ class SimCluster {
   // Null: the node does not answer now.
   Store* ReachableStore(int node);
   // Of the present router process.
-  int NodeOf(Peer peer) const { return node_of_peer_.at(peer.value()); }
+  int NodeOf(Peer peer) const;
 
   Version CommittedAs(const std::string& key, Version origin);
-  // A client was given what was written to the key as version `origin`: I3 and I5.
-  void OnReleased(const std::string& key, Version origin);
+  // A client was given what was written to the key as version `origin`: I2, I3 and I5.
+  struct Release {
+    uint64_t router = 0;  // generation
+    MonoTime begun;       // when the call was handed in
+    bool read = false;
+  };
+  void OnReleased(const std::string& key, Version origin, const Release& release);
   // A key whose replicas had all lost what they had not synced: when its slot went on, and with
   // what. What clients were told before holds no more; its history is judged from there anew.
   struct Cut {
@@ -145,9 +168,22 @@ class SimCluster {
   bool AcceptLoss(SlotId slot);
   void RestartRouter();
   void StopRouter() { CrashRouter(); }
+  // Another router takes over while the present one lives on.
+  void TakeOver();
+  void PauseRouter(uint64_t generation);
+  void ResumeRouter(uint64_t generation);
+  void CutRouterOff(uint64_t generation, int node, bool cut_off);
+  void SetMetadataAway(uint64_t generation, bool away);
+  // How one router sees the slot.
+  SlotReport DescribeAt(uint64_t generation, SlotId slot) const;
+  // Everything that the metadata store has, now or as it was.
+  SimulatedMetadata::Contents CopyMetadata() const { return *metadata_; }
+  void RestoreMetadata(const SimulatedMetadata::Contents& contents);
   // The router's operations for which this says so are lost on their way.
   using Lose = std::function<bool(int node, const v1::ReplicaOp& op)>;
   void LoseOps(Lose lose) { lose_ = std::move(lose); }
+  // The answers to batches with such an operation stay on their way; or all of those arrive.
+  void HoldAnswers(std::function<bool(const v1::ReplicaOp& op)> to);
   // A copy of an operation that the network has kept until now.
   void DeliverLate(int node, const v1::ReplicaOp& op);
   // What a node's disk has of a key; (0, 0): nothing.
@@ -166,7 +202,7 @@ class SimCluster {
   std::string RowText(SlotId slot) const;
   bool Moving() const { return state_->CurrentMigration() != nullptr; }
   // The next transactions of the router meet this.
-  void InjectMetadata(SimulatedMetadata::Fault fault, int times) { store_->Inject(fault, times); }
+  void InjectMetadata(SimulatedMetadata::Fault fault, int times);
   // From now on transactions wait; or all that wait are carried out.
   void HoldMetadata(bool hold) { metadata_held_ = hold; }
   // The router dies; whether the transaction that is under way was done is the caller's to say.
@@ -190,6 +226,7 @@ class SimCluster {
  private:
   class Transport;
   class Data;
+  struct Router;  // sim_router_process.h
 
   struct Node {
     std::string id;
@@ -212,35 +249,43 @@ class SimCluster {
     uint64_t disks = 0;                              // so far
     bool cut_off = false;
     MonoTime stalled_until;
-    // As the router's link to it stands.
-    std::optional<Peer> peer;  // none: the router does not know it
-    bool connected = false;
-    Boot connected_boot;
+    // When it promised which terms, by group. It only grows.
+    std::map<uint32_t, std::map<uint32_t, MonoTime>> promised;
     std::set<std::pair<uint32_t, uint64_t>> retired;  // (slot, inc) that it said it has retired
     ReplicaStats past_stats;
   };
 
   // ---- network ----
+  // Between a router and a node.
+  void Deliver(uint64_t router, int node, std::function<void()> arrive);
   void Deliver(int node, std::function<void()> arrive);
   void DeliverBetween(int from, int to, std::function<void()> arrive);
   void SendQuestions(int node);
   // `asker`: generation of the process that asked.
   void OnQuestion(int from, int to, const v1::ReplicaOp& op, uint64_t asker);
   Duration DrawDelay();
-  void Flush();
+  void Flush(Router& router);
   void OnBatch(int node, const v1::ReplicaBatch& batch, uint64_t router);
   void PollLink(int node);
+  void PollLink(Router& router, int node);
 
-  // ---- router ----
+  // ---- routers ----
+  Router* RouterOf(uint64_t generation) const;
+  Router* AnyRouter();
+  // Something comes in: if that process is still there, and when it is not paused any more.
+  void OnRouter(uint64_t generation, std::function<void(Router&)> event);
   void StartRouter();
   void CrashRouter();
-  void ScheduleMetadata();
-  void StepMetadata();
+  void OnRouterFailed(uint64_t generation, const Status& why);
+  void EndRouter(std::unique_ptr<Router>& router);
+  bool ManualMetadata() const { return mix_.topology || mix_.takeover; }
+  void ScheduleMetadata(Router& router);
+  void StepMetadata(Router& router);
   void LookAtMetadata();
   void CheckRows(const ClusterState& before);
   std::string DescribeMoves() const;
-  void RouterEvent(const std::function<void()>& event);
-  void ArmTimer();
+  void RouterEvent(Router& router, const std::function<void()>& event);
+  void ArmTimer(Router& router);
 
   // ---- nodes ----
   void StartNode(int node);
@@ -264,10 +309,16 @@ class SimCluster {
   void NextFault();
   void InjectFault();
   void LoseAllPower();
+  void TakeOverForAWhile(Duration outage);
+  void PauseForAWhile(uint64_t router, Duration outage);
+  void SendMetadataAway(uint64_t router, Duration outage);
   Duration DrawOutage();
-  void CheckSent(const v1::ReplicaOp& op);
+  void CheckSent(const Router& router, const v1::ReplicaOp& op);
   void CheckCommitted(const std::string& key, bool released);
   void CheckClean(const std::string& key);
+  void CheckClean(const Router& router, const std::string& key);
+  bool MayReadAlone(const Router& router, const SlotReport& report, const Node& node);
+  int PromisedLater(SlotId slot, uint32_t term, MonoTime before);
   Incarnation IncOf(const Node& node, SlotId slot) const;
   std::vector<Node*> Holders(SlotId slot);
   bool AllLost(SlotId slot);
@@ -276,12 +327,15 @@ class SimCluster {
   void NoteWhatIsLeft(const std::string& key, const std::vector<Node*>& of);
   static Version WrittenAs(const std::optional<v1::Record>& record);
   void NoteLateApplies(const v1::ReplicaBatch& batch);
-  void CheckEqualEverywhere(SlotId slot);
-  void CheckUnited(SlotId slot, Node& first);
-  void CheckFencing(const std::string& key);
+  void CheckEqualEverywhere(const Router& router, SlotId slot);
+  void CheckUnited(const Router* router, SlotId slot, int first);
+  void CheckFencing(const std::string& key, const Release& release);
+  std::map<uint32_t, v1::DiskPromise> PromisesOf(Node& node, const v1::ReplicaBatch& batch);
+  void CheckServed(int node, const std::map<uint32_t, v1::DiskPromise>& promises,
+                   const v1::ReplicaBatch& batch, const std::vector<v1::ReplicaOpReply>& replies);
   void CheckAllLoop();
   std::string DescribeUnfinished() const;
-  void NoteReinstated(int node, const v1::ReplicaBatch& batch,
+  void NoteReinstated(const Router* router, int node, const v1::ReplicaBatch& batch,
                       const std::vector<v1::ReplicaOpReply>& replies);
   void CheckFloor(const v1::ReplicaOp& op);
   Floor FloorOf(Node& node, SlotId slot, Incarnation inc);
@@ -299,22 +353,15 @@ class SimCluster {
   std::string violation_;
 
   Lose lose_;
+  std::function<bool(const v1::ReplicaOp& op)> hold_answers_;
+  std::vector<std::function<void()>> held_answers_;
   std::vector<std::unique_ptr<Node>> nodes_;
   std::shared_ptr<SimulatedMetadata::Contents> metadata_;
-  std::optional<ClusterState> state_;         // what is in the metadata store now
-  std::unique_ptr<SimulatedMetadata> store_;  // the router's way to it
-  uint64_t seen_commits_ = 0;
-  size_t scheduled_steps_ = 0;
+  std::optional<ClusterState> state_;  // what is in the metadata store now
   bool metadata_held_ = false;
-  std::unique_ptr<ServingGate> gate_;
-  std::unique_ptr<DataPlane> data_;
-  std::vector<int> node_of_peer_;
-  std::unique_ptr<Transport> transport_;
-  std::unique_ptr<LoadBalancer> balancer_;
-  std::unique_ptr<Shard> shard_;
-  std::unique_ptr<Membership> membership_;
-  uint64_t router_generation_ = 0;
-  MonoTime timer_at_ = kNever;
+  std::unique_ptr<Router> router_;  // null: it is down
+  std::unique_ptr<Router> former_;  // was taken over, and is still there
+  uint64_t last_generation_ = 0;
   ShardStats past_stats_;
 
   std::map<std::string, std::string> values_;  // I1: "slot/key/version" -> record

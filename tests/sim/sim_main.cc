@@ -38,6 +38,12 @@ void Add(const RunReport& run, Totals* totals) {
   sum.faults.stalls += run.faults.stalls;
   sum.faults.wipes += run.faults.wipes;
   sum.faults.old_copies += run.faults.old_copies;
+  sum.faults.takeovers += run.faults.takeovers;
+  sum.faults.pauses += run.faults.pauses;
+  sum.faults.metadata_away += run.faults.metadata_away;
+  sum.faults.leases_ended += run.faults.leases_ended;
+  sum.faults.former_ended += run.faults.former_ended;
+  sum.shard.lease_refusals += run.shard.lease_refusals;
   sum.faults.total_losses += run.faults.total_losses;
   sum.shard.unions += run.shard.unions;
   sum.shard.unions_begun += run.shard.unions_begun;
@@ -100,6 +106,11 @@ void Print(const Totals& totals, double seconds) {
       n(sum.faults.node_crashes), n(sum.faults.power_losses), n(sum.faults.router_crashes),
       n(sum.faults.partitions), n(sum.faults.stalls), n(sum.faults.wipes), n(sum.faults.old_copies),
       n(sum.faults.total_losses));
+  std::printf(
+      "routers          %llu takeovers beside a living owner (%llu found out), %llu pauses, %llu "
+      "times without the metadata store, %llu leases ended, %llu reads refused for the lease\n",
+      n(sum.faults.takeovers), n(sum.faults.former_ended), n(sum.faults.pauses),
+      n(sum.faults.metadata_away), n(sum.faults.leases_ended), n(sum.shard.lease_refusals));
   std::printf("messages         %llu lost, %llu duplicated, %llu late\n",
               n(sum.faults.messages_lost), n(sum.faults.messages_duplicated),
               n(sum.faults.messages_late));

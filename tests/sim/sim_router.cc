@@ -17,29 +17,29 @@ using std::chrono::milliseconds;
 // What the control loop tells the shard; here without a thread in between.
 class SimCluster::Data final : public DataPlane {
  public:
-  explicit Data(SimCluster& cluster) : cluster_(cluster) {}
+  Data(SimCluster& cluster, Router& router) : cluster_(cluster), router_(router) {}
 
   void SetPeer(const PeerAddress& peer) override {
     DiscoveryUpdate known;
     known.present.push_back({peer.node.value(), peer.address, peer.vnodes});
-    RINGKV_CHECK(cluster_.balancer_->Apply(known).ok(), "the metadata's nodes make sense");
-    std::vector<int>& nodes = cluster_.node_of_peer_;
+    RINGKV_CHECK(router_.balancer->Apply(known).ok(), "the metadata's nodes make sense");
+    std::vector<int>& nodes = router_.node_of_peer;
     if (nodes.size() <= peer.peer.value()) nodes.resize(peer.peer.value() + 1, -1);
     auto at = std::find_if(cluster_.nodes_.begin(), cluster_.nodes_.end(),
                            [&](const auto& node) { return node->id == peer.node.value(); });
     nodes[peer.peer.value()] = static_cast<int>(at - cluster_.nodes_.begin());
-    (*at)->peer = peer.peer;
-    cluster_.shard_->AddPeer(peer.peer, peer.node, peer.address);
+    LinkTo(peer.peer).peer = peer.peer;
+    router_.shard->AddPeer(peer.peer, peer.node, peer.address);
   }
 
   void DropPeer(Peer peer, const NodeId& id) override {
     DiscoveryUpdate gone;
     gone.gone.push_back(id.value());
-    RINGKV_CHECK(cluster_.balancer_->Apply(gone).ok(), "only members leave");
-    Node& node = *cluster_.nodes_[static_cast<size_t>(cluster_.NodeOf(peer))];
-    if (node.connected) cluster_.shard_->OnDisconnected(peer);
-    node.connected = false;
-    node.peer.reset();
+    RINGKV_CHECK(router_.balancer->Apply(gone).ok(), "only members leave");
+    Router::Link& link = LinkTo(peer);
+    if (link.connected) router_.shard->OnDisconnected(peer);
+    link.connected = false;
+    link.peer.reset();
   }
 
   void TakeGroups(std::vector<GroupGrant> grants) override {
@@ -48,56 +48,124 @@ class SimCluster::Data final : public DataPlane {
         return "router takes group " + std::to_string(grant.group.value()) + ", term " +
                std::to_string(grant.term.value());
       });
-      cluster_.shard_->TakeGroup(grant);
+      router_.shard->TakeGroup(grant);
     }
   }
   void AdoptRows(std::vector<std::pair<GroupId, SlotGrant>> rows) override {
-    for (const auto& [group, row] : rows) cluster_.shard_->AdoptRow(group, row);
+    for (const auto& [group, row] : rows) router_.shard->AdoptRow(group, row);
   }
-  void SetLeaseUntil(MonoTime until) override { cluster_.shard_->SetLeaseUntil(until); }
+  void SetLeaseUntil(MonoTime until) override {
+    router_.lease_until = until;
+    router_.shard->SetLeaseUntil(until);
+  }
+  void PredecessorsGone() override {
+    cluster_.Trace([&] {
+      return "router " + std::to_string(router_.generation) + ": earlier owners are gone";
+    });
+    router_.shard->PredecessorsGone();
+  }
   // Some time passes on the way to the control loop.
   void OnNeedTerm(std::function<void(TermRequest)> ask) override {
-    cluster_.shard_->OnNeedTerm([this, ask = std::move(ask)](TermRequest request) {
+    router_.shard->OnNeedTerm([this, ask = std::move(ask)](TermRequest request) {
       SimCluster& cluster = cluster_;
       cluster.scheduler_.After(
           milliseconds(cluster.random_.Between(1, 20)),
-          [&cluster, ask, request = std::move(request), router = cluster.router_generation_] {
-            if (router != cluster.router_generation_ || cluster.membership_ == nullptr) return;
-            cluster.RouterEvent([&] { ask(request); });
+          [&cluster, ask, request = std::move(request), router = router_.generation] {
+            cluster.OnRouter(router, [&cluster, ask, request](Router& at) {
+              cluster.RouterEvent(at, [&] { ask(request); });
+            });
           });
     });
   }
   void Gather(std::function<void(std::vector<LoopReport>)> done) override { done({}); }
-  void LookAt(GroupId, LookCall call) override { cluster_.shard_->LookAt(std::move(call)); }
+  void LookAt(GroupId, LookCall call) override { router_.shard->LookAt(std::move(call)); }
   void DescribeBlocked(std::function<void(std::vector<SlotReport>)> done) override {
-    done(cluster_.shard_->DescribeBlocked());
+    done(router_.shard->DescribeBlocked());
   }
   void Describe(SlotId slot, GroupId, std::function<void(SlotReport)> done) override {
-    done(cluster_.shard_->Describe(slot));
+    done(router_.shard->Describe(slot));
   }
 
  private:
+  Router::Link& LinkTo(Peer peer) {
+    return router_.links[static_cast<size_t>(router_.NodeOf(peer))];
+  }
+
   SimCluster& cluster_;
+  Router& router_;
 };
 
-// ---- the process ----------------------------------------------------------------------------
+SimCluster::Router::Router(uint64_t number, size_t nodes) : generation(number), links(nodes) {}
+SimCluster::Router::~Router() = default;
+
+// ---- processes ------------------------------------------------------------------------------
+
+SimCluster::Router* SimCluster::RouterOf(uint64_t generation) const {
+  if (router_ != nullptr && router_->generation == generation) return router_.get();
+  if (former_ != nullptr && former_->generation == generation) return former_.get();
+  return nullptr;
+}
+
+SimCluster::Router* SimCluster::AnyRouter() {
+  if (former_ != nullptr && (router_ == nullptr || random_.Chance(0.3))) return former_.get();
+  return router_.get();
+}
+
+bool SimCluster::RouterUp() const { return router_ != nullptr && router_->membership->serving(); }
+
+uint64_t SimCluster::router_generation() const {
+  return router_ == nullptr ? 0 : router_->generation;
+}
+
+uint64_t SimCluster::former_generation() const {
+  return former_ == nullptr ? 0 : former_->generation;
+}
+
+int SimCluster::NodeOf(Peer peer) const { return router_ == nullptr ? -1 : router_->NodeOf(peer); }
+
+// Some stay with the one that they know, as long as it is there.
+uint64_t SimCluster::ChooseRouter(uint64_t before) {
+  if (former_ != nullptr && former_->membership->serving() &&
+      (!RouterUp() || random_.Chance(former_->generation == before ? 0.9 : 0.1))) {
+    return former_->generation;
+  }
+  return RouterUp() ? router_->generation : 0;
+}
+
+void SimCluster::InjectMetadata(SimulatedMetadata::Fault fault, int times) {
+  router_->store->Inject(fault, times);
+}
+
+void SimCluster::OnRouter(uint64_t generation, std::function<void(Router&)> event) {
+  Router* router = RouterOf(generation);
+  if (router == nullptr) return;
+  if (router->paused) {
+    router->queued.push_back(std::move(event));
+  } else {
+    event(*router);
+  }
+}
 
 void SimCluster::StartRouter() {
-  ++router_generation_;
-  for (auto& node : nodes_) {
-    node->connected = false;
-    node->peer.reset();
+  router_ = std::make_unique<Router>(++last_generation_, nodes_.size());
+  Router& router = *router_;
+  router.store = std::make_unique<SimulatedMetadata>(metadata_);
+  router.store->SetManual(ManualMetadata());
+  if (mix_.takeover) {
+    router.store->HoldLeases(scheduler_.clock(), mix_.lease_ttl);
+    // Between the moment at which something takes effect and the router's knowing of it.
+    router.store->SetDelivery([this, generation = router.generation](std::function<void()> answer) {
+      scheduler_.After(microseconds(random_.Between(50, 2000)), [this, generation, answer] {
+        OnRouter(generation, [this, answer](Router& at) { RouterEvent(at, answer); });
+      });
+    });
   }
-  node_of_peer_.clear();
-  store_ = std::make_unique<SimulatedMetadata>(metadata_);
-  store_->SetManual(mix_.topology);
-  scheduled_steps_ = 0;
-  seen_commits_ = 0;
-  transport_ = std::make_unique<Transport>(*this);
-  balancer_ = std::make_unique<LoadBalancer>(ReadBalancing(SimOptions(mix_)));
-  shard_ = std::make_unique<Shard>(SimOptions(mix_), scheduler_.clock(), *transport_, *balancer_);
-  gate_ = std::make_unique<ServingGate>();
-  data_ = std::make_unique<Data>(*this);
+  router.transport = std::make_unique<Transport>(*this, router);
+  router.balancer = std::make_unique<LoadBalancer>(ReadBalancing(SimOptions(mix_)));
+  router.shard = std::make_unique<Shard>(SimOptions(mix_), scheduler_.clock(), *router.transport,
+                                         *router.balancer);
+  router.gate = std::make_unique<ServingGate>();
+  router.data = std::make_unique<Data>(*this, router);
   MembershipOptions options;
   options.router = "r1";
   options.replicas = static_cast<uint32_t>(mix_.replicas);
@@ -105,15 +173,125 @@ void SimCluster::StartRouter() {
   options.moves.per_node = 4;
   options.moves.lot = 3;
   options.retry = milliseconds(100);
-  membership_ = std::make_unique<Membership>(
-      options, scheduler_.clock(), *store_, *data_, *gate_, random_,
-      [this](const Status& why) { Violate("the router ends: " + why.ToString()); });
+  options.lease_margin = milliseconds(50);
+  router.membership = std::make_unique<Membership>(
+      options, scheduler_.clock(), *router.store, *router.data, *router.gate, random_,
+      [this, generation = router.generation](const Status& why) {
+        OnRouterFailed(generation, why);
+      });
   // What it draws for the owners of groups, the run's own randomness does not give again.
   for (uint32_t i = 0; i < kSlots; ++i) random_.Next();
-  Trace([&] { return "router starts, generation " + std::to_string(router_generation_); });
-  data_->OnNeedTerm([this](TermRequest request) { membership_->NeedTerm(std::move(request)); });
-  timer_at_ = kNever;
-  RouterEvent([this] { membership_->Start(); });
+  Trace([&] { return "router starts, generation " + std::to_string(router.generation); });
+  router.data->OnNeedTerm(
+      [&router](TermRequest request) { router.membership->NeedTerm(std::move(request)); });
+  RouterEvent(router, [&] { router.membership->Start(); });
+}
+
+// Only another owner ends one, and then it really is none.
+void SimCluster::OnRouterFailed(uint64_t generation, const Status& why) {
+  const bool alone = last_generation_ == 1 || !mix_.takeover;
+  if (alone || why.code() != StatusCode::kRefused) Violate("the router ends: " + why.ToString());
+  Trace([&] { return "router " + std::to_string(generation) + " ends: " + why.ToString(); });
+  ++counts_.former_ended;
+  scheduler_.After(milliseconds(1), [this, generation] {
+    if (former_ != nullptr && former_->generation == generation) return EndRouter(former_);
+    if (router_ == nullptr || router_->generation != generation) return;
+    EndRouter(router_);
+    // The one that it had taken over from was taking over itself.
+    if (former_ != nullptr) {
+      router_ = std::move(former_);
+    } else {
+      StartRouter();
+    }
+  });
+}
+
+void SimCluster::EndRouter(std::unique_ptr<Router>& router) {
+  Add(router->shard->stats(), &past_stats_);
+  LookAtMetadata();
+  if (router->store->sessions_begun() > 1)
+    counts_.leases_ended += router->store->sessions_begun() - 1;
+  router.reset();
+}
+
+void SimCluster::TakeOver() {
+  RINGKV_CHECK(router_ != nullptr && former_ == nullptr, "one router takes over from one");
+  ++counts_.takeovers;
+  former_ = std::move(router_);
+  Trace([&] { return "router " + std::to_string(former_->generation) + " is taken over"; });
+  StartRouter();
+}
+
+void SimCluster::PauseRouter(uint64_t generation) {
+  Trace([&] { return "router " + std::to_string(generation) + " pauses"; });
+  RouterOf(generation)->paused = true;
+}
+
+void SimCluster::ResumeRouter(uint64_t generation) {
+  Router* router = RouterOf(generation);
+  if (router == nullptr || !router->paused) return;
+  Trace([&] { return "router " + std::to_string(generation) + " goes on"; });
+  router->paused = false;
+  std::deque<std::function<void(Router&)>> queued = std::exchange(router->queued, {});
+  for (const auto& event : queued) OnRouter(generation, event);
+}
+
+void SimCluster::CutRouterOff(uint64_t generation, int node, bool cut_off) {
+  Router& router = *RouterOf(generation);
+  if (cut_off) {
+    router.cut_off.insert(node);
+  } else {
+    router.cut_off.erase(node);
+  }
+}
+
+void SimCluster::SetMetadataAway(uint64_t generation, bool away) {
+  if (Router* router = RouterOf(generation)) router->metadata_away = away;
+}
+
+void SimCluster::RestoreMetadata(const SimulatedMetadata::Contents& contents) {
+  *metadata_ = contents;
+  state_.reset();
+  LookAtMetadata();
+}
+
+// ---- faults of routers ----
+
+// What the former owner does meanwhile: it works as ever, is paused, or is without the metadata
+// store, without some nodes; and the new one may not reach some of them either.
+void SimCluster::TakeOverForAWhile(Duration outage) {
+  if (!RouterUp() || former_ != nullptr) return;
+  TakeOver();
+  const uint64_t former = former_->generation, present = router_->generation;
+  const double dice = random_.Unit();
+  if (dice < 0.35) {
+    PauseForAWhile(former, outage);
+  } else if (dice < 0.7) {
+    SendMetadataAway(former, outage * 3);
+  }
+  for (uint64_t generation : {former, present}) {
+    if (!random_.Chance(generation == former ? 0.3 : 0.5)) continue;
+    const int node = static_cast<int>(random_.Below(nodes_.size()));
+    CutRouterOff(generation, node, true);
+    scheduler_.After(outage, [this, generation, node] {
+      if (RouterAlive(generation)) CutRouterOff(generation, node, false);
+    });
+  }
+}
+
+void SimCluster::PauseForAWhile(uint64_t generation, Duration outage) {
+  if (RouterOf(generation)->paused) return;
+  ++counts_.pauses;
+  PauseRouter(generation);
+  scheduler_.After(outage, [this, generation] { ResumeRouter(generation); });
+}
+
+void SimCluster::SendMetadataAway(uint64_t generation, Duration outage) {
+  if (RouterOf(generation)->metadata_away) return;
+  ++counts_.metadata_away;
+  Trace([&] { return "no metadata store for router " + std::to_string(generation); });
+  SetMetadataAway(generation, true);
+  scheduler_.After(outage, [this, generation] { SetMetadataAway(generation, false); });
 }
 
 void SimCluster::CrashRouter() { CrashRouterWithTransaction(mix_.topology && random_.Chance(0.5)); }
@@ -121,54 +299,56 @@ void SimCluster::CrashRouter() { CrashRouterWithTransaction(mix_.topology && ran
 void SimCluster::CrashRouterWithTransaction(bool done) {
   Trace([&] { return std::string("router dies"); });
   // The metadata store may have got the request, and finds nobody to answer.
-  if (done && store_->waiting() > 0) store_->Step();
-  Add(shard_->stats(), &past_stats_);
-  LookAtMetadata();
-  membership_.reset();
-  shard_.reset();
-  data_.reset();
-  gate_.reset();
-  store_.reset();
-  balancer_.reset();
-  transport_.reset();
-  ++router_generation_;
+  if (done && router_->store->waiting() > 0) router_->store->Step();
+  EndRouter(router_);
 }
 
 // ---- the metadata store ---------------------------------------------------------------------
 
 // Each operation takes effect, and is answered, some time after it was asked for.
-void SimCluster::ScheduleMetadata() {
-  while (scheduled_steps_ < store_->waiting()) {
-    ++scheduled_steps_;
+void SimCluster::ScheduleMetadata(Router& router) {
+  while (router.scheduled_steps < router.store->waiting()) {
+    ++router.scheduled_steps;
     const auto at_most = std::chrono::duration_cast<microseconds>(mix_.metadata_delay).count();
     scheduler_.After(microseconds(random_.Between(50, static_cast<uint64_t>(at_most))),
-                     [this, generation = router_generation_] {
-                       if (generation == router_generation_ && store_ != nullptr) StepMetadata();
+                     [this, generation = router.generation] {
+                       if (Router* at = RouterOf(generation)) StepMetadata(*at);
                      });
   }
 }
 
-void SimCluster::StepMetadata() {
-  --scheduled_steps_;
+void SimCluster::StepMetadata(Router& router) {
+  --router.scheduled_steps;
   if (metadata_held_) {
-    ++scheduled_steps_;
-    scheduler_.After(milliseconds(10), [this, generation = router_generation_] {
-      if (generation == router_generation_ && store_ != nullptr) StepMetadata();
+    ++router.scheduled_steps;
+    scheduler_.After(milliseconds(10), [this, generation = router.generation] {
+      if (Router* at = RouterOf(generation)) StepMetadata(*at);
     });
     return;
   }
-  if (faults_on_ && random_.Chance(mix_.metadata_faults)) {
+  if (router.metadata_away || (faults_on_ && random_.Chance(mix_.metadata_faults))) {
     using Fault = SimulatedMetadata::Fault;
     const Fault kinds[] = {Fault::kUnavailable, Fault::kLostApplied, Fault::kLostNotApplied};
-    store_->Inject(kinds[random_.Below(3)], 1);
+    // Nothing gets to a store that is away.
+    router.store->Inject(router.metadata_away ? Fault::kUnavailable : kinds[random_.Below(3)], 1);
     ++counts_.metadata_faults;
   }
-  RouterEvent([this] { store_->Step(); });
+  // An operation takes effect whatever its router does meanwhile; its answer is delivered later.
+  if (mix_.takeover) {
+    router.store->Step();
+    return LookAtMetadata();
+  }
+  RouterEvent(router, [&] { router.store->Step(); });
 }
 
 void SimCluster::LookAtMetadata() {
-  if (store_ == nullptr || (state_.has_value() && store_->commits() == seen_commits_)) return;
-  seen_commits_ = store_->commits();
+  bool changed = !state_.has_value();
+  for (Router* router : {router_.get(), former_.get()}) {
+    if (router == nullptr) continue;
+    changed |= router->store->commits() != router->seen_commits;
+    router->seen_commits = router->store->commits();
+  }
+  if (!changed) return;
   MetadataStore::Entries entries(metadata_->begin(), metadata_->end());
   auto loaded = ClusterState::Load(entries);
   if (!loaded.ok() || !loaded->has_value()) {
@@ -255,14 +435,15 @@ std::string SimCluster::DescribeMoves() const {
 
 bool SimCluster::Change(const v1::PlanChangeRequest& change, bool force, std::string* why) {
   Trace([&] { return "operator: " + change.ShortDebugString() + (force ? " by force" : ""); });
-  if (membership_ == nullptr) return false;
+  Router* router = AnyRouter();
+  if (router == nullptr || router->paused) return false;
   auto answer = std::make_shared<std::optional<Status>>();
   MigrationStart start;
   start.change = change;
   start.force = force;
   start.now_ms = scheduler_.clock().WallMillis();
-  RouterEvent([&] {
-    membership_->StartChange(start, [this, answer](Result<uint64_t> id) {
+  RouterEvent(*router, [&] {
+    router->membership->StartChange(start, [this, answer](Result<uint64_t> id) {
       *answer = id.status();
       ++(id.ok() ? counts_.changes : counts_.changes_refused);
       Trace([&] { return "change: " + id.status().ToString(); });
@@ -294,16 +475,18 @@ bool SimCluster::RemoveNode(int node, bool force, std::string* why) {
 
 bool SimCluster::Order(MigrationOrder order) {
   const v1::MigrationRecord* current = state_->CurrentMigration();
-  if (membership_ == nullptr || current == nullptr) return false;
+  Router* router = AnyRouter();
+  if (router == nullptr || router->paused || current == nullptr) return false;
   Trace([&] { return "operator: order " + std::to_string(static_cast<int>(order)); });
-  RouterEvent(
-      [&] { membership_->OrderChange(current->id(), order, [](const Result<uint64_t>&) {}); });
+  RouterEvent(*router, [&] {
+    router->membership->OrderChange(current->id(), order, [](const Result<uint64_t>&) {});
+  });
   return true;
 }
 
 // Copies that do not answer are given up.
 bool SimCluster::AcceptLoss(SlotId slot) {
-  const SlotReport report = shard_->Describe(slot);
+  const SlotReport report = router_->shard->Describe(slot);
   if (report.blocked != BlockedBy::kAbsence && report.blocked != BlockedBy::kLoss) return false;
   AcceptedLoss loss;
   loss.slot = slot;
@@ -324,8 +507,8 @@ bool SimCluster::AcceptLoss(SlotId slot) {
   if (kept.empty()) return false;
   loss_accepted_.insert(slot);
   auto done = std::make_shared<std::optional<Status>>();
-  RouterEvent([&] {
-    membership_->AcceptLoss({loss}, [done](Status status) { *done = std::move(status); });
+  RouterEvent(*router_, [&] {
+    router_->membership->AcceptLoss({loss}, [done](Status status) { *done = std::move(status); });
   });
   if (!done->has_value() || !(*done)->ok()) return false;
   NoteWhatIsLeft(slot, kept);
@@ -333,7 +516,7 @@ bool SimCluster::AcceptLoss(SlotId slot) {
 }
 
 void SimCluster::ChangeTopology() {
-  if (membership_ == nullptr) return;
+  if (router_ == nullptr) return;
   if (const v1::MigrationRecord* current = state_->CurrentMigration()) {
     const bool paused = current->state() == v1::MIGRATION_STATE_PAUSED;
     if (paused || random_.Chance(0.3)) {

@@ -1,22 +1,23 @@
-// What the simulated router's shard sends.
+// What a simulated router's shard sends.
 #pragma once
 
 #include <memory>
 #include <vector>
 
-#include "tests/sim/sim_cluster.h"
+#include "tests/sim/sim_router_process.h"
 
 namespace ringkv {
 
 // Gathers what the shard sends during one event.
 class SimCluster::Transport final : public NodeTransport {
  public:
-  explicit Transport(SimCluster& cluster) : cluster_(cluster), outbox_(cluster.nodes_.size()) {}
+  Transport(SimCluster& cluster, const Router& router)
+      : cluster_(cluster), router_(router), outbox_(cluster.nodes_.size()) {}
 
   bool Send(Peer peer, v1::ReplicaOp op) override {
-    cluster_.CheckSent(op);
+    cluster_.CheckSent(router_, op);
     cluster_.CheckFloor(op);
-    auto& batch = outbox_[static_cast<size_t>(cluster_.NodeOf(peer))];
+    auto& batch = outbox_[static_cast<size_t>(router_.NodeOf(peer))];
     if (batch == nullptr) batch = std::make_shared<v1::ReplicaBatch>();
     *batch->add_ops() = std::move(op);
     return true;
@@ -26,6 +27,7 @@ class SimCluster::Transport final : public NodeTransport {
 
  private:
   SimCluster& cluster_;
+  const Router& router_;
   std::vector<std::shared_ptr<v1::ReplicaBatch>> outbox_;
 };
 
