@@ -494,9 +494,13 @@ void SimCluster::TakeStep(int i, Result<BootStep> step) {
       DropLater(i);
       // Before it has ever served it had nothing to lose; but the others may all have.
       const bool first = !std::exchange(node.served, true);
-      if (first) std::erase_if(node.lost, [this](uint32_t slot) { return !AllLost(SlotId(slot)); });
+      if (first) {
+        std::erase_if(node.lost, [this](uint32_t slot) { return !AllLost(SlotId(slot)); });
+        node.nothing_lost = node.lost;
+      }
       for (uint32_t slot : node.lost) {
-        if (!first && node.replica->Votes(SlotId(slot)) && RINGKV_RULE(kRegressedDoesNotVote)) {
+        if (!node.nothing_lost.contains(slot) && node.replica->Votes(SlotId(slot)) &&
+            RINGKV_RULE(kRegressedDoesNotVote)) {
           Violate("I9: slot " + std::to_string(slot) + " of " + node.id +
                   " votes although it lost acknowledged writes");
         }
@@ -605,11 +609,17 @@ void SimCluster::CrashNode(int i, Disk disk) {
   if (!power || !mix_.synced_writes) {
     for (uint32_t slot = 0; slot < kSlots; ++slot) {
       node.lost.insert(slot);
+      node.nothing_lost.erase(slot);
       if (!power && disk != Disk::kKept) node.emptied.insert(slot);
       if (AllLost(SlotId(slot))) NoteWhatIsLeft(SlotId(slot), Holders(SlotId(slot)));
     }
   }
   for (const auto& [key, version] : committed_) CheckCommitted(key, /*released=*/false);
+}
+
+bool SimCluster::MembersHaveServed() const {
+  return std::all_of(nodes_.begin(), nodes_.begin() + mix_.nodes,
+                     [](const auto& node) { return node->served; });
 }
 
 void SimCluster::NewDisk(int i) {

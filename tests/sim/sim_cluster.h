@@ -130,6 +130,7 @@ class SimCluster {
   void LookAt(LookCall call);
   // Null: the node does not answer now.
   Store* ReachableStore(int node);
+  bool MembersHaveServed() const;
   // Of the present router process.
   int NodeOf(Peer peer) const;
 
@@ -241,6 +242,7 @@ class SimCluster {
     std::string kernel_boot_id = "k1";
     // The injector's own knowledge: slots whose instance lost something and got no vote since.
     std::set<uint32_t> lost;
+    std::set<uint32_t> nothing_lost;                 // of these: where it had nothing, and may vote
     bool old_disk = false;                           // it was given one
     bool served = false;                             // ever
     std::set<uint32_t> emptied;                      // of these: all of it
