@@ -16,13 +16,14 @@ using std::chrono::milliseconds;
 // ---- checks ---------------------------------------------------------------------------------
 
 void SimCluster::CheckSent(const Router& router, const v1::ReplicaOp& op) {
+  if (op.has_pull() && op.pull().in_union()) united_.emplace(SlotId(op.slot()), op.term());
   if (op.has_reinstate()) {
     // With the first of a term all is decided: whoever starts again later is filled by the others.
     // What a former owner says is not heard.
     const SlotId slot(op.slot());
     const bool first = told_[slot] < op.term();
     told_[slot] = std::max(told_[slot], op.term());
-    if (first && AllLost(slot)) CheckEqualEverywhere(router, slot);
+    if (first && GoesOnAfterALoss(slot, op.term())) CheckEqualEverywhere(router, slot);
   }
   if (!op.has_apply()) return;
   std::string name = std::to_string(op.slot()) + "/" + op.apply().key() + "/" +
@@ -62,6 +63,18 @@ bool SimCluster::AllLost(SlotId slot) {
   const std::vector<Node*> holders = Holders(slot);
   return std::all_of(holders.begin(), holders.end(),
                      [&](const Node* node) { return node->lost.count(slot.value()) != 0; });
+}
+
+// Whether a replica that is told under `term` to vote again may lack what was acknowledged. One
+// that never served before its power failed is no loss: it votes, its owner knows what it is behind
+// on, and it may fill the others before all are back. Then nothing is lost, and nothing is excused.
+bool SimCluster::GoesOnAfterALoss(SlotId slot, uint32_t term) {
+  if (!AllLost(slot)) return false;
+  const std::vector<Node*> holders = Holders(slot);
+  const bool one_is_whole = std::any_of(holders.begin(), holders.end(), [&](const Node* node) {
+    return node->nothing_lost.contains(slot.value());
+  });
+  return !one_is_whole || united_.contains({slot, term});
 }
 
 std::set<std::string> SimCluster::KeysOf(SlotId slot) {
@@ -411,7 +424,8 @@ void SimCluster::NoteReinstated(const Router* router, int i, const v1::ReplicaBa
     if (!op.has_reinstate() || nodes_[i]->lost.count(op.slot()) == 0) continue;
     for (const v1::ReplicaOpReply& reply : replies) {
       if (reply.op() != op.op() || reply.code() != v1::REPLICA_CODE_OK) continue;
-      if (AllLost(SlotId(op.slot()))) CheckUnited(router, SlotId(op.slot()), i);
+      const SlotId slot(op.slot());
+      if (GoesOnAfterALoss(slot, op.term())) CheckUnited(router, slot, i);
       nodes_[i]->lost.erase(op.slot());
       nodes_[i]->emptied.erase(op.slot());
       for (const auto& [key, version] : committed_) {

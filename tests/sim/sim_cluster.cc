@@ -617,11 +617,6 @@ void SimCluster::CrashNode(int i, Disk disk) {
   for (const auto& [key, version] : committed_) CheckCommitted(key, /*released=*/false);
 }
 
-bool SimCluster::MembersHaveServed() const {
-  return std::all_of(nodes_.begin(), nodes_.begin() + mix_.nodes,
-                     [](const auto& node) { return node->served; });
-}
-
 void SimCluster::NewDisk(int i) {
   nodes_[i]->store.Wipe();
   nodes_[i]->retired.clear();

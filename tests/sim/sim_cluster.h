@@ -130,7 +130,6 @@ class SimCluster {
   void LookAt(LookCall call);
   // Null: the node does not answer now.
   Store* ReachableStore(int node);
-  bool MembersHaveServed() const;
   // Of the present router process.
   int NodeOf(Peer peer) const;
 
@@ -324,6 +323,7 @@ class SimCluster {
   Incarnation IncOf(const Node& node, SlotId slot) const;
   std::vector<Node*> Holders(SlotId slot);
   bool AllLost(SlotId slot);
+  bool GoesOnAfterALoss(SlotId slot, uint32_t term);
   std::set<std::string> KeysOf(SlotId slot);
   void NoteWhatIsLeft(SlotId slot, const std::vector<Node*>& of);
   void NoteWhatIsLeft(const std::string& key, const std::vector<Node*>& of);
@@ -378,6 +378,7 @@ class SimCluster {
     bool dead = true;
   };
   std::map<std::string, Left> left_;
+  std::set<std::pair<SlotId, uint32_t>> united_;  // (slot, term) in which an owner made a union
   std::map<SlotId, uint32_t> told_;  // last term under which a replica was told to vote again
   // Versions under which owners wrote a (key, origin) back.
   std::map<std::pair<std::string, Version>, std::set<Version>> write_backs_;
