@@ -13,8 +13,7 @@
 //  1. The gate is opened only after this router's ownership was committed and handed to the data
 //  plane.
 //  2. A node's reply leaves only after its transaction was committed, and after the data plane was
-//  told
-//     where the node is; so nobody can meet it before it is expected.
+//  told where the node is; so nobody can meet it before it is expected.
 //  3. At most one registration of a node waits beside the one under way, and at most `max_waiting`
 //  of all; more are told to try again.
 //  4. With a store whose leases end (membership_lease.cc), the data plane is told of a lease only

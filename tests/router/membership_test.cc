@@ -266,6 +266,27 @@ TEST_F(MembershipTest, RegistrationsAreServedInTurnAndBounded) {
   }
 }
 
+TEST_F(MembershipTest, NodeThatAsksAgainAndAgainWaitsOnceAndGetsTheAnswerToItsLastQuestion) {
+  Start();
+  store_.SetManual(true);
+  std::map<uint64_t, v1::RegisterReply> answers;  // by nonce
+  for (uint64_t nonce = 1; nonce <= 50; ++nonce) {
+    membership_->Register(Request("n1", 7500, 0, nonce), [&answers, nonce](auto reply) {
+      EXPECT_TRUE(answers.emplace(nonce, *reply).second) << "answered twice";
+    });
+  }
+  EXPECT_EQ(answers.size(), 48u) << "one is under way, and one waits";
+  for (uint64_t nonce = 2; nonce < 50; ++nonce) {
+    EXPECT_EQ(answers.at(nonce).outcome(), v1::REGISTER_OUTCOME_TRY_AGAIN);
+  }
+  const uint64_t before = store_.commits();
+  while (store_.Step()) {
+  }
+  ASSERT_EQ(answers.size(), 50u);
+  EXPECT_LE(store_.commits() - before, 2u);
+  EXPECT_EQ(answers.at(1).outcome(), v1::REGISTER_OUTCOME_REGISTERED);
+}
+
 TEST_F(MembershipTest, StopsWhenAnotherRouterHasTakenOver) {
   Start();
   MetadataStore::Entries entries;
@@ -287,6 +308,34 @@ TermRequest Asked(uint32_t group, Term term) {
   request.term = term;
   request.slots = {SlotId(group)};
   return request;
+}
+
+// However often nodes register, whatever else there is to do goes on.
+TEST_F(MembershipTest, RegistrationsRetakesAndCommandsTakeTurns) {
+  Start();
+  Register(Request("n4", 7530));  // waits to be added
+  store_.SetManual(true);
+  const Term term = data_->grants[5].term;
+  data_->grants.clear();
+  uint64_t nonce = 1;
+  auto ask = [&](int node) {
+    membership_->Register(Request("n" + std::to_string(node), 7490 + 10 * node, 0, ++nonce),
+                          [](auto) {});
+  };
+  for (int node = 1; node <= 3; ++node) ask(node);
+  membership_->NeedTerm(Asked(5, term));
+  MigrationStart add;
+  add.change.mutable_add_node()->set_node("n4");
+  add.change.mutable_add_node()->set_address("127.0.0.1:7530");
+  std::optional<Result<uint64_t>> added;
+  membership_->StartChange(add, [&](Result<uint64_t> id) { added = std::move(id); });
+  for (int step = 0; step < 5; ++step) {
+    ASSERT_TRUE(store_.Step());
+    for (int node = 1; node <= 3; ++node) ask(node);
+  }
+  EXPECT_EQ(data_->grants.size(), 1u);
+  ASSERT_TRUE(added.has_value());
+  EXPECT_TRUE(added->ok()) << added->status().ToString();
 }
 
 TEST_F(MembershipTest, GroupIsTakenAgainUnderAFreshTermOnce) {
