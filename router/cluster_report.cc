@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/config.h"
+#include "base/number_ranges.h"
 #include "ring/balance.h"
 #include "ring/hash.h"
 #include "router/op_status.h"
@@ -98,26 +99,14 @@ std::string WaitsFor(const v1::BlockedSlot& slot) {
   }
 }
 
-// Runs of slot numbers: "0-63, 70".
-std::string Ranges(const std::vector<uint32_t>& slots) {
-  std::string text;
-  for (size_t i = 0; i < slots.size();) {
-    size_t end = i;
-    while (end + 1 < slots.size() && slots[end + 1] == slots[end] + 1) ++end;
-    text += (text.empty() ? "" : ", ") + std::to_string(slots[i]);
-    if (end > i) text += "-" + std::to_string(slots[end]);
-    i = end + 1;
-  }
-  return text;
-}
-
 void SayBlocked(const v1::GetClusterResponse& cluster, std::vector<std::string>* reasons) {
   std::map<std::string, std::vector<uint32_t>> by_reason;
   for (const v1::BlockedSlot& slot : cluster.blocked()) {
     by_reason[WaitsFor(slot)].push_back(slot.slot());
   }
   for (const auto& [what, slots] : by_reason) {
-    reasons->push_back((slots.size() == 1 ? "slot " : "slots ") + Ranges(slots) + ": " + what);
+    reasons->push_back((slots.size() == 1 ? "slot " : "slots ") + NumberRanges(slots) + ": " +
+                       what);
   }
   const uint64_t shown = static_cast<uint64_t>(cluster.blocked_size());
   if (cluster.slot_health().blocked() > shown) {

@@ -35,18 +35,20 @@ std::string KeyName(uint64_t number) {
 }
 
 BenchCluster::BenchCluster(int slots) {
-  char name[] = "/tmp/ringkv-bench-XXXXXX";
-  directory_ = ::mkdtemp(name);
+  char name[] = "/tmp/ringkv-bench-XXXXXX";  // mkdtemp fills in the last six
+  if (::mkdtemp(name) == nullptr) return;
+  directory_ = name;
   processes_ = std::make_unique<ClusterProcesses>(Options(slots), directory_);
 }
 
 BenchCluster::~BenchCluster() {
   processes_.reset();
   std::error_code ignored;
-  std::filesystem::remove_all(directory_, ignored);
+  if (!directory_.empty()) std::filesystem::remove_all(directory_, ignored);
 }
 
 Status BenchCluster::Start() {
+  if (directory_.empty()) return Status::IoError("cannot make a directory in /tmp");
   if (!processes_->Start()) return Status::Unavailable("the cluster did not come up in a minute");
   return WaitWhole(60);
 }
@@ -119,6 +121,11 @@ Result<double> BenchCluster::OfRouter(const std::string& metric, const std::stri
   const auto page = MetricsPage::Fetch(processes_->router_http());
   if (!page.ok()) return page.status();
   return page->Sum("ringkv_" + metric, label);
+}
+
+Status WriteFigures(const std::string& file, const std::string& json) {
+  if (file.empty() || (std::ofstream(file) << json << '\n').flush()) return Status::Ok();
+  return Status::IoError("cannot write " + file);
 }
 
 }  // namespace ringkv::bench

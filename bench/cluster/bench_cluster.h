@@ -45,4 +45,7 @@ class BenchCluster {
 
 std::string KeyName(uint64_t number);
 
+// Writes what a benchmark measured; no file: nothing.
+Status WriteFigures(const std::string& file, const std::string& json);
+
 }  // namespace ringkv::bench

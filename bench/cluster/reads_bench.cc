@@ -3,7 +3,6 @@
 // usage.
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "bench/cluster/bench_cluster.h"
@@ -101,10 +100,8 @@ int Run(const Options& options) {
     document["mixes"].push_back(*measured);
   }
   document["passed"] = passed;
-  if (!options.json_file.empty() &&
-      !(std::ofstream(options.json_file) << document.dump(1) << '\n').flush()) {
-    return Fail(Status::IoError("cannot write " + options.json_file));
-  }
+  const Status written = WriteFigures(options.json_file, document.dump(1));
+  if (!written.ok()) return Fail(written);
   return passed ? 0 : 1;
 }
 

@@ -4,7 +4,6 @@
 // within the limit, 1 not, or it could not be measured, 2 wrong usage.
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "base/clock.h"
@@ -129,10 +128,8 @@ int Run(const Options& options) {
     document["cases"].push_back(*measured);
   }
   document["passed"] = passed;
-  if (!options.json_file.empty() &&
-      !(std::ofstream(options.json_file) << document.dump(1) << '\n').flush()) {
-    return Fail(Status::IoError("cannot write " + options.json_file));
-  }
+  const Status written = WriteFigures(options.json_file, document.dump(1));
+  if (!written.ok()) return Fail(written);
   return passed ? 0 : 1;
 }
 

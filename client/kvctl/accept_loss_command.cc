@@ -6,6 +6,8 @@
 #include <map>
 #include <vector>
 
+#include "base/number_ranges.h"
+#include "client/kvctl/copy_state.h"
 #include "client/kvctl/exit_code.h"
 #include "client/kvctl/session.h"
 #include "client/kvctl/text_table.h"
@@ -14,31 +16,6 @@ namespace ringkv {
 namespace {
 
 constexpr char kWord[] = "accept";
-
-std::string StateName(v1::CopyState state) {
-  switch (state) {
-    case v1::COPY_STATE_WHOLE:
-      return "whole";
-    case v1::COPY_STATE_TAIL_LOST:
-      return "tail_lost";
-    case v1::COPY_STATE_UNREACHABLE:
-      return "unreachable";
-    default:
-      return "unknown";
-  }
-}
-
-std::string Ranges(const std::vector<uint32_t>& slots) {
-  std::string text;
-  for (size_t i = 0; i < slots.size();) {
-    size_t end = i;
-    while (end + 1 < slots.size() && slots[end + 1] == slots[end] + 1) ++end;
-    text += (text.empty() ? "" : ", ") + std::to_string(slots[i]);
-    if (end > i) text += "-" + std::to_string(slots[end]);
-    i = end + 1;
-  }
-  return text;
-}
 
 std::string Kept(const v1::BlockedReplica& replica) {
   const std::string node = Safe(replica.node());
@@ -77,14 +54,15 @@ void Print(const v1::AcceptLossResponse& plan, Output& output) {
   std::map<std::string, std::vector<uint32_t>> alike;
   for (const v1::GivenUp& slot : plan.slots()) alike[Explain(slot)].push_back(slot.slot());
   for (const auto& [what, slots] : alike) {
-    output.Line((slots.size() == 1 ? "slot " : "slots ") + Ranges(slots) + " (" +
+    output.Line((slots.size() == 1 ? "slot " : "slots ") + NumberRanges(slots) + " (" +
                 std::to_string(slots.size()) + "):");
     output.Bytes(what);
   }
   if (plan.not_blocked().empty()) return;
-  output.Line("nothing to accept for slots " +
-              Ranges({plan.not_blocked().begin(), plan.not_blocked().end()}) +
-              ": they have a quorum, or get it by themselves");
+  output.Line(
+      "nothing to accept for slots " +
+      NumberRanges({plan.not_blocked().data(), static_cast<size_t>(plan.not_blocked_size())}) +
+      ": they have a quorum, or get it by themselves");
 }
 
 Json ReplicasJson(const google::protobuf::RepeatedPtrField<v1::BlockedReplica>& replicas) {
@@ -92,7 +70,7 @@ Json ReplicasJson(const google::protobuf::RepeatedPtrField<v1::BlockedReplica>& 
   for (const v1::BlockedReplica& replica : replicas) {
     list.push_back(Json{{"node", replica.node()},
                         {"inc", std::to_string(replica.inc())},
-                        {"state", StateName(replica.state())},
+                        {"state", CopyStateName(replica.state())},
                         {"window_ms", replica.has_lost_tail()
                                           ? Json(std::to_string(replica.lost_tail().window_ms()))
                                           : Json()}});

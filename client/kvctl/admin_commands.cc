@@ -4,6 +4,7 @@
 
 #include "base/hex.h"
 #include "client/kvctl/byte_text.h"
+#include "client/kvctl/copy_state.h"
 #include "client/kvctl/exit_code.h"
 #include "client/kvctl/migration_text.h"
 #include "client/kvctl/session.h"
@@ -73,19 +74,6 @@ std::string BlockedByName(v1::BlockedBy by) {
       return "loss";
     case v1::BLOCKED_BY_UNION:
       return "union";
-    default:
-      return "unknown";
-  }
-}
-
-std::string CopyStateName(v1::CopyState state) {
-  switch (state) {
-    case v1::COPY_STATE_WHOLE:
-      return "whole";
-    case v1::COPY_STATE_TAIL_LOST:
-      return "tail_lost";
-    case v1::COPY_STATE_UNREACHABLE:
-      return "unreachable";
     default:
       return "unknown";
   }

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -148,6 +149,28 @@ class ShardTest : public testing::Test, public NodeTransport {
       clock_.Set(std::min(end, clock_.Now() + std::chrono::milliseconds(5)));
       shard_.RunDue();
     }
+  }
+
+  // Time goes by; a test may have more happen meanwhile.
+  virtual void Tick(std::chrono::milliseconds by) { Advance(by); }
+
+  // The last operation of the kind that was sent to the node and not looked at yet.
+  std::optional<v1::ReplicaOp> Last(Peer peer, v1::ReplicaOp::BodyCase kind) {
+    std::optional<v1::ReplicaOp> last;
+    for (v1::ReplicaOp& op : Take(peer)) {
+      if (op.body_case() == kind) last = std::move(op);
+    }
+    return last;
+  }
+
+  // Lets time pass until the operation has been sent.
+  v1::ReplicaOp Await(Peer peer, v1::ReplicaOp::BodyCase kind) {
+    for (int i = 0; i < 200; ++i) {
+      if (auto op = Last(peer, kind)) return *op;
+      Tick(std::chrono::milliseconds(5));
+    }
+    ADD_FAILURE() << "nothing of the kind was sent to n" << peer.value() + 1;
+    return {};
   }
 
   bool syncs_shown_ = false;

@@ -49,26 +49,8 @@ class ShardReplaceTest : public ShardTest {
     return row;
   }
 
-  // The last operation of the kind that was sent to the node and not looked at yet.
-  std::optional<v1::ReplicaOp> Last(Peer peer, v1::ReplicaOp::BodyCase kind) {
-    std::optional<v1::ReplicaOp> last;
-    for (v1::ReplicaOp& op : Take(peer)) {
-      if (op.body_case() == kind) last = std::move(op);
-    }
-    return last;
-  }
-
-  v1::ReplicaOp Await(Peer peer, v1::ReplicaOp::BodyCase kind) {
-    for (int i = 0; i < 200; ++i) {
-      if (auto op = Last(peer, kind)) return *op;
-      Tick(milliseconds(5));
-    }
-    ADD_FAILURE() << "nothing of the kind was sent to n" << peer.value() + 1;
-    return {};
-  }
-
   // Time goes by, and the nodes are heard of.
-  void Tick(milliseconds by) {
+  void Tick(milliseconds by) override {
     for (milliseconds passed(0); passed < by; passed += milliseconds(5)) {
       Advance(milliseconds(5));
       for (Peer peer : {kA, kB, kC, kD}) {

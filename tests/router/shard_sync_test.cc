@@ -12,25 +12,6 @@ class ShardSyncTest : public ShardTest {
  protected:
   ShardSyncTest() { syncs_shown_ = true; }
 
-  // The last operation of the kind that was sent to the node and not looked at yet.
-  std::optional<v1::ReplicaOp> Last(Peer peer, v1::ReplicaOp::BodyCase kind) {
-    std::optional<v1::ReplicaOp> last;
-    for (v1::ReplicaOp& op : Take(peer)) {
-      if (op.body_case() == kind) last = std::move(op);
-    }
-    return last;
-  }
-
-  // Lets time pass until the operation has been sent.
-  v1::ReplicaOp Await(Peer peer, v1::ReplicaOp::BodyCase kind) {
-    for (int i = 0; i < 200; ++i) {
-      if (auto op = Last(peer, kind)) return *op;
-      Advance(milliseconds(5));
-    }
-    ADD_FAILURE() << "nothing of the kind was sent to n" << peer.value() + 1;
-    return {};
-  }
-
   void AnswerPull(Peer peer, const v1::ReplicaOp& op, v1::PullState state,
                   const std::vector<std::string>& reported = {}, Boot boot = Boot(1)) {
     v1::ReplicaOpReply reply;
