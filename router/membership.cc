@@ -78,6 +78,7 @@ void Membership::OnLoaded(Result<MetadataStore::Entries> entries) {
   Publish();
   if (phase_ == Phase::kStarting) return Take();
   if (RetakeHappened()) {
+    ConfirmLease(lease_.asked);
     TellChanges(*before);
     return FinishRetake();
   }

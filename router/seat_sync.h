@@ -31,6 +31,7 @@ struct SeatSync {
   uint64_t reports_taken = 0;
   uint64_t steps = 0;
   MonoTime last_step;  // or since when the present source has had the chance of one
+  MonoTime progress;   // the last step that was made, with whichever source
   MonoTime next_send;
   std::map<std::string, bool> unresolved;  // reported keys; true: a call is on it
   Version catch_up;                        // kCatchingUp: acknowledges everything up to it
@@ -48,7 +49,6 @@ struct StableRound {
   Version stable;
   uint8_t answered = 0;  // bit i: seat i
   std::array<Boot, 8> boots{};
-  MonoTime started;
 };
 
 struct SetChange {

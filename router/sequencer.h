@@ -141,7 +141,11 @@ class Sequencer {
   // R5: begins to make replicas clean that are not, if that can be done now.
   void StartSyncs();
   bool syncing() const;
+  bool TakesSyncPlace() const;
   bool WantsSync() const;
+  // R11: a complete replica fills others of the row without a quorum, or is about to. The owner's
+  // next term would not know that it is complete.
+  bool FillsWithoutAQuorum() const;
   // W: begins a round if there is something to gain.
   void AdvanceStable();
   Version stable() const { return stable_; }
@@ -461,7 +465,6 @@ class Sequencer {
   UnionRound union_;
   Mask in_place_of_lost_ = 0;
   bool loss_accepted_ = false;
-  std::optional<MonoTime> blocked_since_;  // with a complete replica, all being there
   StableRound stable_round_;
   FloorState floor_;
 };

@@ -228,6 +228,7 @@ void Sequencer::AskForFlip() {
   RowRequest request;
   request.kind = RowRequest::Kind::kFlip;
   request.slot = slot_;
+  request.term = term_;
   request.epoch = epoch_;
   host_.Ask(request);
 }
@@ -251,6 +252,7 @@ void Sequencer::OnCreateReply(int i, const v1::ReplicaOpReply& reply) {
     RowRequest request;
     request.kind = RowRequest::Kind::kAbandon;
     request.slot = slot_;
+    request.term = term_;
     request.epoch = epoch_;
     return host_.Ask(request);
   }
@@ -287,7 +289,7 @@ void Sequencer::SayRetired(const Leaving& leaving) {
   RowRequest request;
   request.kind = RowRequest::Kind::kRetired;
   request.slot = slot_;
-  request.epoch = epoch_;
+  request.term = term_;
   request.replica = {leaving.peer, leaving.inc};
   host_.Ask(request);
 }

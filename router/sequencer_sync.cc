@@ -18,6 +18,16 @@ bool Sequencer::syncing() const {
                      [](const Seat& seat) { return seat.sync.stage != Stage::kNone; });
 }
 
+// One that waits for a node that is gone takes nobody's time: the others need not wait for it.
+bool Sequencer::TakesSyncPlace() const {
+  for (int i = 0; i < static_cast<int>(seats_.size()); ++i) {
+    const SeatSync& sync = seats_[i].sync;
+    if (sync.stage == Stage::kNone || !Reachable(i)) continue;
+    if (sync.stage != Stage::kPulling || Reachable(sync.source)) return true;
+  }
+  return false;
+}
+
 bool Sequencer::WantsSync() const {
   return !deposed_ && !union_.running &&
          std::any_of(seats_.begin(), seats_.end(), [](const Seat& seat) {
@@ -98,7 +108,7 @@ void Sequencer::BeginPull(int target, int source) {
   sync.boot = seats_[target].boot;
   sync.source = source;
   sync.source_boot = seats_[source].boot;
-  sync.last_step = host_.Now();
+  sync.last_step = sync.progress = host_.Now();
   host_.Activate(this);
   SendPull(target);
 }
@@ -295,7 +305,7 @@ void Sequencer::OnPullReply(int i, const Expected& expected, const v1::ReplicaOp
   const v1::PullReply& pull = reply.pull();
   if (pull.steps() > sync.steps) {
     sync.steps = pull.steps();
-    sync.last_step = host_.Now();
+    sync.last_step = sync.progress = host_.Now();
   }
   TakeReports(i, pull);
   if (sync.stage != Stage::kPulling || sync.id != pull.id()) return;
@@ -349,7 +359,7 @@ void Sequencer::Resolve(int i, const std::string& name) {
       return;
     }
     at.unresolved.erase(name);
-    at.last_step = host_.Now();
+    at.last_step = at.progress = host_.Now();
     if (at.unresolved.empty()) at.next_send = host_.Now();
   };
   calls_.emplace(call->id, std::move(owned));

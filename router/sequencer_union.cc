@@ -144,15 +144,23 @@ void Sequencer::EndUnionCalls() {
 }
 
 // A complete replica fills the others also without a quorum, and nothing is lost. Where the two
-// cannot do without a quorum (they disagree about a key), the union is taken after a while.
+// cannot do without a quorum (they disagree about a key), it stands still, and the union is taken
+// after a while.
 void Sequencer::TickPatience() {
-  if (deposed_ || union_.running || WhyBlocked() != BlockedBy::kUnion) {
-    blocked_since_.reset();
-    return;
-  }
+  if (deposed_ || union_.running || WhyBlocked() != BlockedBy::kUnion) return;
   if (PickSource(-1, -1) < 0) return ConsiderUnion();
-  if (!blocked_since_.has_value()) blocked_since_ = host_.Now();
-  if (host_.Now() - *blocked_since_ >= host_.options().union_patience) host_.NeedTerm(group_);
+  if (!FillsWithoutAQuorum()) host_.NeedTerm(group_);
+}
+
+bool Sequencer::FillsWithoutAQuorum() const {
+  if (deposed_ || union_.running || QuorumReachable() || PickSource(-1, -1) < 0) return false;
+  if (queued) return true;  // its turn comes
+  for (int i = 0; i < static_cast<int>(seats_.size()); ++i) {
+    const SeatSync& sync = seats_[i].sync;
+    if (sync.stage == Stage::kNone || !Reachable(i)) continue;
+    if (host_.Now() - sync.progress < host_.options().union_patience) return true;
+  }
+  return false;
 }
 
 bool Sequencer::UnionHolds(Mask acks) const {

@@ -231,6 +231,10 @@ void Shard::NeedTerm(GroupId id) {
   Group& group = groups_.at(id);
   const MonoTime now = clock_.Now();
   if (group.deposed || now < group.next_ask || !need_term_) return;
+  const bool one_is_filled =
+      std::any_of(group.slots.begin(), group.slots.end(),
+                  [this](SlotId slot) { return sequencers_.at(slot)->FillsWithoutAQuorum(); });
+  if (one_is_filled) return;  // asked again until then
   group.next_ask = now + options_.term_pause;
   TermRequest request;
   request.group = id;
@@ -458,14 +462,14 @@ void Shard::RunSyncs() {
   if (waiting_syncs_.empty()) return;
   auto running = static_cast<size_t>(
       std::count_if(active_.begin(), active_.end(),
-                    [](const Sequencer* sequencer) { return sequencer->syncing(); }));
+                    [](const Sequencer* sequencer) { return sequencer->TakesSyncPlace(); }));
   while (!waiting_syncs_.empty() && running < options_.max_syncs) {
     Sequencer* next = waiting_syncs_.front();
     waiting_syncs_.pop_front();
     next->queued = false;
-    if (next->syncing()) --running;
+    if (next->TakesSyncPlace()) --running;
     next->StartSyncs();
-    if (next->syncing()) ++running;
+    if (next->TakesSyncPlace()) ++running;
   }
 }
 

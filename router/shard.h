@@ -94,7 +94,8 @@ struct SlotGrant {
 };
 
 // What the owner of a slot wants of the metadata (docs/protocol.md, "Replace"). Said again from
-// time to time, as long as the row's epoch is the one that is named.
+// time to time, as long as the row's epoch is the one that is named. It is the wish of that term:
+// the next owner, which may be the same router, has to find out anew what holds under its own.
 struct RowRequest {
   enum class Kind {
     kFlip,     // the learner may take its place
@@ -103,7 +104,8 @@ struct RowRequest {
   };
   Kind kind = Kind::kFlip;
   SlotId slot;
-  uint64_t epoch = 0;
+  Term term;
+  uint64_t epoch = 0;    // kFlip, kAbandon
   ReplicaGrant replica;  // kRetired
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ring/hash.h"
 #include "router/migration_txns.h"
 #include "router/placement_txns.h"
 
@@ -10,10 +11,10 @@ namespace ringkv {
 void SlotMover::Take(const RowRequest& request, const std::string& node) {
   switch (request.kind) {
     case RowRequest::Kind::kFlip:
-      flips_[request.slot.value()] = request.epoch;
+      flips_[request.slot.value()] = {request.term, request.epoch};
       return;
     case RowRequest::Kind::kAbandon:
-      abandons_[request.slot.value()] = request.epoch;
+      abandons_[request.slot.value()] = {request.term, request.epoch};
       return;
     case RowRequest::Kind::kRetired:
       retired_.emplace(request.slot.value(), node, request.replica.inc.value());
@@ -22,13 +23,17 @@ void SlotMover::Take(const RowRequest& request, const std::string& node) {
 }
 
 std::vector<SlotId> SlotMover::Current(const ClusterState& state,
-                                       std::map<uint32_t, uint64_t>* requests) {
+                                       std::map<uint32_t, Wish>* requests) {
+  const v1::ClusterIdentity& cluster = state.identity();
   std::erase_if(*requests, [&](const auto& request) {
-    const v1::SlotPlacement& row = state.slots()[request.first];
-    return row.epoch() != request.second || !row.has_learner();
+    const auto& [slot, wish] = request;
+    const v1::SlotPlacement& row = state.slots()[slot];
+    const GroupId group = GroupOf(SlotId(slot), cluster.slots(), cluster.groups());
+    return Term(state.groups()[group.value()].term()) != wish.term || row.epoch() != wish.epoch ||
+           !row.has_learner();
   });
   std::vector<SlotId> slots;
-  for (const auto& [slot, epoch] : *requests) {
+  for (const auto& [slot, wish] : *requests) {
     if (slots.size() < limits_.rows_at_once) slots.push_back(SlotId(slot));
   }
   return slots;

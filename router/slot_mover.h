@@ -31,13 +31,20 @@ class SlotMover {
   std::optional<MetadataTxn> Next(const ClusterState& state, uint64_t now_ms);
 
  private:
+  // Of an owner under `term`, for the row of `epoch`. A row outlives its owner's term, and what the
+  // owner knew does not: the learner of the same row lacks what a later term has written since.
+  struct Wish {
+    Term term;
+    uint64_t epoch = 0;
+  };
+
   // The requests of a kind that the state still allows.
-  std::vector<SlotId> Current(const ClusterState& state, std::map<uint32_t, uint64_t>* requests);
+  std::vector<SlotId> Current(const ClusterState& state, std::map<uint32_t, Wish>* requests);
   std::optional<MetadataTxn> NextRetired(const ClusterState& state);
 
   const MoveLimits limits_;
-  std::map<uint32_t, uint64_t> flips_;                             // slot -> epoch of the row
-  std::map<uint32_t, uint64_t> abandons_;                          // the same
+  std::map<uint32_t, Wish> flips_;                                 // by slot
+  std::map<uint32_t, Wish> abandons_;                              // the same
   std::set<std::tuple<uint32_t, std::string, uint64_t>> retired_;  // slot, node, inc
 };
 

@@ -341,7 +341,8 @@ start_one() {
     say "$id is up: $where"
   else
     say "$id is running and registers with the router: $where"
-    say "It waits, without data, until it is added ('kvctl admin add-node'); adding nodes is not there yet."
+    say "If it is new it waits, without data, until it is added:" \
+      "  build/release/bin/kvctl admin add-node $id 127.0.0.1:$(grpc_port "$id") --wait"
   fi
 }
 

@@ -19,7 +19,7 @@ inline constexpr uint32_t kNodes = 3;
 
 class ShardTest : public testing::Test, public NodeTransport {
  protected:
-  ShardTest() {
+  explicit ShardTest(const ShardOptions& options = {}) : shard_(options, clock_, *this, balancer_) {
     for (uint32_t i = 0; i < kNodes; ++i) {
       const std::string id = "n" + std::to_string(i + 1);
       EXPECT_TRUE(balancer_.RegisterServer(id, id + ":7500").ok());
@@ -34,16 +34,21 @@ class ShardTest : public testing::Test, public NodeTransport {
   }
 
   void TakeSlot(bool first_term, bool predecessor_gone = true) {
+    TakeSlots(1, first_term, predecessor_gone);
+  }
+  void TakeSlots(uint32_t count, bool first_term, bool predecessor_gone = true) {
     GroupGrant group;
     group.group = GroupId(0);
     group.term = Term(7);
     group.owner = OwnerId(77);
     group.first_term = first_term;
     group.predecessor_gone = predecessor_gone;
-    SlotGrant slot;
-    slot.slot = SlotId(0);
-    for (uint32_t i = 0; i < kNodes; ++i) slot.replicas.push_back({Peer(i), Incarnation(1)});
-    group.slots.push_back(slot);
+    for (uint32_t number = 0; number < count; ++number) {
+      SlotGrant slot;
+      slot.slot = SlotId(number);
+      for (uint32_t i = 0; i < kNodes; ++i) slot.replicas.push_back({Peer(i), Incarnation(1)});
+      group.slots.push_back(slot);
+    }
     shard_.TakeGroup(group);
   }
 
@@ -100,13 +105,16 @@ class ShardTest : public testing::Test, public NodeTransport {
     v1::ReplicaOpReply promised;
     promised.mutable_promise();
     Reply(peer, promised, promise.op(), boot);
-    std::vector<v1::ReplicaOp> contact = Take(peer);
-    ASSERT_FALSE(contact.empty());
-    EXPECT_TRUE(contact[0].has_contact());
-    v1::ReplicaOpReply contacted;
-    contacted.set_voting(voting);
-    contacted.mutable_contact();
-    Reply(peer, contacted, contact[0].op(), boot);
+    std::vector<v1::ReplicaOp> contacts = Take(peer);
+    ASSERT_FALSE(contacts.empty());
+    EXPECT_TRUE(contacts[0].has_contact());
+    for (const v1::ReplicaOp& contact : contacts) {
+      if (!contact.has_contact()) continue;
+      v1::ReplicaOpReply contacted;
+      contacted.set_voting(voting);
+      contacted.mutable_contact();
+      Reply(peer, contacted, contact.op(), boot);
+    }
   }
 
   void ConnectAll() {
@@ -180,7 +188,7 @@ class ShardTest : public testing::Test, public NodeTransport {
   std::map<uint64_t, v1::OpResult> results_;
   uint64_t last_call_ = 0;
   LoadBalancer balancer_{ReadBalancing(ShardOptions())};
-  Shard shard_{ShardOptions(), clock_, *this, balancer_};
+  Shard shard_;
 };
 
 inline const Peer kA(0), kB(1), kC(2);

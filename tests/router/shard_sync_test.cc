@@ -282,5 +282,27 @@ TEST_F(ShardSyncTest, FloorStaysWhileAReplicaMayLackSomething) {
   EXPECT_TRUE(AwaitAll(v1::ReplicaOp::kSetFloor, 75'000).empty());
 }
 
+class ShardOneSyncTest : public ShardTest {
+ protected:
+  static ShardOptions OneAtATime() {
+    ShardOptions options;
+    options.max_syncs = 1;
+    return options;
+  }
+  ShardOneSyncTest() : ShardTest(OneAtATime()) { syncs_shown_ = true; }
+};
+
+TEST_F(ShardOneSyncTest, ReplicaThatIsGoneForGoodKeepsNoOtherFromBeingFilled) {
+  TakeSlots(2, true);
+  ConnectAll();
+  shard_.OnDisconnected(kC);
+  Connect(kC, Boot(2), /*voting=*/false);
+  EXPECT_TRUE(Await(kC, v1::ReplicaOp::kPull).has_pull());
+  shard_.OnDisconnected(kC);  // half filled
+  shard_.OnDisconnected(kB);
+  Connect(kB, Boot(2), /*voting=*/false);
+  EXPECT_TRUE(Await(kB, v1::ReplicaOp::kPull).has_pull());
+}
+
 }  // namespace
 }  // namespace ringkv

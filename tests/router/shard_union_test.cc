@@ -304,5 +304,70 @@ TEST_F(ShardUnionTest, AcceptedLossGoesOnWithWhatIsKept) {
   EXPECT_FALSE(pull.pull().in_union());
 }
 
+// A alone is complete and votes; B and C have empty disks, and are filled from it.
+class ShardFillTest : public ShardTest {
+ protected:
+  ShardFillTest() {
+    syncs_shown_ = true;
+    shard_.OnNeedTerm([this](TermRequest request) { asked_.push_back(std::move(request)); });
+  }
+
+  void LoseTwo(uint32_t slots) {
+    TakeSlots(slots, true);
+    ConnectAll();
+    for (Peer peer : {kB, kC}) {
+      shard_.OnDisconnected(peer);
+      Connect(peer, Boot(2), /*voting=*/false);
+    }
+  }
+
+  // So many seconds in which all nodes are heard of, and the pulls of slots below `going` make a
+  // step with each question.
+  void Pass(int seconds, uint32_t going) {
+    for (int tenth = 0; tenth < seconds * 10; ++tenth) {
+      Advance(std::chrono::milliseconds(100));
+      v1::ReplicaBatchReply alive;
+      alive.set_boot(1);
+      shard_.OnReplies(kA, alive);
+      for (Peer peer : {kB, kC}) {
+        alive.set_boot(2);
+        shard_.OnReplies(peer, alive);
+        for (const v1::ReplicaOp& op : Take(peer)) {
+          if (!op.has_pull()) continue;
+          ++pulls_[op.slot()];
+          v1::ReplicaOpReply reply;
+          reply.mutable_pull()->set_id(op.pull().id());
+          reply.mutable_pull()->set_state(v1::PULL_STATE_RUNNING);
+          reply.mutable_pull()->set_steps(op.slot() < going ? ++steps_ : 0);
+          Reply(peer, reply, op.op(), Boot(2));
+        }
+      }
+    }
+  }
+
+  std::vector<TermRequest> asked_;
+  std::map<uint32_t, int> pulls_;  // by slot
+  uint64_t steps_ = 0;
+};
+
+TEST_F(ShardFillTest, GoesOnAsLongAsItMakesStepsAndIsGivenUpWhenItStandsStill) {
+  LoseTwo(1);
+  Pass(30, 1);
+  EXPECT_GT(pulls_[0], 10);
+  EXPECT_EQ(shard_.Describe(SlotId(0)).blocked, BlockedBy::kUnion);
+  EXPECT_TRUE(asked_.empty()) << "a fresh term would forget which copy is complete";
+  Pass(12, 0);
+  EXPECT_FALSE(asked_.empty());
+}
+
+TEST_F(ShardFillTest, OtherSlotsOfTheGroupGetNoFreshTermMeanwhile) {
+  LoseTwo(2);
+  Pass(30, 1);  // slot 1 stands still
+  EXPECT_GT(pulls_[1], 10);
+  EXPECT_TRUE(asked_.empty());
+  Pass(12, 0);
+  EXPECT_FALSE(asked_.empty());
+}
+
 }  // namespace
 }  // namespace ringkv

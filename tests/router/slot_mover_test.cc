@@ -62,18 +62,30 @@ class SlotMoverTest : public testing::Test {
     return true;
   }
 
+  // The wish of the row's present owner.
+  RowRequest Flip(const v1::SlotPlacement& row) const {
+    const v1::ClusterIdentity& cluster = state_.identity();
+    const GroupId group = GroupOf(SlotId(row.slot()), cluster.slots(), cluster.groups());
+    RowRequest request;
+    request.kind = RowRequest::Kind::kFlip;
+    request.slot = SlotId(row.slot());
+    request.term = Term(state_.groups()[group.value()].term());
+    request.epoch = row.epoch();
+    return request;
+  }
+
   // Every learner is filled at once, and every node knows at once what it has to retire.
   void Answer() {
     for (const v1::SlotPlacement& row : state_.slots()) {
       if (row.has_learner()) {
-        mover_.Take({RowRequest::Kind::kFlip, SlotId(row.slot()), row.epoch(), {}}, "");
+        mover_.Take(Flip(row), "");
       }
       for (const v1::ReplicaRef& replica : row.retiring()) {
-        mover_.Take({RowRequest::Kind::kRetired,
-                     SlotId(row.slot()),
-                     row.epoch(),
-                     {Peer(), Incarnation(replica.inc())}},
-                    replica.node());
+        RowRequest retired;
+        retired.kind = RowRequest::Kind::kRetired;
+        retired.slot = SlotId(row.slot());
+        retired.replica = {Peer(), Incarnation(replica.inc())};
+        mover_.Take(retired, replica.node());
       }
     }
   }
@@ -207,7 +219,7 @@ TEST_F(SlotMoverTest, NodeThatDoesNotSayThatItKnowsIsWaitedForUnlessForced) {
     if (Step()) continue;
     for (const v1::SlotPlacement& row : state_.slots()) {
       if (row.has_learner()) {
-        mover_.Take({RowRequest::Kind::kFlip, SlotId(row.slot()), row.epoch(), {}}, "");
+        mover_.Take(Flip(row), "");
       }
     }
   }
@@ -225,10 +237,37 @@ TEST_F(SlotMoverTest, RequestOfAnEarlierRowIsForgotten) {
   ASSERT_TRUE(Step());
   uint32_t slot = 0;
   while (!state_.slots()[slot].has_learner()) ++slot;
-  mover_.Take({RowRequest::Kind::kFlip, SlotId(slot), state_.slots()[slot].epoch() - 1, {}}, "");
+  RowRequest flip = Flip(state_.slots()[slot]);
+  --flip.epoch;
+  mover_.Take(flip, "");
   while (Step()) {
   }
   EXPECT_TRUE(state_.slots()[slot].has_learner());
+}
+
+// The row stays as it is when its group is taken again for another slot's sake. What the learner
+// had in the earlier term is not all that there is now.
+TEST_F(SlotMoverTest, FlipThatAnEarlierTermWishedIsForgotten) {
+  ASSERT_TRUE(Start(Add("n4")).ok());
+  ASSERT_TRUE(Step());
+  uint32_t slot = 0;
+  while (!state_.slots()[slot].has_learner()) ++slot;
+  const uint64_t epoch = state_.slots()[slot].epoch();
+  const v1::ClusterIdentity& cluster = state_.identity();
+  const GroupId group = GroupOf(SlotId(slot), cluster.slots(), cluster.groups());
+  mover_.Take(Flip(state_.slots()[slot]), "");
+  Random random(5);
+  auto retaken =
+      RetakeOwnership(state_, state_.groups()[group.value()].router(), {group}, {}, {}, random);
+  ASSERT_TRUE(retaken.ok()) << retaken.status().ToString();
+  ASSERT_TRUE(state_.Apply(*retaken).ok());
+  ASSERT_EQ(state_.slots()[slot].epoch(), epoch);
+  while (Step()) {
+  }
+  EXPECT_TRUE(state_.slots()[slot].has_learner());
+  mover_.Take(Flip(state_.slots()[slot]), "");
+  ASSERT_TRUE(Step());
+  EXPECT_FALSE(state_.slots()[slot].has_learner());
 }
 
 TEST_F(SlotMoverTest, TransactionsAreConditionalOnRowsAndOwnership) {
