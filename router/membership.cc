@@ -438,6 +438,8 @@ void Membership::BeginCommand() {
   }
   Result<StartedMigration> planned = first.plan(*state_);
   if (!planned.ok()) return AnswerCommand(planned.status());
+  // What a former owner orders, nobody carries out: the present one does not read it.
+  ExpectOwnership(&planned->txn);
   busy_ = true;
   store_.Commit(planned->txn, [this, txn = planned->txn, id = planned->id](Result<bool> result) {
     busy_ = false;
@@ -478,6 +480,7 @@ void Membership::OnRowRequests(const std::vector<RowRequest>& requests) {
 bool Membership::BeginMove() {
   std::optional<MetadataTxn> txn = mover_.Next(*state_, clock_.WallMillis());
   if (!txn.has_value()) return false;
+  ExpectOwnership(&*txn);
   busy_ = true;
   store_.Commit(*txn, [this, txn = *txn](Result<bool> result) {
     busy_ = false;

@@ -545,6 +545,26 @@ TEST_F(LeaseTest, FormerOwnerTurnsNoNodeAway) {
   EXPECT_EQ(fatal_.code(), StatusCode::kRefused);
 }
 
+TEST_F(LeaseTest, FormerOwnerTakesNoOrders) {
+  Start();
+  Register(Request("n4", 7530));
+  SimulatedMetadata other(contents_);
+  auto state = ClusterState::Load({contents_->begin(), contents_->end()});
+  Random random(9);
+  other.Commit(*TakeOwnership(**state, "r2", random),
+               [](Result<bool> done) { EXPECT_TRUE(*done); });
+  MigrationStart add;
+  add.change.mutable_add_node()->set_node("n4");
+  add.change.mutable_add_node()->set_address("127.0.0.1:7530");
+  std::optional<Result<uint64_t>> added;
+  membership_->StartChange(add, [&](Result<uint64_t> id) { added = std::move(id); });
+  ASSERT_TRUE(added.has_value());
+  EXPECT_EQ(added->status().code(), StatusCode::kUnavailable);
+  EXPECT_EQ(fatal_.code(), StatusCode::kRefused);
+  auto after = ClusterState::Load({contents_->begin(), contents_->end()});
+  EXPECT_TRUE((**after).migrations().empty()) << "the present owner knows nothing of it";
+}
+
 TEST_F(LeaseTest, NothingIsTakenBeforeThereIsASession) {
   store_.Inject(Fault::kUnavailable, 1);
   Start();

@@ -135,8 +135,9 @@ void SimCluster::NoteLateApplies(const v1::ReplicaBatch& batch) {
   }
 }
 
-// The owner tells a replica to vote again; all had lost something. It knows of none that has
-// started again.
+// The owner tells a replica to vote again; all had lost something. It knew of none that had started
+// again when it decided so, which was with the tick before this one: who has come since as another
+// process is filled by those that vote.
 void SimCluster::CheckEqualEverywhere(const Router& router, SlotId slot) {
   for (const std::string& key : KeysOf(slot)) {
     std::optional<Version> first;
@@ -146,7 +147,9 @@ void SimCluster::CheckEqualEverywhere(const Router& router, SlotId slot) {
     }
     for (Node* node : Holders(slot)) {
       const size_t i = std::stoul(node->id.substr(1)) - 1;
-      const bool known = node->up && node->replica != nullptr && node->boot == router.links[i].boot;
+      const Router::Link& link = router.links[i];
+      const bool known = node->up && node->replica != nullptr && node->boot == link.boot &&
+                         scheduler_.now() - link.since > kTick;
       if (!known) continue;
       const Incarnation inc = IncOf(*node, slot);
       const std::optional<v1::Record> record = StoredRecord(*node, key, inc);

@@ -77,7 +77,7 @@ void Add(const ReplicaStats& from, ReplicaStats* to) {
 
 ShardOptions SimOptions(const FaultMix& mix) {
   ShardOptions options;
-  options.tick = milliseconds(10);
+  options.tick = SimCluster::kTick;
   options.max_behind_keys = mix.max_behind;
   options.max_syncs = 4;
   options.sync_stall = milliseconds(1000);
@@ -359,6 +359,7 @@ void SimCluster::PollLink(Router& router, int i) {
   if (!link.connected && answers) {
     link.connected = true;
     link.boot = node.boot;
+    link.since = scheduler_.now();
     Trace([&] {
       return "router: link to " + node.id + " is up, boot " + std::to_string(node.boot.value());
     });

@@ -105,6 +105,7 @@ struct FaultCounts {
 class SimCluster {
  public:
   static constexpr uint32_t kSlots = 16;
+  static constexpr Duration kTick = std::chrono::milliseconds(10);  // of a router's shard
 
   SimCluster(Scheduler& scheduler, Random& random, const FaultMix& mix);
   ~SimCluster();

@@ -19,6 +19,7 @@ struct SimCluster::Router {
     std::optional<Peer> peer;  // none: it does not know the node
     bool connected = false;
     Boot boot;  // of the process that it is connected to
+    MonoTime since;
   };
 
   Router(uint64_t number, size_t nodes);
