@@ -321,13 +321,20 @@ TEST_F(ReplicaServiceTest, StreamsThatComeAndGoAtRandomLeaveNothingBehind) {
             AddApply(&batch, sent, static_cast<uint32_t>(sent % kTestSlots), "k", sent,
                      std::string(dice.Below(3000), 'v'));
           }
-          EXPECT_TRUE(stream.Send(batch));
+          if (!stream.Send(batch)) {
+            const grpc::Status why = stream.ReadToTheEnd();
+            ADD_FAILURE() << "stream " << s << " of thread " << t << " ended: " << why.error_code()
+                          << " " << why.error_message();
+            return;
+          }
         }
         switch (dice.Below(3)) {
-          case 0:
-            EXPECT_TRUE(stream.Finish().ok());
+          case 0: {
+            const grpc::Status end = stream.Finish();
+            EXPECT_TRUE(end.ok()) << end.error_code() << " " << end.error_message();
             EXPECT_EQ(stream.replies.size(), sent);
             break;
+          }
           case 1:
             stream.Await(sent / 2);
             stream.Cancel();
