@@ -555,6 +555,24 @@ KeyReport Shard::Describe(SlotId slot, const std::string& key) const {
   return found == sequencers_.end() ? KeyReport() : found->second->Report(key);
 }
 
+namespace {
+
+// Whether the slot can do without the copy on that node.
+bool IsNeeded(const SlotReport& slot, Peer peer) {
+  size_t replicas = 0, others = 0;
+  bool is_one = false;
+  for (const ReplicaReport& replica : slot.replicas) {
+    is_one = is_one || replica.peer == peer;
+    if (replica.learner) return true;  // a change is under way
+    ++replicas;
+    if (replica.peer != peer && replica.reachable && replica.clean && replica.voting) ++others;
+  }
+  if (!is_one) return false;
+  return slot.blocked != BlockedBy::kNothing || others + 1 < replicas || others <= replicas / 2;
+}
+
+}  // namespace
+
 ShardReport Shard::Report() const {
   ShardReport report;
   report.slots = sequencers_.size();
@@ -574,9 +592,11 @@ ShardReport Shard::Report() const {
   for (const auto& [slot, sequencer] : sequencers_) {
     bool full = true;
     report.pending_keys += sequencer->pending_keys();
-    for (const ReplicaReport& replica : sequencer->Report().replicas) {
-      if (replica.learner) continue;
+    const SlotReport slot_report = sequencer->Report();
+    for (const ReplicaReport& replica : slot_report.replicas) {
       PeerReport& peer = report.peers[replica.peer.value()];
+      if (IsNeeded(slot_report, replica.peer)) ++peer.needed_slots;
+      if (replica.learner) continue;
       if (replica.clean) ++peer.clean_slots;
       if (replica.voting) ++peer.voting_slots;
       full =

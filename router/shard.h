@@ -195,6 +195,9 @@ struct PeerReport {
   Boot boot;
   uint64_t clean_slots = 0;
   uint64_t voting_slots = 0;
+  // Where the replicas elsewhere are not all there, complete and voting, and a quorum by
+  // themselves; or whose replicas change just now.
+  uint64_t needed_slots = 0;
   uint64_t behind_keys = 0;
   v1::NodeStats stats;  // the last that the node sent
 };
