@@ -4,6 +4,7 @@
 
 #include "kvnode/record_codec.h"
 #include "kvnode/store_rules.h"
+#include "migration/version_proto.h"
 
 namespace ringkv {
 namespace {
@@ -105,6 +106,9 @@ Result<ScanResult> MemoryStore::Scan(SlotId slot, Incarnation inc, std::string_v
         DecodeRecord(it->first, it->second,
                      limits.keys_only ? ValueBytes::kLeaveOut : ValueBytes::kCopy, &record);
     if (!read.ok() && !limits.past_damage) return read;
+    const bool old =
+        read.ok() && limits.above != Version{} && FromProto(record.version()) <= limits.above;
+    if (old) continue;
     std::string key = it->first.substr(kStoreKeyPrefixBytes);
     if (!page.Take(key.size() + record.value().size(), it->second.size())) return result;
     result.Add(std::move(key), std::move(record), read);

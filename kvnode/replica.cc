@@ -186,12 +186,20 @@ class Replica::DataRun {
       stored = std::max(stored, earlier->second);
     }
     if (apply.forget()) {
-      if (!found.status.ok() && written->count(name) == 0) batch->EraseRecord(KeyOf(item));
+      if (!found.status.ok() && written->count(name) == 0) {
+        batch->EraseRecord(KeyOf(item));
+        NoteLowered(SlotId(item.op->slot()), UnknownVersionIn(*item.instance), item.instance,
+                    batch);
+      }
       return ToProto(stored, item.reply->mutable_apply()->mutable_stored());
     }
     Version version = FromProto(apply.record().version());
     if (version > stored || !found.status.ok() || !RINGKV_RULE(kCompareVersions)) {
       batch->PutRecord(KeyOf(item), apply.record());
+      if (!found.status.ok()) {
+        NoteLowered(SlotId(item.op->slot()), UnknownVersionIn(*item.instance), item.instance,
+                    batch);
+      }
       item.instance->garbage.OnWrite(apply.record());
       (*written)[name] = version;
       stored = version;
@@ -211,6 +219,18 @@ Result<std::unique_ptr<Replica>> Replica::Open(Store& store, const Options& opti
   std::unique_ptr<Replica> replica(new Replica(store, options));
   RINGKV_RETURN_IF_ERROR(replica->Load(std::move(mine)));
   return replica;
+}
+
+// What an unreadable record may have had.
+Version Replica::UnknownVersionIn(const Instance& instance) {
+  return instance.bound_known ? instance.bound : kHighestVersion;
+}
+
+// Durable with the write that makes it so.
+void Replica::NoteLowered(SlotId slot, Version from, Instance* instance, StoreBatch* batch) {
+  if (from <= instance->lowered) return;
+  instance->lowered = from;
+  batch->PutMeta(InstanceMetaName(slot, instance->inc), FactOf(*instance).SerializeAsString());
 }
 
 GroupId Replica::GroupOfSlot(SlotId slot) const {
@@ -253,6 +273,7 @@ Status Replica::Load(std::vector<GroupId> mine) {
     instance.floor = FromProto(disk.floor());
     instance.expired_before_ms = disk.expired_before_ms();
     instance.stable = FromProto(disk.stable());
+    instance.lowered = FromProto(disk.lowered());
     instance.lost_tail.reset();
     if (disk.has_lost_tail()) instance.lost_tail = disk.lost_tail();
   }

@@ -129,6 +129,8 @@ class Replica {
     uint64_t expired_before_ms = 0;         // of the floor
     Version stable;                         // W
     std::optional<v1::LostTail> lost_tail;  // since it had a vote
+    // Highest version that a lower one may have taken the place of; see ScanLimits::above.
+    Version lowered;
     GarbageEstimate garbage;
     // No record of this instance has a version above `bound`, if it is known: unknown after a start
     // until a promise or a contact says so, and then every Apply reads first. `bound` covers what
@@ -182,6 +184,8 @@ class Replica {
   }
   bool FindSweep(MonoTime now);
   static v1::DiskInstance FactOf(const Instance& instance);
+  static Version UnknownVersionIn(const Instance& instance);
+  static void NoteLowered(SlotId slot, Version from, Instance* instance, StoreBatch* batch);
 
   Store& store_;
   const Options options_;

@@ -40,6 +40,7 @@ class Replica::InstanceCopy final : public PullTarget {
     scan.max_entries = limits.max_entries;
     scan.keys_only = !limits.values;
     scan.past_damage = true;
+    if (limits.above >= instance_.lowered) scan.above = limits.above;
     auto found = replica_.store_.Scan(slot_, instance_.inc, after, "", scan);
     if (!found.ok()) return found.status();
     if (!found->stretches.empty()) return found->stretches.front().why;
@@ -63,6 +64,16 @@ class Replica::InstanceCopy final : public PullTarget {
     return page;
   }
 
+  Result<std::optional<v1::Record>> Find(const std::string& key) override {
+    const RecordKey name{slot_, instance_.inc, key};
+    RecordLookup found;
+    replica_.store_.MultiGet({&name, 1}, {&found, 1});
+    if (!found.status.ok()) return found.status;
+    if (!found.found) return std::optional<v1::Record>();
+    ReadAs(FloorOf(instance_), &found.record);
+    return std::optional(std::move(found.record));
+  }
+
   Status TakeNewer(const std::vector<const v1::SlotEntry*>& entries) override {
     std::vector<RecordKey> keys;
     for (const v1::SlotEntry* entry : entries) keys.push_back(KeyOf(*entry));
@@ -74,6 +85,9 @@ class Replica::InstanceCopy final : public PullTarget {
       if (found[i].status.code() == StatusCode::kIoError) return found[i].status;
       const Version version = FromProto(entries[i]->record().version());
       if (found[i].found && FromProto(found[i].record.version()) >= version) continue;
+      if (!found[i].status.ok()) {
+        NoteLowered(slot_, UnknownVersionIn(instance_), &instance_, &batch);
+      }
       Put(*entries[i], version, &batch);
       ++replica_.stats_.pulled_records;
       replica_.stats_.pulled_bytes +=
@@ -90,6 +104,9 @@ class Replica::InstanceCopy final : public PullTarget {
     if (found.found && FromProto(found.record.version()) > unless_above) return Status::Ok();
     ++replica_.stats_.leftovers;
     StoreBatch batch;
+    NoteLowered(slot_,
+                found.status.ok() ? FromProto(found.record.version()) : UnknownVersionIn(instance_),
+                &instance_, &batch);
     Put(entry, FromProto(entry.record().version()), &batch);
     return Write(batch);
   }
@@ -131,6 +148,7 @@ v1::DiskInstance Replica::FactOf(const Instance& instance) {
   fact.set_expired_before_ms(instance.expired_before_ms);
   ToProto(instance.stable, fact.mutable_stable());
   if (instance.lost_tail.has_value()) *fact.mutable_lost_tail() = *instance.lost_tail;
+  if (instance.lowered != Version{}) ToProto(instance.lowered, fact.mutable_lowered());
   return fact;
 }
 

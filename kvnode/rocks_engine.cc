@@ -17,6 +17,7 @@
 #include <filesystem>
 
 #include "kvnode/rocks_sizes.h"
+#include "kvnode/rocks_versions.h"
 
 namespace ringkv {
 namespace {
@@ -160,6 +161,7 @@ rocksdb::ColumnFamilyOptions RecordFamily(const RocksOptions& options,
   family.memtable_prefix_bloom_size_ratio = 0.02;
   family.memtable_whole_key_filtering = true;
   family.table_properties_collector_factories.push_back(MakeSizeCollectors());
+  family.table_properties_collector_factories.push_back(MakeVersionCollectors());
   if (options.blob_min_bytes > 0) {
     family.enable_blob_files = true;
     family.min_blob_size = options.blob_min_bytes;

@@ -13,6 +13,7 @@
 #include "kvnode/record_codec.h"
 #include "kvnode/rocks_engine.h"
 #include "kvnode/rocks_sizes.h"
+#include "kvnode/rocks_versions.h"
 #include "kvnode/store_rules.h"
 
 namespace ringkv {
@@ -252,6 +253,11 @@ Result<ScanResult> RocksStore::Scan(SlotId slot, Incarnation inc, std::string_vi
   rocksdb::ReadOptions read;
   read.iterate_upper_bound = &upper;
   read.fill_cache = false;  // a slot on the move must not push out what clients read
+  if (limits.above != Version{}) {
+    read.table_filter = [above = limits.above](const rocksdb::TableProperties& table) {
+      return HighestVersionIn(table) > above;
+    };
+  }
   std::unique_ptr<rocksdb::Iterator> it(
       impl_->engine->db->NewIterator(read, impl_->engine->records));
 

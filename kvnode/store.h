@@ -28,6 +28,8 @@
 
 namespace ringkv {
 
+inline constexpr Version kHighestVersion{Term(UINT32_MAX), UINT64_MAX};
+
 // Names a replica instance: one slot's copy on this node.
 struct InstanceName {
   SlotId slot;
@@ -89,6 +91,10 @@ struct ScanLimits {
   bool keys_only = false;  // records come without their value bytes
   // What cannot be read is told in the result, and what comes after it is read. Without a prefix.
   bool past_damage = false;
+  // Records whose versions are not above this may be left out, so that stores need not read what
+  // has long been the same. Only for an instance in which no record above it was ever replaced by a
+  // lower one, or erased: a store may then find the replaced one instead.
+  Version above;
 };
 
 struct StoredEntry {

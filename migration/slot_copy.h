@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -24,6 +25,7 @@ struct CopyLimits {
   size_t max_entries = 2048;
   size_t max_bytes = 1 << 20;  // of keys and values; the first entry comes in any case
   bool values = false;         // records come with their values
+  Version above;               // records at or below it may be left out
 };
 
 class SlotCopy {
@@ -34,6 +36,9 @@ class SlotCopy {
   // Records with keys above `after`. Errors: kCorruption, where not even the keys can be told;
   // kIoError.
   virtual Result<CopyPage> Read(std::string_view after, const CopyLimits& limits) = 0;
+  // What is there of the key, with its value; nothing if nothing is. Errors: kCorruption: it cannot
+  // be read; kIoError.
+  virtual Result<std::optional<v1::Record>> Find(const std::string& key) = 0;
 };
 
 // The copy that a pull fills.

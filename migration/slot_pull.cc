@@ -73,7 +73,7 @@ Result<bool> SlotPull::NextQuestion(PullTarget& copy, v1::ReplicaOp* op) {
 
 Result<bool> SlotPull::PassIfEqual(PullTarget& copy) {
   const v1::SyncRange& range = ranges_.front();
-  auto page = copy.Read(cursor_, {});
+  auto page = copy.Read(cursor_, {.above = above_});
   if (!page.ok()) return page.status();
   RangeDigest digest;
   mine_.clear();

@@ -7,6 +7,7 @@ namespace ringkv {
 namespace {
 
 constexpr uint32_t kRangeRecords = 32;
+constexpr size_t kAnswerBytes = 1 << 20;
 
 // Stands for a record that cannot be read, so that its range is equal to no other.
 constexpr Version kUnreadable{Term(0), UINT64_MAX};
@@ -25,19 +26,27 @@ Version Introduce(const SlotCopy& copy, const Question& question, Reply* reply) 
 // Answers a SyncDiff record by record, in key order.
 class DiffAnswer {
  public:
-  DiffAnswer(const SlotCopy& copy, const v1::SyncDiff& question, v1::SyncDiffReply* reply)
-      : question_(question),
+  DiffAnswer(SlotCopy& copy, const v1::SyncDiff& question, v1::SyncDiffReply* reply)
+      : copy_(copy),
+        question_(question),
         reply_(reply),
         above_(Introduce(copy, question, reply)),
         stable_(copy.stable()),
         floor_(copy.floor()) {}
+
+  Version above() const { return above_; }
+  // It holds about as much as an answer may; `through` says how far it goes.
+  bool full() const { return bytes_ >= kAnswerBytes; }
+  // IoError: the disk failed meanwhile.
+  const Status& status() const { return status_; }
 
   bool InRange(const std::string& key) const {
     return question_.last_key().empty() || key <= question_.last_key();
   }
 
   void OnRecord(v1::SlotEntry* entry) {
-    PassOver(&entry->key());
+    if (!PassOver(&entry->key())) return;
+    reply_->set_through(entry->key());
     const v1::KeyVersion* mine = Mine();
     const bool listed = mine != nullptr && mine->key() == entry->key();
     const Version here = FromProto(entry->record().version());
@@ -45,7 +54,7 @@ class DiffAnswer {
       ++next_;
       const Version there = FromProto(mine->version());
       if (here == there) return;
-      if (there > here) return Lower(mine->key(), there, entry);
+      if (there > here) return Lower(mine->key(), there, entry->mutable_record());
     } else if (!Counts(entry->record(), above_, floor_)) {
       return;
     }
@@ -58,16 +67,21 @@ class DiffAnswer {
 
   // What is here cannot be read: the owner mends it, and says what the target lacks.
   void OnUnreadable(const std::string& key) {
-    PassOver(&key);
+    if (!PassOver(&key)) return;
+    reply_->set_through(key);
     if (Mine() != nullptr && Mine()->key() == key) ++next_;
     reply_->add_differing(key);
   }
 
-  // All that the target has below `key` (null: to the end of the range) is not here.
-  void PassOver(const std::string* key) {
+  // All that the target has below `key` (null: to the end of the range) is not above `above` here,
+  // if it is here at all. False: the answer is full before that, or the disk failed.
+  bool PassOver(const std::string* key) {
     for (; Mine() != nullptr && (key == nullptr || Mine()->key() < *key); ++next_) {
-      Lower(Mine()->key(), FromProto(Mine()->version()), nullptr);
+      if (full() || !status_.ok()) return false;
+      LookUp(Mine()->key(), FromProto(Mine()->version()));
+      reply_->set_through(Mine()->key());
     }
+    return !full() && status_.ok();
   }
 
  private:
@@ -75,9 +89,23 @@ class DiffAnswer {
     return next_ < question_.mine_size() ? &question_.mine(next_) : nullptr;
   }
 
-  // The target has a higher version of the key than is here. `entry`: what is here, or nothing.
-  void Lower(const std::string& key, Version there, v1::SlotEntry* entry) {
-    const bool collected = entry == nullptr && there <= floor_;
+  // The page has nothing of the key, which may only be too old for it.
+  void LookUp(const std::string& key, Version there) {
+    const bool matters = !question_.compare_only() && (there <= floor_ || there <= stable_);
+    if (!matters) return Lower(key, there, nullptr);
+    Result<std::optional<v1::Record>> found = copy_.Find(key);
+    if (!found.ok() && found.status().code() != StatusCode::kCorruption) {
+      status_ = found.status();
+    } else if (!found.ok()) {
+      reply_->add_differing(key);
+    } else if (!found->has_value() || FromProto((*found)->version()) < there) {
+      Lower(key, there, found->has_value() ? &**found : nullptr);
+    }
+  }
+
+  // The target has a higher version of the key than is here. `record`: what is here, or nothing.
+  void Lower(const std::string& key, Version there, v1::Record* record) {
+    const bool collected = record == nullptr && there <= floor_;
     // What was committed up to W is here: this is a leftover that never was.
     const bool leftover = there <= stable_;
     if (question_.compare_only() || (!collected && !leftover)) {
@@ -85,28 +113,32 @@ class DiffAnswer {
       return;
     }
     v1::SlotEntry* instead = reply_->add_instead();
-    if (entry != nullptr) {
-      instead->Swap(entry);
+    instead->set_key(key);
+    if (record != nullptr) {
+      bytes_ += record->value().size();
+      instead->mutable_record()->Swap(record);
       return;
     }
-    instead->set_key(key);
     ToProto(floor_, instead->mutable_record()->mutable_version());
     instead->mutable_record()->set_tombstone(true);
   }
 
+  SlotCopy& copy_;
   const v1::SyncDiff& question_;
   v1::SyncDiffReply* reply_;
   const Version above_;
   const Version stable_;
   const Version floor_;
-  int next_ = 0;  // of question_.mine
+  int next_ = 0;      // of question_.mine
+  size_t bytes_ = 0;  // of values that were looked up
+  Status status_;
 };
 
 }  // namespace
 
 Status AnswerRanges(SlotCopy& copy, const v1::SyncRanges& question, v1::SyncRangesReply* reply) {
   const Version above = Introduce(copy, question, reply);
-  auto page = copy.Read(question.after(), {});
+  auto page = copy.Read(question.after(), {.above = above});
   if (!page.ok()) return page.status();
   RangeDigest digest;
   auto end_range = [&](const std::string& last_key) {
@@ -130,25 +162,24 @@ Status AnswerRanges(SlotCopy& copy, const v1::SyncRanges& question, v1::SyncRang
 
 Status AnswerDiff(SlotCopy& copy, const v1::SyncDiff& question, v1::SyncDiffReply* reply) {
   DiffAnswer answer(copy, question, reply);
-  auto page = copy.Read(question.after(), {.values = !question.compare_only()});
+  auto page =
+      copy.Read(question.after(), {.values = !question.compare_only(), .above = answer.above()});
   if (!page.ok()) return page.status();
+  bool to_the_end = page->complete;
   for (v1::SlotEntry& entry : page->entries) {
+    if (answer.full() || !answer.status().ok()) return answer.status();
     if (!answer.InRange(entry.key())) {
-      answer.PassOver(nullptr);
-      reply->set_complete(true);
-      return Status::Ok();
+      to_the_end = true;
+      break;
     }
-    reply->set_through(entry.key());
     if (page->damaged.count(entry.key()) != 0) {
       answer.OnUnreadable(entry.key());
     } else {
       answer.OnRecord(&entry);
     }
   }
-  if (!page->complete) return Status::Ok();
-  answer.PassOver(nullptr);
-  reply->set_complete(true);
-  return Status::Ok();
+  if (to_the_end && answer.PassOver(nullptr)) reply->set_complete(true);
+  return answer.status();
 }
 
 }  // namespace ringkv

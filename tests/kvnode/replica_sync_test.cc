@@ -152,5 +152,46 @@ TEST(ReplicaSync, UnreadableRecordsOfEitherEndAreReportedAndHoldNothingUp) {
   EXPECT_EQ(ValueAt(target, "c"), "c");
 }
 
+Version LoweredAt(TestNode& node) {
+  v1::DiskInstance fact;
+  const auto bytes = node.store.GetMeta(InstanceMetaName(SlotId(kSlot), Incarnation(1)));
+  EXPECT_TRUE(bytes.ok() && fact.ParseFromString(*bytes));
+  return FromProto(fact.lowered());
+}
+
+// Comparisons above less than that read everything (ScanLimits::above says why).
+TEST(ReplicaSync, InstanceRemembersTheHighestVersionThatALowerOneReplaced) {
+  TestNode source(Boot(3)), target(Boot(7), /*voting=*/false);
+  source.Run(Apply("a", 2, 4, "committed"));
+  v1::ReplicaOp stable = Op();
+  stable.mutable_set_stable()->set_boot(3);
+  ToProto(Version{Term(2), 10}, stable.mutable_set_stable()->mutable_stable());
+  source.Run(stable);
+  target.Run(Apply("a", 2, 9, "leftover"));
+  EXPECT_EQ(LoweredAt(target), Version{});
+  target.Run(Pull(1, Boot(7), Boot(3)));
+  Carry(target, source);
+  EXPECT_EQ(ValueAt(target, "a"), "committed");
+  EXPECT_EQ(LoweredAt(target), (Version{Term(2), 9}));
+  EXPECT_EQ(LoweredAt(source), Version{});
+}
+
+TEST(ReplicaSync, UnreadableRecordThatIsReplacedMayHaveHadTheHighestVersion) {
+  TestNode node(Boot(7));
+  v1::ReplicaOp contact = Op();
+  contact.mutable_contact()->set_boot(7);
+  contact.mutable_contact()->set_handed_out_seq(40);
+  node.Run(contact);
+  node.Run(Apply("a", kTestTerm, 9, "v"));
+  ASSERT_TRUE(node.store.CorruptRecord({SlotId(kSlot), Incarnation(1), "a"}));
+  v1::ReplicaOp repair = Apply("a", kTestTerm, 9, "v");
+  repair.mutable_apply()->set_repair(true);
+  EXPECT_EQ(node.Run(repair).code(), v1::REPLICA_CODE_OK);
+  EXPECT_EQ(ValueAt(node, "a"), "v");
+  EXPECT_EQ(LoweredAt(node), (Version{Term(kTestTerm), 40}));
+  node.Open(Boot(8));
+  EXPECT_EQ(LoweredAt(node), (Version{Term(kTestTerm), 40}));
+}
+
 }  // namespace
 }  // namespace ringkv

@@ -10,8 +10,10 @@
 
 #include <chrono>
 #include <functional>
+#include <map>
 #include <thread>
 
+#include "migration/version_proto.h"
 #include "tests/kvnode/records.h"
 #include "tests/kvnode/temp_dir.h"
 
@@ -295,6 +297,91 @@ TEST(RocksStore, EveryDamagedByteOfATableIsAnErrorAndNeverAbsence) {
     met += damaged ? 1 : 0;
   }
   EXPECT_GT(met, 0);
+}
+
+// ---- scans for what is above a version ----
+
+void PutVersion(RocksStore& store, const std::string& key, Version version) {
+  v1::Record record;
+  ToProto(version, record.mutable_version());
+  record.set_value("v" + version.ToString());
+  StoreBatch batch;
+  batch.PutRecord(Key(key), record);
+  EXPECT_TRUE(store.Write(batch, /*sync=*/false).ok());
+}
+
+// Key and version of each record, those at or below `least` left out; `returned`: how many came.
+std::map<std::string, Version> VersionsAbove(RocksStore& store, Version above, Version least,
+                                             size_t* returned) {
+  ScanLimits limits;
+  limits.max_entries = 1'000'000;
+  limits.above = above;
+  const RecordKey any = Key("k");
+  const auto page = store.Scan(any.slot, any.inc, "", "", limits);
+  EXPECT_TRUE(page.ok() && page->complete);
+  std::map<std::string, Version> versions;
+  *returned = page->entries.size();
+  for (const StoredEntry& entry : page->entries) {
+    const Version version = FromProto(entry.record.version());
+    if (version > least) versions[entry.key] = version;
+  }
+  return versions;
+}
+
+// Each opening makes table files of what the last one wrote; compactions mix them.
+TEST(RocksStore, ScanAboveAVersionFindsAllThatIsAboveAndPassesOldFilesBy) {
+  TempDir dir;
+  Random random(8);
+  uint64_t seq = 0;
+  size_t all = 0, left_out = 0;
+  for (int round = 0; round < 40; ++round) {
+    auto store = MustOpen(dir.Sub("db"));
+    for (int i = 0; i < 200; ++i) {
+      const std::string key = "k" + std::to_string(random.Below(1'000));
+      if (random.Chance(0.02)) {
+        StoreBatch batch;  // collected: it was below every W that is asked for later
+        batch.EraseRecord(Key("old" + std::to_string(random.Below(50))));
+        EXPECT_TRUE(store->Write(batch, false).ok());
+      }
+      PutVersion(*store, key, {Term(3), ++seq});
+    }
+    for (uint64_t back : {uint64_t{0}, random.Below(seq), seq / 2, seq - 1, seq}) {
+      const Version above{Term(3), seq - back};
+      size_t with = 0, without = 0;
+      const auto fast = VersionsAbove(*store, above, above, &with);
+      const auto slow = VersionsAbove(*store, {}, above, &without);
+      ASSERT_EQ(fast, slow) << "round " << round << ", above " << above.ToString();
+      all += without;
+      left_out += without - with;
+    }
+  }
+  EXPECT_GT(left_out, all / 10);
+}
+
+TEST(RocksStore, FileWithLargeValuesIsNotPassedBy) {
+  TempDir dir;
+  v1::Record record;
+  ToProto(Version{Term(3), 1}, record.mutable_version());
+  record.set_value(std::string(OsDurability().blob_min_bytes + 1, 'v'));
+  StoreBatch batch;
+  batch.PutRecord(Key("large"), record);
+  ASSERT_TRUE(MustOpen(dir.Sub("db"))->Write(batch, false).ok());
+  auto store = MustOpen(dir.Sub("db"));
+  size_t returned = 0;
+  VersionsAbove(*store, {Term(2), 9}, {}, &returned);
+  EXPECT_EQ(returned, 1u);
+}
+
+// Why an instance remembers what was lowered in it: the file of the lower one is passed by, and
+// that of the higher one is not.
+TEST(RocksStore, ScanAboveAVersionMayFindWhatALowerOneHasReplaced) {
+  TempDir dir;
+  PutVersion(*MustOpen(dir.Sub("db")), "k", {Term(3), 9});
+  PutVersion(*MustOpen(dir.Sub("db")), "k", {Term(3), 2});
+  auto store = MustOpen(dir.Sub("db"));
+  size_t returned = 0;
+  EXPECT_EQ(VersionsAbove(*store, {}, {}, &returned).at("k"), (Version{Term(3), 2}));
+  EXPECT_EQ(VersionsAbove(*store, {Term(3), 5}, {}, &returned).at("k"), (Version{Term(3), 9}));
 }
 
 TEST(RocksStore, AMissingTableIsAnErrorAtOpening) {

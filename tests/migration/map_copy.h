@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/random.h"
 #include "migration/slot_copy.h"
 #include "migration/version_proto.h"
 
@@ -19,6 +20,7 @@ class MapCopy final : public PullTarget {
   bool unreadable = false;
   std::set<std::string> damaged;  // keys of records that cannot be read
   uint64_t bytes_taken = 0;
+  Random leaves_out{11};  // what it may
 
   void Put(const std::string& key, Version version, const std::string& value) {
     v1::Record& record = records[key];
@@ -37,12 +39,20 @@ class MapCopy final : public PullTarget {
 
   Version stable() const override { return w; }
   Version floor() const override { return f; }
+  Result<std::optional<v1::Record>> Find(const std::string& key) override {
+    if (damaged.count(key) != 0) return Status::Corruption("a record is damaged");
+    auto found = records.find(key);
+    if (found == records.end()) return std::optional<v1::Record>();
+    return std::optional(found->second);
+  }
   Result<CopyPage> Read(std::string_view after, const CopyLimits& limits) override {
     if (unreadable) return Status::Corruption("a record is damaged");
     CopyPage page;
     size_t bytes = 0;
     auto at = after.empty() ? records.begin() : records.upper_bound(std::string(after));
     for (; at != records.end(); ++at) {
+      const bool old = limits.above != Version{} && At(at->first) <= limits.above;
+      if (old && damaged.count(at->first) == 0 && leaves_out.Chance(0.7)) continue;
       bytes += at->first.size() + (limits.values ? at->second.value().size() : 0);
       bool fits = page.entries.size() < limits.max_entries && bytes <= limits.max_bytes;
       if (!page.entries.empty() && !fits) return page;
