@@ -16,6 +16,44 @@ std::string Flag(bool set, std::string_view name) {
   return set ? ' ' + std::string(name) : std::string();
 }
 
+std::string Join(const google::protobuf::RepeatedPtrField<std::string>& keys) {
+  std::string text;
+  for (const std::string& key : keys) text += (text.empty() ? "" : ",") + key;
+  return text;
+}
+
+std::string EntriesText(std::string_view name,
+                        const google::protobuf::RepeatedPtrField<v1::SlotEntry>& entries) {
+  std::string text;
+  for (const v1::SlotEntry& entry : entries) {
+    text += ", " + std::string(name) + RecordText(entry.key(), entry.record());
+  }
+  return text;
+}
+
+std::string ContactText(const v1::ContactReply& contact) {
+  std::string text = ", floor=" + Text(contact.floor()) + " stable=" + Text(contact.stable());
+  if (!contact.has_lost_tail()) return text;
+  const auto window = std::chrono::milliseconds(contact.lost_tail().window_ms());
+  return text + " lost-tail=" + (window.count() == 0 ? "unbounded" : FormatDuration(window));
+}
+
+std::string PullReplyText(const v1::PullReply& pull) {
+  std::string text = pull.state() == v1::PULL_STATE_DONE ? ", done" : ", running";
+  if (pull.reported_size() != 0) text += ", reports " + Join(pull.reported());
+  if (pull.trouble() != v1::REPLICA_CODE_OK) text += ", trouble: " + CodeText(pull.trouble());
+  return text;
+}
+
+std::string RangesText(const v1::SyncRangesReply& reply) {
+  std::string text = ", above=" + Text(reply.above());
+  for (const v1::SyncRange& range : reply.ranges()) {
+    text += ", " + Text(uint64_t{range.records()}) + " records to " +
+            (range.last_key().empty() ? "the end" : range.last_key());
+  }
+  return text;
+}
+
 std::string PullText(const v1::Pull& pull) {
   std::string text = "boot=" + Text(pull.boot()) + " from=" + pull.source().node();
   if (pull.source().inc() != 1) text += '/' + Text(pull.source().inc());
@@ -110,6 +148,40 @@ std::string OpText(const v1::ReplicaOp& op) {
     }
     default:
       return {};
+  }
+}
+
+std::string ReplyText(const v1::ReplicaOpReply& reply) {
+  std::string text = CodeText(reply.code());
+  if (reply.promised_term() != 0) text += ", promised=" + Text(uint64_t{reply.promised_term()});
+  if (reply.code() != v1::REPLICA_CODE_OK) return text;
+  if (!reply.has_promise()) text += reply.voting() ? ", votes" : ", no vote";
+  switch (reply.body_case()) {
+    case v1::ReplicaOpReply::kContact:
+      return text + ContactText(reply.contact());
+    case v1::ReplicaOpReply::kApply:
+      return text + ", stored=" + Text(reply.apply().stored());
+    case v1::ReplicaOpReply::kRead:
+      return text + ", " +
+             (reply.read().absent() ? "absent, floor=" + Text(reply.read().record().version())
+                                    : RecordText("", reply.read().record()).substr(1));
+    case v1::ReplicaOpReply::kScan:
+      return text + EntriesText("", reply.scan().entries()) +
+             (reply.scan().complete() ? ", complete" : ", more");
+    case v1::ReplicaOpReply::kPull:
+      return text + PullReplyText(reply.pull());
+    case v1::ReplicaOpReply::kSyncRanges:
+      return text + RangesText(reply.sync_ranges());
+    case v1::ReplicaOpReply::kSyncDiff:
+      return text + EntriesText("newer ", reply.sync_diff().newer()) +
+             EntriesText("instead ", reply.sync_diff().instead()) +
+             (reply.sync_diff().differing().empty()
+                  ? ""
+                  : ", differing " + Join(reply.sync_diff().differing()));
+    case v1::ReplicaOpReply::kSetFloor:
+      return text + (reply.set_floor().garbage_left() ? ", garbage left" : ", no garbage left");
+    default:
+      return text;
   }
 }
 

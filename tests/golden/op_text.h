@@ -30,6 +30,9 @@ std::string RecordText(std::string_view key, const v1::Record& record);
 // What an operation says, without its kind, slot and sender.
 std::string OpText(const v1::ReplicaOp& op);
 
+// What an answer says: "ok, votes, stored=7.1", "stale, promised=8".
+std::string ReplyText(const v1::ReplicaOpReply& reply);
+
 // Takes what makes a record: a value (or the word `deleted`), version=, origin=, expires=t+1s and
 // request=client.number. `value`: whether there is one to come.
 v1::Record TakeRecord(Arguments& args, bool value);
