@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iostream>
 #include <sstream>
 #include <string_view>
 
@@ -25,10 +26,6 @@ std::string ReadFile(const fs::path& path) {
   std::ostringstream text;
   text << in.rdbuf();
   return text.str();
-}
-
-Result<Script> Load(const std::string& path) {
-  return ParseScript("tests/golden/" + path, ReadFile(Folder() / path));
 }
 
 bool Rewriting() {
@@ -128,20 +125,31 @@ std::string Differences(const Script& wanted, const Script& found) {
   return text;
 }
 
-std::vector<std::string> ScriptsFor(const std::string& machine) {
+std::vector<std::string> AllScripts() {
   std::vector<std::string> paths;
   for (const fs::directory_entry& entry : fs::recursive_directory_iterator(Folder())) {
     if (entry.path().extension() != ".txt" || entry.path().filename() == "CMakeLists.txt") continue;
-    std::string path = fs::relative(entry.path(), Folder()).generic_string();
-    const Result<Script> script = Load(path);
-    if (!script.ok() || script->machine == machine) paths.push_back(std::move(path));
+    paths.push_back(fs::relative(entry.path(), Folder()).generic_string());
   }
   std::sort(paths.begin(), paths.end());
   return paths;
 }
 
+std::vector<std::string> ScriptsFor(const std::string& machine) {
+  std::vector<std::string> paths = AllScripts();
+  std::erase_if(paths, [&machine](const std::string& path) {
+    const Result<Script> script = LoadScript(path);
+    return script.ok() && script->machine != machine;
+  });
+  return paths;
+}
+
+Result<Script> LoadScript(const std::string& path) {
+  return ParseScript("tests/golden/" + path, ReadFile(Folder() / path));
+}
+
 void CheckScript(const std::string& path, const MakeMachine& make) {
-  const Result<Script> script = Load(path);
+  const Result<Script> script = LoadScript(path);
   ASSERT_TRUE(script.ok()) << script.status().message();
   const Result<Script> found = Play(*script, make);
   ASSERT_TRUE(found.ok()) << found.status().message();
@@ -151,6 +159,7 @@ void CheckScript(const std::string& path, const MakeMachine& make) {
     std::ofstream out(Folder() / path, std::ios::binary | std::ios::trunc);
     out << FormatScript(*found);
     ASSERT_TRUE(out.flush().good()) << "cannot write " << path;
+    std::cout << "rewrote tests/golden/" << path << '\n';
     return;
   }
   const testing::TestInfo* test = testing::UnitTest::GetInstance()->current_test_info();

@@ -32,9 +32,12 @@ Result<Script> Play(const Script& script, const MakeMachine& make);
 // same.
 std::string Differences(const Script& wanted, const Script& found);
 
-// The scripts below tests/golden whose machine this is, as paths from there, sorted. A script that
-// cannot be parsed belongs to every machine, so that no one overlooks it.
+// The scripts below tests/golden, as paths from there, sorted.
+std::vector<std::string> AllScripts();
+// Those whose machine this is. One that cannot be parsed belongs to every machine, so that no one
+// overlooks it.
 std::vector<std::string> ScriptsFor(const std::string& machine);
+Result<Script> LoadScript(const std::string& path);
 
 // Plays the script; a difference is a failure of the running test, unless it is to be rewritten.
 void CheckScript(const std::string& path, const MakeMachine& make);

@@ -142,7 +142,8 @@ NodeMachine::Contents NodeMachine::Look(Node& node) const {
     for (const StoredEntry& entry : page->entries) {
       contents[place + entry.key] = RecordText("", entry.record);
     }
-    for (const DamagedRecord& damaged : page->damaged) contents[place + damaged.key] = " unreadable";
+    for (const DamagedRecord& damaged : page->damaged)
+      contents[place + damaged.key] = " unreadable";
   }
   return contents;
 }
@@ -228,6 +229,7 @@ Status NodeMachine::Start(Node& node, Arguments& args) {
   BootOptions options;
   const std::string durability = args.Option("durability").value_or("periodic");
   const bool reply_lost = args.Flag("reply-lost");
+  options.store_lost_tail = args.Flag("log-damaged");
   if (durability != "periodic" && durability != "sync" && durability != "os") {
     args.Complain("'durability' is periodic, sync or os");
   }
@@ -269,8 +271,8 @@ Status NodeMachine::Boots(Node& node, BootOptions options, bool reply_lost) {
     while (step.ok() && step->kind == BootStep::Kind::kAsk) {
       SayDisk(node);
       const v1::RegisterReply reply = registrar_.Register(step->request);
-      std::string text = node.name + " registers, disk at boot " +
-                         std::to_string(step->request.boot());
+      std::string text =
+          node.name + " registers, disk at boot " + std::to_string(step->request.boot());
       if (step->request.after_boot() != 0) {
         text += ", after boot " + std::to_string(step->request.after_boot());
       }

@@ -4,9 +4,10 @@
 // slot 0 of group 0, with instance 1 of it on each node. Commands are for n1 unless they say at=n2.
 //
 //   owner term=8 [owner=2]               who owns the group by the metadata, and sends from here on
-//   start [durability=periodic|sync|os] [reply-lost]
-//                                        until it serves or cannot; reply-lost: it dies before it
-//                                        hears that it was registered
+//   start [durability=periodic|sync|os] [log-damaged] [reply-lost]
+//                                        until it serves or cannot; log-damaged: the store had to
+//                                        drop an end of its log; reply-lost: the node dies before
+//                                        it hears that it was registered
 //   set-up n1,n2                         starts, without telling about it
 //   show-boots                           shows from here on what the disk has of boots, too
 //   stop | kill | power-loss [keep=1]    all but so many batches of what is not synced are lost

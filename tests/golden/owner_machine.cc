@@ -6,65 +6,12 @@
 
 #include "base/config_values.h"
 #include "migration/version_proto.h"
+#include "tests/golden/owner_text.h"
 
 namespace ringkv::golden {
 namespace {
 
 using std::chrono::milliseconds;
-
-std::string NodeName(Peer peer) { return "n" + std::to_string(peer.value() + 1); }
-
-std::string LowerCased(std::string name) {
-  for (char& c : name) c = c == '_' ? ' ' : static_cast<char>(std::tolower(c));
-  return name;
-}
-
-std::string StatusText(const v1::OpStatus& status) {
-  std::string text = LowerCased(v1::Outcome_Name(status.outcome()).substr(sizeof "OUTCOME_" - 1));
-  if (status.code() == v1::ERROR_CODE_OK) return text;
-  return text + ", " +
-         LowerCased(v1::ErrorCode_Name(status.code()).substr(sizeof "ERROR_CODE_" - 1));
-}
-
-std::string VersionText(const v1::Version& version) {
-  return " version=" + FromProto(version).ToString();
-}
-
-std::string ResultText(const v1::OpResult& result) {
-  if (result.has_get()) {
-    const v1::GetResponse& get = result.get();
-    std::string text = StatusText(get.status());
-    if (get.has_version()) text += ", value=" + get.value() + VersionText(get.version());
-    if (get.expires_at_ms() != 0) text += " expires=" + WallText(get.expires_at_ms());
-    return text;
-  }
-  if (result.has_put()) {
-    return StatusText(result.put().status()) +
-           (result.put().has_version() ? ',' + VersionText(result.put().version()) : "");
-  }
-  if (result.has_del()) {
-    return StatusText(result.del().status()) +
-           (result.del().has_version() ? ',' + VersionText(result.del().version()) : "");
-  }
-  const v1::IncrementResponse& increment = result.increment();
-  std::string text = StatusText(increment.status());
-  if (!increment.has_version()) return text;
-  return text + ", value=" + std::to_string(increment.value()) + VersionText(increment.version());
-}
-
-std::string_view Text(BlockedBy by) {
-  switch (by) {
-    case BlockedBy::kNothing:
-      return "nothing";
-    case BlockedBy::kAbsence:
-      return "absence";
-    case BlockedBy::kLoss:
-      return "loss";
-    case BlockedBy::kUnion:
-      return "union";
-  }
-  return "?";
-}
 
 // "n4/2": a node, and the incarnation of its copy.
 ReplicaGrant ParseReplica(Arguments& args, const std::string& text, uint32_t nodes) {
@@ -87,14 +34,7 @@ OwnerMachine::OwnerMachine() : shard_(ShardOptions(), clock_, *this, balancer_) 
     shard_.AddPeer(Peer(i), NodeId::Parse(id).value(), id + ":7500");
     nodes_[Peer(i)];
   }
-  shard_.OnNeedTerm([this](const TermRequest& request) {
-    std::string slots;
-    for (SlotId slot : request.slots) {
-      slots += (slots.empty() ? "" : ",") + std::to_string(slot.value());
-    }
-    Say("asks for a fresh term: group=" + std::to_string(request.group.value()) +
-        " term=" + std::to_string(request.term.value()) + " slots=" + slots);
-  });
+  shard_.OnNeedTerm([this](const TermRequest& request) { Say(RequestText(request)); });
 }
 
 Status OwnerMachine::Run(const Command& command, std::vector<std::string>* effects) {
@@ -173,22 +113,7 @@ std::string OwnerMachine::SentText(Peer peer, const v1::ReplicaOp& op) {
 }
 
 void OwnerMachine::SayRequests() {
-  for (const RowRequest& request : shard_.TakeRequests()) {
-    const std::string slot = "slot=" + std::to_string(request.slot.value());
-    const std::string epoch = " epoch=" + std::to_string(request.epoch);
-    switch (request.kind) {
-      case RowRequest::Kind::kFlip:
-        Say("asks for the flip: " + slot + epoch);
-        break;
-      case RowRequest::Kind::kAbandon:
-        Say("asks to abandon the learner: " + slot + epoch);
-        break;
-      case RowRequest::Kind::kRetired:
-        Say("says that the instance is retired: " + slot + " at " + NodeName(request.replica.peer) +
-            '/' + std::to_string(request.replica.inc.value()));
-        break;
-    }
-  }
+  for (const RowRequest& request : shard_.TakeRequests()) Say(RequestText(request));
 }
 
 // ---- what scripts say -----------------------------------------------------------------------
@@ -310,17 +235,21 @@ Status OwnerMachine::Introduce(Arguments& args) {
   return Status::Ok();
 }
 
-// Hello, and the answers to promise and contact.
+// Hello, and the answers to promise, to `create` where the copy is a new one, and to contact.
 void OwnerMachine::Meet(Peer peer, Boot boot, v1::ReplicaOpReply contact) {
   Node& node = nodes_[peer];
   node.boot = boot;
   node.connected = true;
   node.voting = contact.voting();
   node.pings.clear();
+  const std::string kinds[] = {"promise", "create", "contact"};
+  std::map<std::string, size_t> before;
+  for (const std::string& kind : kinds) before[kind] = node.sent[kind].size();
   shard_.OnConnected(peer, boot);
-  for (const std::string kind : {"promise", "contact"}) {
-    if (node.sent[kind].empty()) continue;
+  for (const std::string& kind : kinds) {
+    if (node.sent[kind].size() == before[kind]) continue;
     v1::ReplicaOpReply reply = contact;
+    if (kind != "contact") reply.clear_body();
     if (kind == "promise") reply.mutable_promise();
     reply.set_op(node.sent[kind].back().op());
     Deliver(peer, boot, std::move(reply));
@@ -489,92 +418,6 @@ void OwnerMachine::AnswerPings() {
   }
 }
 
-// ---- clients --------------------------------------------------------------------------------
-
-Status OwnerMachine::Submit(Arguments& args, const std::string& what, v1::Op op) {
-  ClientCall call;
-  call.slot = SlotId(static_cast<uint32_t>(args.Number("slot", 0)));
-  call.deadline = clock_.Now() + args.Time("timeout", milliseconds(1000));
-  RINGKV_RETURN_IF_ERROR(args.Finish());
-  const uint64_t number = calls_.size() + 1;
-  calls_[number] = what;
-  op.set_id(number);
-  call.op = std::move(op);
-  call.done = [this](const v1::OpResult& result) {
-    Say("client " + std::to_string(result.id()) + " (" + calls_.at(result.id()) +
-        "): " + ResultText(result));
-  };
-  shard_.Submit(std::move(call));
-  return Status::Ok();
-}
-
-Status OwnerMachine::Put(Arguments& args) {
-  v1::Op op;
-  v1::PutRequest* put = op.mutable_put();
-  put->set_if_absent(args.Flag("if-absent"));
-  put->set_retry(args.Flag("retry"));
-  put->set_key(args.Word("a key"));
-  put->set_value(args.Word("a value"));
-  if (const auto version = args.VersionIfAny("if")) {
-    ToProto(*version, put->mutable_if_version());
-  }
-  put->set_ttl_ms(static_cast<uint64_t>(
-      std::chrono::duration_cast<milliseconds>(args.Time("ttl", Duration::zero())).count()));
-  TakeRequest(args, put->mutable_request_id());
-  return Submit(args, "put " + put->key(), op);
-}
-
-Status OwnerMachine::Get(Arguments& args) {
-  v1::Op op;
-  op.mutable_get()->set_key(args.Word("a key"));
-  return Submit(args, "get " + op.get().key(), op);
-}
-
-Status OwnerMachine::Delete(Arguments& args) {
-  v1::Op op;
-  v1::DeleteRequest* del = op.mutable_del();
-  del->set_retry(args.Flag("retry"));
-  del->set_key(args.Word("a key"));
-  if (const auto version = args.VersionIfAny("if")) {
-    ToProto(*version, del->mutable_if_version());
-  }
-  TakeRequest(args, del->mutable_request_id());
-  return Submit(args, "delete " + del->key(), op);
-}
-
-Status OwnerMachine::Increment(Arguments& args) {
-  v1::Op op;
-  v1::IncrementRequest* increment = op.mutable_increment();
-  increment->set_retry(args.Flag("retry"));
-  increment->set_key(args.Word("a key"));
-  increment->set_delta(static_cast<int64_t>(args.Number("by", 1)));
-  TakeRequest(args, increment->mutable_request_id());
-  return Submit(args, "incr " + increment->key(), op);
-}
-
-Status OwnerMachine::Scan(Arguments& args) {
-  ScanCall call;
-  call.slot = SlotId(static_cast<uint32_t>(args.Number("slot", 0)));
-  call.prefix = args.Option("prefix").value_or("");
-  call.after = args.Option("after").value_or("");
-  call.deadline = clock_.Now() + args.Time("timeout", milliseconds(1000));
-  RINGKV_RETURN_IF_ERROR(args.Finish());
-  const uint64_t number = calls_.size() + 1;
-  calls_[number] = "scan";
-  call.done = [this, number](const ScanCall::Page& page) {
-    std::string text = StatusText(page.status);
-    for (const v1::ScanEntry& entry : page.entries) {
-      text += ", " + entry.key() + '=' + entry.value() + VersionText(entry.version());
-    }
-    if (page.status.code() == v1::ERROR_CODE_OK && !page.complete) {
-      text += ", more after " + page.next_after;
-    }
-    Say("client " + std::to_string(number) + " (scan): " + text);
-  };
-  shard_.SubmitScan(std::move(call));
-  return Status::Ok();
-}
-
 // ---- time and people ------------------------------------------------------------------------
 
 Status OwnerMachine::Advance(Arguments& args) {
@@ -602,38 +445,16 @@ Status OwnerMachine::Wall(Arguments& args) {
   return Status::Ok();
 }
 
-std::string OwnerMachine::ReplicaText(const ReplicaReport& replica) const {
-  std::string text = NodeName(replica.peer);
-  if (replica.inc != Incarnation(1)) text += '/' + std::to_string(replica.inc.value());
-  text += ':';
-  if (replica.learner) text += " learner,";
-  if (!replica.reachable) text += " not reachable,";
-  text += replica.clean ? " clean," : replica.syncing ? " in sync," : " not clean,";
-  text += replica.voting ? " votes" : " no vote";
-  if (!replica.voting && replica.lost_tail.has_value()) text += ", may lack an unsynced end";
-  if (replica.behind_keys != 0) text += ", behind on " + std::to_string(replica.behind_keys);
-  return text;
-}
-
 Status OwnerMachine::Describe(Arguments& args) {
   const std::optional<std::string> key = args.WordIfAny();
   const SlotId slot(static_cast<uint32_t>(args.Number("slot", 0)));
   RINGKV_RETURN_IF_ERROR(args.Finish());
   if (key.has_value()) {
-    const KeyReport report = shard_.Describe(slot, *key);
-    std::string text = *key + ": pending";
-    for (Version version : report.pending) text += ' ' + version.ToString();
-    if (report.pending.empty()) text += " nothing";
-    text += ", behind";
-    for (Peer peer : report.behind) text += ' ' + NodeName(peer);
-    if (report.behind.empty()) text += " nobody";
-    Say(std::move(text));
+    Say(KeyText(*key, shard_.Describe(slot, *key)));
     return Status::Ok();
   }
   const SlotReport report = shard_.Describe(slot);
-  Say("slot " + std::to_string(slot.value()) + ": term=" + std::to_string(report.term.value()) +
-      " epoch=" + std::to_string(report.epoch) + (report.joint ? ", joint" : "") + ", blocked by " +
-      std::string(Text(report.blocked)));
+  Say(SlotText(report));
   for (const ReplicaReport& replica : report.replicas) Say("  " + ReplicaText(replica));
   return Status::Ok();
 }

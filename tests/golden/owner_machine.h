@@ -10,7 +10,7 @@
 //   lease 1s | lease over                single-replica reads are allowed for so long
 //   connect n1 [boot=1]                  the node said Hello
 //   introduce n1,n2,n3 [boot=1] [voting=yes] [lost-tail=100ms]
-//                                        connect, and the answers to promise and contact
+//                                        connect, and the answers to promise, create and contact
 //   set-up term=7 [as take-group]        take-group and introduce n1,n2,n3, without telling about
 //   it disconnect n1,n2 queue-full n1 | queue-free n1 silent n1 | talks n1                 whether
 //   a connected node answers pings (it does at first) damaged n1 k                         the
@@ -30,12 +30,9 @@
 // Pings are answered by themselves and not shown.
 #pragma once
 
-#include <deque>
 #include <map>
-#include <memory>
-#include <set>
+#include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "router/shard.h"
@@ -97,7 +94,6 @@ class OwnerMachine final : public Machine, private NodeTransport {
   void AnswerPings();
   void Say(std::string effect);
   std::string SentText(Peer peer, const v1::ReplicaOp& op);
-  std::string ReplicaText(const ReplicaReport& replica) const;
   void SayRequests();
 
   SimulatedClock clock_;

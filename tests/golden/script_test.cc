@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
+#include <memory>
+
 #include "tests/golden/golden_run.h"
 
 namespace ringkv::golden {
@@ -151,6 +154,18 @@ TEST(GoldenRun, DifferencesShowBothSides) {
             "  wanted: x\n"
             "  found:  b (2 times)\n"
             "          c\n");
+}
+
+TEST(GoldenRun, RewrittenScriptHasWhatWasFoundAndIsElseAsItWas) {
+  const std::string text =
+      "# c\nmachine echo\n\n# First.\nsay  a\n----\nb\n\n# Second.\nsay c\n----\n\n# End.\n";
+  const Result<Script> script = ParseScript("f.txt", text);
+  ASSERT_TRUE(script.ok());
+  const Result<Script> found = Play(*script, MakeEcho);
+  ASSERT_TRUE(found.ok());
+  EXPECT_EQ(
+      FormatScript(*found),
+      "# c\nmachine echo\n\n# First.\nsay  a\n----\na\n\n# Second.\nsay c\n----\nc\n\n# End.\n");
 }
 
 TEST(GoldenRun, AnotherStoryBeginsAnew) {
