@@ -22,7 +22,7 @@ Status OwnerMachine::Submit(Arguments& args, const std::string& what, v1::Op op)
     Say("client " + std::to_string(result.id()) + " (" + calls_.at(result.id()) +
         "): " + ResultText(result));
   };
-  shard_.Submit(std::move(call));
+  shard().Submit(std::move(call));
   return Status::Ok();
 }
 
@@ -82,7 +82,7 @@ Status OwnerMachine::Scan(Arguments& args) {
   call.done = [this, number](const ScanCall::Page& page) {
     Say("client " + std::to_string(number) + " (scan): " + PageText(page));
   };
-  shard_.SubmitScan(std::move(call));
+  shard().SubmitScan(std::move(call));
   return Status::Ok();
 }
 

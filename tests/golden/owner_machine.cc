@@ -27,27 +27,32 @@ ReplicaGrant ParseReplica(Arguments& args, const std::string& text, uint32_t nod
 
 }  // namespace
 
-OwnerMachine::OwnerMachine() : shard_(ShardOptions(), clock_, *this, balancer_) {
+Shard& OwnerMachine::shard() {
+  if (shard_ != nullptr) return *shard_;
+  NodeTransport& transport = *this;
+  shard_ = std::make_unique<Shard>(options_, clock_, transport, balancer_);
   for (uint32_t i = 0; i < kNodes; ++i) {
     const std::string id = NodeName(Peer(i));
     RINGKV_CHECK(balancer_.RegisterServer(id, id + ":7500").ok(), "a new node is registered");
-    shard_.AddPeer(Peer(i), NodeId::Parse(id).value(), id + ":7500");
+    shard_->AddPeer(Peer(i), NodeId::Parse(id).value(), id + ":7500");
     nodes_[Peer(i)];
   }
-  shard_.OnNeedTerm([this](const TermRequest& request) { Say(RequestText(request)); });
+  shard_->OnNeedTerm([this](const TermRequest& request) { Say(RequestText(request)); });
+  return *shard_;
 }
 
 Status OwnerMachine::Run(const Command& command, std::vector<std::string>* effects) {
   effects_ = effects;
   using Handler = std::function<Status(Arguments&)>;
   const std::map<std::string, Handler> handlers = {
+      {"options", [this](Arguments& a) { return Options(a); }},
       {"take-group", [this](Arguments& a) { return TakeGroup(a); }},
       {"set-up", [this](Arguments& a) { return SetUp(a); }},
       {"adopt-row", [this](Arguments& a) { return AdoptRow(a); }},
       {"predecessors-gone",
        [this](Arguments& a) {
          RINGKV_RETURN_IF_ERROR(a.Finish());
-         shard_.PredecessorsGone();
+         shard().PredecessorsGone();
          return Status::Ok();
        }},
       {"lease", [this](Arguments& a) { return Lease(a); }},
@@ -65,6 +70,7 @@ Status OwnerMachine::Run(const Command& command, std::vector<std::string>* effec
       {"delete", [this](Arguments& a) { return Delete(a); }},
       {"incr", [this](Arguments& a) { return Increment(a); }},
       {"scan", [this](Arguments& a) { return Scan(a); }},
+      {"look", [this](Arguments& a) { return Look(a); }},
       {"advance", [this](Arguments& a) { return Advance(a); }},
       {"wall", [this](Arguments& a) { return Wall(a); }},
       {"describe", [this](Arguments& a) { return Describe(a); }},
@@ -75,7 +81,7 @@ Status OwnerMachine::Run(const Command& command, std::vector<std::string>* effec
   }
   Arguments args(command);
   RINGKV_RETURN_IF_ERROR(found->second(args));
-  SayRequests();
+  if (shard_ != nullptr) SayRequests();
   return Status::Ok();
 }
 
@@ -113,7 +119,7 @@ std::string OwnerMachine::SentText(Peer peer, const v1::ReplicaOp& op) {
 }
 
 void OwnerMachine::SayRequests() {
-  for (const RowRequest& request : shard_.TakeRequests()) Say(RequestText(request));
+  for (const RowRequest& request : shard().TakeRequests()) Say(RequestText(request));
 }
 
 // ---- what scripts say -----------------------------------------------------------------------
@@ -170,10 +176,16 @@ std::optional<GroupGrant> OwnerMachine::TakeGrant(Arguments& args) {
   return group;
 }
 
+Status OwnerMachine::Options(Arguments& args) {
+  options_.max_behind_keys = args.Number("max-behind", options_.max_behind_keys);
+  if (shard_ != nullptr) args.Complain("come before everything else");
+  return args.Finish();
+}
+
 Status OwnerMachine::TakeGroup(Arguments& args) {
   const std::optional<GroupGrant> grant = TakeGrant(args);
   if (!grant.has_value()) return args.Finish();
-  shard_.TakeGroup(*grant);
+  shard().TakeGroup(*grant);
   return Status::Ok();
 }
 
@@ -182,7 +194,7 @@ Status OwnerMachine::SetUp(Arguments& args) {
   if (!grant.has_value()) return args.Finish();
   std::vector<std::string> unsaid;
   std::vector<std::string>* effects = std::exchange(effects_, &unsaid);
-  shard_.TakeGroup(*grant);
+  shard().TakeGroup(*grant);
   v1::ReplicaOpReply contact;
   contact.set_voting(true);
   contact.mutable_contact();
@@ -194,7 +206,7 @@ Status OwnerMachine::SetUp(Arguments& args) {
 Status OwnerMachine::AdoptRow(Arguments& args) {
   const SlotGrant row = TakeRow(args);
   RINGKV_RETURN_IF_ERROR(args.Finish());
-  shard_.AdoptRow(GroupId(0), row);
+  shard().AdoptRow(GroupId(0), row);
   return Status::Ok();
 }
 
@@ -203,7 +215,7 @@ Status OwnerMachine::Lease(Arguments& args) {
   const Result<Duration> left = text == "over" ? Duration::zero() : ParseDuration(text);
   if (!left.ok()) args.Complain(left.status().message());
   RINGKV_RETURN_IF_ERROR(args.Finish());
-  shard_.SetLeaseUntil(clock_.Now() + *left);
+  shard().SetLeaseUntil(clock_.Now() + *left);
   return Status::Ok();
 }
 
@@ -215,7 +227,7 @@ Status OwnerMachine::Connect(Arguments& args) {
     nodes_[peer].boot = boot;
     nodes_[peer].connected = true;
     nodes_[peer].pings.clear();
-    shard_.OnConnected(peer, boot);
+    shard().OnConnected(peer, boot);
   }
   return Status::Ok();
 }
@@ -245,7 +257,7 @@ void OwnerMachine::Meet(Peer peer, Boot boot, v1::ReplicaOpReply contact) {
   const std::string kinds[] = {"promise", "create", "contact"};
   std::map<std::string, size_t> before;
   for (const std::string& kind : kinds) before[kind] = node.sent[kind].size();
-  shard_.OnConnected(peer, boot);
+  shard().OnConnected(peer, boot);
   for (const std::string& kind : kinds) {
     if (node.sent[kind].size() == before[kind]) continue;
     v1::ReplicaOpReply reply = contact;
@@ -262,7 +274,7 @@ Status OwnerMachine::Disconnect(Arguments& args) {
   for (Peer peer : peers) {
     nodes_[peer].connected = false;
     nodes_[peer].pings.clear();
-    shard_.OnDisconnected(peer);
+    shard().OnDisconnected(peer);
   }
   return Status::Ok();
 }
@@ -398,7 +410,7 @@ void OwnerMachine::Deliver(Peer peer, Boot boot, v1::ReplicaOpReply reply) {
   v1::ReplicaBatchReply batch;
   batch.set_boot(boot.value());
   *batch.add_replies() = std::move(reply);
-  shard_.OnReplies(peer, batch);
+  shard().OnReplies(peer, batch);
 }
 
 void OwnerMachine::AnswerPings() {
@@ -427,7 +439,7 @@ Status OwnerMachine::Advance(Arguments& args) {
   const MonoTime end = clock_.Now() + *by;
   while (clock_.Now() < end) {
     clock_.Set(std::min(end, clock_.Now() + milliseconds(5)));
-    shard_.RunDue();
+    shard().RunDue();
     AnswerPings();
     SayRequests();
   }
@@ -445,15 +457,27 @@ Status OwnerMachine::Wall(Arguments& args) {
   return Status::Ok();
 }
 
+Status OwnerMachine::Look(Arguments& args) {
+  LookCall call;
+  call.slot = SlotId(0);
+  call.key = args.Word("a key");
+  call.deadline = clock_.Now() + milliseconds(1000);
+  call.patience = milliseconds(100);
+  RINGKV_RETURN_IF_ERROR(args.Finish());
+  call.done = [this, key = call.key](const KeyLook& look) { Say(LookText(key, look)); };
+  shard().LookAt(std::move(call));
+  return Status::Ok();
+}
+
 Status OwnerMachine::Describe(Arguments& args) {
   const std::optional<std::string> key = args.WordIfAny();
   const SlotId slot(static_cast<uint32_t>(args.Number("slot", 0)));
   RINGKV_RETURN_IF_ERROR(args.Finish());
   if (key.has_value()) {
-    Say(KeyText(*key, shard_.Describe(slot, *key)));
+    Say(KeyText(*key, shard().Describe(slot, *key)));
     return Status::Ok();
   }
-  const SlotReport report = shard_.Describe(slot);
+  const SlotReport report = shard().Describe(slot);
   Say(SlotText(report));
   for (const ReplicaReport& replica : report.replicas) Say("  " + ReplicaText(replica));
   return Status::Ok();

@@ -2,6 +2,7 @@
 // and time are the script; what is sent, answered and asked for are the effects. Nodes n1 to n5;
 // slot 0 of group 0 unless a script takes more.
 //
+//   options [max-behind=2]               of the shard; before anything else
 //   take-group term=7 [first-term=yes] [predecessors=may-read] [slots=1] [epoch=0]
 //   [replicas=n1,n2,n3]
 //              [learner=n4/2 replaced=n1] [retiring=n1] [given-up=n2,n3] [loss-accepted=yes]
@@ -31,6 +32,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -43,7 +45,6 @@ namespace ringkv::golden {
 
 class OwnerMachine final : public Machine, private NodeTransport {
  public:
-  OwnerMachine();
   Status Run(const Command& command, std::vector<std::string>* effects) override;
 
  private:
@@ -65,6 +66,7 @@ class OwnerMachine final : public Machine, private NodeTransport {
   bool Send(Peer peer, v1::ReplicaOp op) override;
 
   // ---- commands: each takes its arguments, and acts if they make sense
+  Status Options(Arguments& args);
   Status TakeGroup(Arguments& args);
   Status SetUp(Arguments& args);
   Status AdoptRow(Arguments& args);
@@ -80,10 +82,12 @@ class OwnerMachine final : public Machine, private NodeTransport {
   Status Delete(Arguments& args);
   Status Increment(Arguments& args);
   Status Scan(Arguments& args);
+  Status Look(Arguments& args);
   Status Advance(Arguments& args);
   Status Wall(Arguments& args);
   Status Describe(Arguments& args);
 
+  Shard& shard();  // made when it is wanted first
   std::optional<GroupGrant> TakeGrant(Arguments& args);
   SlotGrant TakeRow(Arguments& args);
   std::vector<Peer> TakeNodes(Arguments& args);
@@ -101,8 +105,9 @@ class OwnerMachine final : public Machine, private NodeTransport {
   std::vector<std::string>* effects_ = nullptr;  // of the command that runs
   std::map<uint64_t, uint64_t> syncs_;           // ids of pulls, by their place in the script
   std::map<uint64_t, std::string> calls_;        // what clients asked for
+  ShardOptions options_;
   LoadBalancer balancer_{ReadBalancing(ShardOptions())};
-  Shard shard_;
+  std::unique_ptr<Shard> shard_;
 };
 
 }  // namespace ringkv::golden

@@ -39,6 +39,45 @@ std::string_view Text(BlockedBy by) {
   return "?";
 }
 
+std::string_view Text(LookVerdict verdict) {
+  switch (verdict) {
+    case LookVerdict::kEqual:
+      return "equal";
+    case LookVerdict::kBehind:
+      return "behind";
+    case LookVerdict::kUnreadable:
+      return "unreadable";
+    case LookVerdict::kDifferent:
+      return "different";
+    case LookVerdict::kFilling:
+      return "filling";
+    case LookVerdict::kUndecided:
+      return "undecided";
+  }
+  return "?";
+}
+
+std::string CopyText(const CopyLook& copy) {
+  std::string text = NodeName(copy.peer);
+  switch (copy.state) {
+    case CopyLook::State::kHolds:
+      text += " has " + copy.version.ToString();
+      break;
+    case CopyLook::State::kAbsent:
+      text += " has nothing";
+      break;
+    case CopyLook::State::kUnreadable:
+      text += " cannot read it";
+      break;
+    case CopyLook::State::kNoAnswer:
+      text += " does not answer";
+      break;
+  }
+  if (!copy.complete) text += ", not complete";
+  if (copy.behind) text += ", behind";
+  return text;
+}
+
 }  // namespace
 
 std::string NodeName(Peer peer) { return "n" + std::to_string(peer.value() + 1); }
@@ -107,6 +146,12 @@ std::string KeyText(const std::string& key, const KeyReport& report) {
   text += ", behind";
   for (Peer peer : report.behind) text += ' ' + NodeName(peer);
   if (report.behind.empty()) text += " nobody";
+  return text;
+}
+
+std::string LookText(const std::string& key, const KeyLook& look) {
+  std::string text = "look at " + key + ": " + std::string(Text(Judge(look)));
+  for (const CopyLook& copy : look.copies) text += "; " + CopyText(copy);
   return text;
 }
 

@@ -14,6 +14,7 @@ std::string PageText(const ScanCall::Page& page);
 std::string RequestText(const RowRequest& request);
 std::string RequestText(const TermRequest& request);
 std::string KeyText(const std::string& key, const KeyReport& report);
+std::string LookText(const std::string& key, const KeyLook& look);
 std::string SlotText(const SlotReport& report);  // without its replicas
 std::string ReplicaText(const ReplicaReport& replica);
 
