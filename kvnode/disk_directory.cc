@@ -92,7 +92,10 @@ std::string DiskDirectory::AsideName(const std::string& path, Boot boot) const {
 }
 
 Status DiskDirectory::MoveAside(Boot boot, std::string* where) {
-  RINGKV_RETURN_IF_ERROR(Close());
+  // What cannot be written any more is no reason to keep the disk.
+  if (Status closed = Close(); !closed.ok()) {
+    RINGKV_LOG(kWarning, "disk", "closing {}: {}", path_, closed.message());
+  }
   *where = AsideName(path_, boot);
   if (Status moved = Rename(path_, *where); moved.ok()) {
     // The lock went with the old directory.
@@ -108,7 +111,7 @@ Status DiskDirectory::MoveAside(Boot boot, std::string* where) {
 DiskDirectory::Report DiskDirectory::MakeReport() {
   std::lock_guard lock(store_mutex_);
   if (store_ == nullptr) return {};
-  return {store_->Health(), store_->Stats(), store_->Tickers()};
+  return {store_->Health(), store_->Damage(), store_->Stats(), store_->Tickers()};
 }
 
 Status DiskDirectory::Close() {

@@ -36,6 +36,7 @@ class DiskDirectory final : public NodeDisk {
   // How the store is. Asks RocksDB: may take a moment.
   struct Report {
     Status health;
+    Status damage;  // RocksStore::Damage
     StoreStats stats;
     std::map<std::string, double> tickers;  // RocksStore::Tickers
   };

@@ -43,6 +43,11 @@ void AddNodeOptions(NodeOptions* options, ConfigSchema* schema) {
   schema->AddDuration("scrub", &options->scrub, Duration::zero(), std::chrono::hours(24 * 365),
                       "How long the node takes to read all that it holds once, in the background, "
                       "in search of damage; 0s: never.");
+  schema->AddOneOf(
+      "damaged-disk", &options->damaged_disk, {"replace", "keep"},
+      "When a damaged file is met: `replace` moves the data directory aside and starts "
+      "empty, once the routers say that the other replicas have everything; `keep` "
+      "leaves it to an operator.");
 }
 
 Status CheckNodeOptions(const NodeOptions& options) {

@@ -30,6 +30,7 @@ struct NodeOptions {
   uint32_t workers = 0;  // 0: one a core, at most 4
   std::string compression = "lz4";
   Duration scrub = std::chrono::hours(24);  // zero: never
+  std::string damaged_disk = "replace";
 };
 
 void AddNodeOptions(NodeOptions* options, ConfigSchema* schema);

@@ -14,6 +14,7 @@ namespace {
 
 constexpr Duration kAskDeadline = std::chrono::seconds(2);
 constexpr Duration kUpkeepInterval = std::chrono::seconds(1);
+constexpr Duration kReplaceInterval = std::chrono::seconds(5);
 // For peers to take the last answers; everything is answered when it begins.
 constexpr Duration kStopGrace = std::chrono::seconds(2);
 
@@ -41,6 +42,7 @@ NodeServer::NodeServer(const NodeOptions& options) : options_(options) {}
 NodeServer::~NodeServer() { Stop(); }
 
 Status NodeServer::Start(DaemonControl& control) {
+  daemon_ = &control;
   Status started = StartAll();
   if (!started.ok()) Stop();
   return started;
@@ -66,6 +68,7 @@ Status NodeServer::StartAll() {
   RINGKV_RETURN_IF_ERROR(OpenServers());
 
   registration_ = std::make_unique<RegistrationGrpc>(options_.routers, kAskDeadline);
+  replacement_ = std::make_unique<DiskReplacementGrpc>(options_.routers, kAskDeadline);
   NodeStart::Actions actions;
   actions.ask = [this](const v1::RegisterRequest& request) { return registration_->Ask(request); };
   actions.cancel_ask = [this] { registration_->Cancel(); };
@@ -121,6 +124,10 @@ void NodeServer::Serve(const Registered& registered) {
                "with writes that were not synced; the routers make them whole again",
                registered.non_voting, registered.instances);
   }
+  {
+    std::lock_guard lock(upkeep_mutex_);
+    registered_ = registered;
+  }
   sync_->SetCluster(registered.cluster_uuid);
   Status serving = core_->Serve(disk_->store(), registered);
   if (!serving.ok()) return core_->Fail(serving);
@@ -142,8 +149,48 @@ void NodeServer::Upkeep() {
   core_->SetStoreStats(report.stats);
   // What fails in the background shows in no operation.
   if (!report.health.ok()) core_->Fail(report.health);
-  std::lock_guard lock(upkeep_mutex_);
-  tickers_ = std::move(report.tickers);
+  {
+    std::lock_guard lock(upkeep_mutex_);
+    tickers_ = std::move(report.tickers);
+  }
+  if (!report.damage.ok()) ConsiderReplacement(report.damage);
+}
+
+// A damaged file cannot be mended where it lies: what it hides would read as absent, or as an older
+// version, without it. So the whole disk goes, if the others can do without (docs/protocol.md,
+// "Damaged disks").
+void NodeServer::ConsiderReplacement(const Status& damage) {
+  damaged_ = true;
+  const MonoTime now = clock_.Now();
+  if (stopping_ || replacing_ || now < next_ask_) return;
+  next_ask_ = now + kReplaceInterval;
+  if (options_.damaged_disk != "replace") {
+    RINGKV_LOG_EVERY(std::chrono::minutes(1), kError, "node",
+                     "the disk is damaged, and kept as `damaged-disk` says: {}", damage.message());
+    return;
+  }
+  v1::MayReplaceDiskRequest request;
+  {
+    std::lock_guard lock(upkeep_mutex_);
+    if (!registered_.has_value()) return;  // nobody knows this disk yet
+    request.set_store_uuid(registered_->store_uuid);
+    request.set_boot(registered_->boot.value());
+  }
+  request.set_node(id_.value());
+  request.set_damage(damage.message());
+  const Status may = replacement_->Ask(request);
+  if (!may.ok()) {
+    RINGKV_LOG_EVERY(std::chrono::minutes(1), kError, "node",
+                     "the disk is damaged ({}) and is replaced by an empty one later: {}",
+                     damage.message(), may.message());
+    return;
+  }
+  RINGKV_LOG(kError, "node",
+             "the disk is damaged ({}): this node starts over with an empty one, and is filled "
+             "again by the other replicas",
+             damage.message());
+  replacing_ = true;
+  daemon_->RequestRestart();
 }
 
 // On the start's thread, once.
@@ -205,6 +252,7 @@ void NodeServer::ExportUpkeep(MetricSink& sink) const {
   sink.Gauge("scrub_unreadable_stretches",
              "Damaged blocks met in this cycle and the last: the disk wants to be emptied.",
              number(scrub_stats_.stretches));
+  sink.Gauge("disk_damaged", "1 once a damaged file was met.", damaged_ ? 1 : 0);
   for (const auto& [name, value] : tickers_) {
     if (name.ends_with("_total")) {
       sink.Counter("rocksdb_" + name, "RocksDB, since it was opened.", value);
@@ -217,6 +265,7 @@ void NodeServer::ExportUpkeep(MetricSink& sink) const {
 void NodeServer::Stop() {
   if (stopping_.exchange(true)) return;
   if (start_ != nullptr) start_->Stop();
+  if (replacement_ != nullptr) replacement_->Cancel();
   if (core_ != nullptr) core_->Drain();
   if (sync_ != nullptr) sync_->Stop();
   if (service_ != nullptr) service_->CloseStreams();
@@ -229,8 +278,28 @@ void NodeServer::Stop() {
   CloseDisk();
 }
 
+// Leaves an empty disk behind, for the process that begins now.
+void NodeServer::ReplaceDisk() {
+  std::string where;
+  Boot boot;
+  {
+    std::lock_guard lock(upkeep_mutex_);
+    boot = registered_->boot;
+  }
+  Status moved = disk_->MoveAside(boot, &where);
+  if (moved.ok()) {
+    RINGKV_LOG(kError, "node", "the damaged disk was moved to {} and nothing in it was deleted",
+               where);
+    moved = disk_->Close();
+  }
+  if (!moved.ok()) {
+    RINGKV_LOG(kError, "node", "the damaged disk could not be moved aside: {}", moved.message());
+  }
+}
+
 void NodeServer::CloseDisk() {
   if (disk_ == nullptr) return;
+  if (replacing_) return ReplaceDisk();
   // Without a failure the store is there; after one, nobody vouches for what it holds.
   if (prepared_ && core_->failure().ok()) {
     Status marked = disk_->store().Sync();

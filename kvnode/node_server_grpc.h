@@ -11,12 +11,14 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/event_loop.h"
 #include "base/prometheus_metrics.h"
 #include "kvnode/disk_directory.h"
+#include "kvnode/disk_replacement_grpc.h"
 #include "kvnode/node_core.h"
 #include "kvnode/node_options.h"
 #include "kvnode/node_start.h"
@@ -54,12 +56,15 @@ class NodeServer final : public Daemon {
   void Serve(const Registered& registered);
   void OnDiskFailure();
   void Upkeep();
+  void ConsiderReplacement(const Status& damage);
   void StartScrub();
   MonoTime ScrubOn();
   void CloseDisk();
+  void ReplaceDisk();
   void ExportUpkeep(MetricSink& sink) const;
 
   const NodeOptions& options_;
+  DaemonControl* daemon_ = nullptr;
   RealClock clock_;
   PrometheusMetrics metrics_;
   NodeId id_;
@@ -72,6 +77,7 @@ class NodeServer final : public Daemon {
   std::unique_ptr<ReplicaServiceGrpc> service_;
   std::unique_ptr<InspectServiceGrpc> inspect_;
   std::unique_ptr<RegistrationGrpc> registration_;
+  std::unique_ptr<DiskReplacementGrpc> replacement_;
   std::unique_ptr<NodeStart> start_;
   GrpcServer grpc_;
   HttpServer http_;
@@ -79,6 +85,10 @@ class NodeServer final : public Daemon {
   mutable std::mutex upkeep_mutex_;
   std::map<std::string, double> tickers_;  // guarded by upkeep_mutex_
   ScrubStats scrub_stats_;                 // guarded by upkeep_mutex_
+  std::optional<Registered> registered_;   // guarded by upkeep_mutex_
+  std::atomic<bool> damaged_{false};
+  std::atomic<bool> replacing_{false};  // the disk is moved aside when it is closed
+  MonoTime next_ask_;                   // the upkeep loop's: whether the disk may be replaced
   std::unique_ptr<EventLoop> upkeep_;
   std::unique_ptr<Scrub> scrub_;  // the scrub loop's
   std::unique_ptr<EventLoop> scrub_loop_;

@@ -86,6 +86,7 @@ class FailureListener final : public rocksdb::EventListener {
   void OnBackgroundError(rocksdb::BackgroundErrorReason /*reason*/,
                          rocksdb::Status* error) override {
     if (error->ok()) return;
+    if (error->IsCorruption()) latch_->NoteDamage(error->ToString());
     (void)latch_->Latch(FatalRocksError(path_, "work in the background failed", *error));
   }
   // A node that met an error starts again, and says so: it does not go on by itself after a gap.
@@ -273,6 +274,16 @@ Status FailureLatch::Latch(Status error) {
   if (first_.ok()) first_ = std::move(error);
   failed_.store(true, std::memory_order_release);
   return first_;
+}
+
+Status FailureLatch::damage() const {
+  std::lock_guard lock(mutex_);
+  return damage_;
+}
+
+void FailureLatch::NoteDamage(std::string what) {
+  std::lock_guard lock(mutex_);
+  if (damage_.ok()) damage_ = Status::Corruption(std::move(what));
 }
 
 Status FatalRocksError(const std::string& path, std::string_view what,

@@ -28,10 +28,16 @@ class FailureLatch {
   // Latches an error and returns what is latched.
   Status Latch(Status error);
 
+  // Ok, or kCorruption: the first that was noted. Damage alone is no failure: other keys can be
+  // read.
+  Status damage() const;
+  void NoteDamage(std::string what);
+
  private:
   std::atomic<bool> failed_{false};
   mutable std::mutex mutex_;
-  Status first_;  // guarded by mutex_
+  Status first_;   // guarded by mutex_
+  Status damage_;  // guarded by mutex_
 };
 
 struct RocksEngine {

@@ -91,7 +91,10 @@ struct RocksStore::Impl {
 
   // A failed read: of damaged bytes (that is for the caller), or of a disk that failed.
   Status ReadError(const std::string& of, const rocksdb::Status& status) {
-    if (status.IsCorruption()) return Status::Corruption(of + ": " + status.ToString());
+    if (status.IsCorruption()) {
+      engine->failure->NoteDamage(of + ": " + status.ToString());
+      return Status::Corruption(of + ": " + status.ToString());
+    }
     return Fail("reading " + of + " failed", status);
   }
 
@@ -176,6 +179,10 @@ Status RocksStore::Close() {
 const RecoveryReport& RocksStore::recovery() const { return impl_->recovery; }
 
 Status RocksStore::Health() const { return impl_->Serving(); }
+
+Status RocksStore::Damage() const {
+  return impl_->engine == nullptr ? Status::Ok() : impl_->engine->failure->damage();
+}
 
 Status RocksStore::Write(const StoreBatch& batch, bool sync) {
   RINGKV_RETURN_IF_ERROR(impl_->Serving());

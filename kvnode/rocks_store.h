@@ -74,6 +74,9 @@ class RocksStore final : public Store {
 
   // Ok, or why the store refuses everything. Cheap.
   Status Health() const;
+  // Ok, or kCorruption: the first damage that was met in RocksDB's files since the store was
+  // opened, by a read or in the background. A record whose own checksum fails is none. Cheap.
+  Status Damage() const;
 
   Status Write(const StoreBatch& batch, bool sync) override;
   void MultiGet(std::span<const RecordKey> keys, std::span<RecordLookup> out) override;

@@ -65,10 +65,11 @@ Status Scrub::ReadPage() {
   }
   for (const DamagedStretch& stretch : page->stretches) {
     ++stretches_now_;
-    RINGKV_LOG(kError, "scrub",
-               "a stretch of slot {} cannot be read: {}; empty this node's disk, so that the "
-               "other replicas fill it again (kvctl admin check says what it hides)",
-               instance.slot.value(), stretch.why.message());
+    RINGKV_LOG(
+        kError, "scrub",
+        "a stretch of slot {} cannot be read: {}; the disk is damaged, and has to be replaced "
+        "by an empty one (kvctl admin check says what it hides)",
+        instance.slot.value(), stretch.why.message());
   }
   stats_.records += page->entries.size();
   stats_.bytes += bytes;

@@ -11,6 +11,7 @@
 #include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -65,6 +66,19 @@ class StopSignals final : public DaemonControl {
     wake_.notify_all();
   }
 
+  void RequestRestart() override {
+    std::lock_guard lock(mutex_);
+    if (why_.has_value()) return;
+    restart_ = true;
+    why_ = Status::Ok();
+    wake_.notify_all();
+  }
+
+  bool restart() {
+    std::lock_guard lock(mutex_);
+    return restart_ && !signalled_;
+  }
+
   // Waits for the first reason to stop.
   Status Wait() {
     std::unique_lock lock(mutex_);
@@ -86,6 +100,7 @@ class StopSignals final : public DaemonControl {
         RINGKV_LOG(kInfo, "daemon", "{}: nothing to do", name);
       } else if (++stop_signals == 1) {
         RINGKV_LOG(kInfo, "daemon", "{}: stopping", name);
+        NoteSignal();
         RequestStop(Status::Ok());
       } else {
         RINGKV_LOG(kError, "daemon", "{} again: ending at once, without the rest of the stop",
@@ -96,11 +111,18 @@ class StopSignals final : public DaemonControl {
     }
   }
 
+  void NoteSignal() {
+    std::lock_guard lock(mutex_);
+    signalled_ = true;
+  }
+
   int signal_fd_ = -1;
   int end_fd_ = -1;
   std::mutex mutex_;
   std::condition_variable wake_;
   std::optional<Status> why_;  // guarded by mutex_
+  bool restart_ = false;       // guarded by mutex_
+  bool signalled_ = false;     // guarded by mutex_
   std::thread thread_;
 };
 
@@ -108,6 +130,16 @@ int Fail(const std::string& program, const Status& status) {
   RINGKV_LOG(kError, program, "{}", status.message());
   FlushLog();
   return kExitFailed;
+}
+
+// Returns only if it cannot.
+int BeginAnew(const std::string& program, char** argv) {
+  RINGKV_LOG(kInfo, program, "begins anew");
+  FlushLog();
+  // Whatever a library has left open must not be there twice.
+  (void)::close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC);
+  ::execv("/proc/self/exe", argv);
+  return Fail(program, Status::IoError(std::string("cannot begin anew: ") + ::strerror(errno)));
 }
 
 }  // namespace
@@ -137,6 +169,7 @@ int RunDaemon(ConfigSchema& schema, Daemon& daemon, int argc, char** argv) {
   if (!why.ok()) Fail(schema.program(), why.Annotate("stopping"));
   daemon.Stop();
   RINGKV_LOG(kInfo, schema.program(), "stopped");
+  if (signals.restart()) return BeginAnew(schema.program(), argv);
   return why.ok() ? 0 : kExitFailed;
 }
 

@@ -26,6 +26,11 @@ class DaemonControl {
   // Starts the graceful stop. With an error (a disk that failed), the process exits 1 and logs it.
   // The first call counts.
   virtual void RequestStop(Status why) = 0;
+
+  // Starts the graceful stop, after which the process begins anew: the same program, with the same
+  // arguments, under the same process id. Without effect once a stop was asked for; one that is
+  // asked for meanwhile (SIGTERM) ends the process.
+  virtual void RequestRestart() = 0;
 };
 
 class Daemon {

@@ -87,6 +87,9 @@ void RouterServer::BuildDataPath() {
                                               [this] { return membership_->view(); });
   admin_ = std::make_unique<AdminService>(*status_, *planner_, *orders_, *losses_, *checker_);
   membership_service_ = std::make_unique<MembershipService>(*control_, *membership_);
+  replacement_ =
+      std::make_unique<DiskReplacement>(clock_, *loops_, [this] { return membership_->view(); });
+  replacement_service_ = std::make_unique<DiskReplacementService>(*replacement_);
   collector_ = AddRouterCollector(*status_, gate_, *metadata_, loops_->nodes(), metrics_);
   http_ = std::make_unique<HttpServer>();
   AddHttpRoutes(*status_, metrics_, http_.get());
@@ -111,8 +114,9 @@ Status RouterServer::StartMembership() {
 }
 
 Status RouterServer::OpenDoors() {
-  RINGKV_RETURN_IF_ERROR(
-      grpc_.Start(options_.listen, {kv_.get(), admin_.get(), membership_service_.get()}));
+  RINGKV_RETURN_IF_ERROR(grpc_.Start(
+      options_.listen,
+      {kv_.get(), admin_.get(), membership_service_.get(), replacement_service_.get()}));
   control_->Post([this] { doors_open_ = true; });
   return http_->Start(options_.http_listen);
 }

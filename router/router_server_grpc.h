@@ -17,6 +17,8 @@
 #include "net/grpc_door.h"
 #include "net/http_server.h"
 #include "router/admin_service_grpc.h"
+#include "router/disk_replacement.h"
+#include "router/disk_replacement_service_grpc.h"
 #include "router/embedded_metadata.h"
 #include "router/kv_service_grpc.h"
 #include "router/membership.h"
@@ -65,6 +67,8 @@ class RouterServer final : public Daemon {
   std::unique_ptr<KvService> kv_;
   std::unique_ptr<AdminService> admin_;
   std::unique_ptr<MembershipService> membership_service_;
+  std::unique_ptr<DiskReplacement> replacement_;
+  std::unique_ptr<DiskReplacementService> replacement_service_;
   Metrics::Registration collector_;
   std::unique_ptr<HttpServer> http_;
   GrpcServer grpc_;

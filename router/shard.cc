@@ -231,10 +231,7 @@ void Shard::NeedTerm(GroupId id) {
   Group& group = groups_.at(id);
   const MonoTime now = clock_.Now();
   if (group.deposed || now < group.next_ask || !need_term_) return;
-  const bool one_is_filled =
-      std::any_of(group.slots.begin(), group.slots.end(),
-                  [this](SlotId slot) { return sequencers_.at(slot)->FillsWithoutAQuorum(); });
-  if (one_is_filled) return;  // asked again until then
+  if (FilledWithoutAQuorum(group).has_value()) return;  // asked again until then
   group.next_ask = now + options_.term_pause;
   TermRequest request;
   request.group = id;
@@ -243,6 +240,13 @@ void Shard::NeedTerm(GroupId id) {
     if (sequencers_.at(slot)->WhyBlocked() == BlockedBy::kUnion) request.slots.push_back(slot);
   }
   need_term_(std::move(request));
+}
+
+std::optional<SlotId> Shard::FilledWithoutAQuorum(const Group& group) const {
+  for (SlotId slot : group.slots) {
+    if (sequencers_.at(slot)->FillsWithoutAQuorum()) return slot;
+  }
+  return std::nullopt;
 }
 
 const Shard::Group* Shard::GroupOf(SlotId slot) const {
@@ -532,8 +536,14 @@ SlotReport Shard::Describe(SlotId slot) const {
 
 std::vector<SlotReport> Shard::DescribeBlocked() const {
   std::vector<SlotReport> blocked;
-  for (const auto& [slot, sequencer] : sequencers_) {
-    if (!sequencer->QuorumReachable()) blocked.push_back(sequencer->Report());
+  for (const auto& [id, group] : groups_) {
+    const std::optional<SlotId> filling = FilledWithoutAQuorum(group);
+    for (SlotId slot : group.slots) {
+      const Sequencer& sequencer = *sequencers_.at(slot);
+      if (sequencer.QuorumReachable()) continue;
+      blocked.push_back(sequencer.Report());
+      blocked.back().filling = filling;
+    }
   }
   std::sort(blocked.begin(), blocked.end(),
             [](const SlotReport& a, const SlotReport& b) { return a.slot < b.slot; });
@@ -544,6 +554,24 @@ KeyReport Shard::Describe(SlotId slot, const std::string& key) const {
   auto found = sequencers_.find(slot);
   return found == sequencers_.end() ? KeyReport() : found->second->Report(key);
 }
+
+namespace {
+
+// Whether the slot can do without the copy on that node.
+bool IsNeeded(const SlotReport& slot, Peer peer) {
+  size_t replicas = 0, others = 0;
+  bool is_one = false;
+  for (const ReplicaReport& replica : slot.replicas) {
+    is_one = is_one || replica.peer == peer;
+    if (replica.learner) return true;  // a change is under way
+    ++replicas;
+    if (replica.peer != peer && replica.reachable && replica.clean && replica.voting) ++others;
+  }
+  if (!is_one) return false;
+  return slot.blocked != BlockedBy::kNothing || others + 1 < replicas || others <= replicas / 2;
+}
+
+}  // namespace
 
 ShardReport Shard::Report() const {
   ShardReport report;
@@ -564,9 +592,11 @@ ShardReport Shard::Report() const {
   for (const auto& [slot, sequencer] : sequencers_) {
     bool full = true;
     report.pending_keys += sequencer->pending_keys();
-    for (const ReplicaReport& replica : sequencer->Report().replicas) {
-      if (replica.learner) continue;
+    const SlotReport slot_report = sequencer->Report();
+    for (const ReplicaReport& replica : slot_report.replicas) {
       PeerReport& peer = report.peers[replica.peer.value()];
+      if (IsNeeded(slot_report, replica.peer)) ++peer.needed_slots;
+      if (replica.learner) continue;
       if (replica.clean) ++peer.clean_slots;
       if (replica.voting) ++peer.voting_slots;
       full =

@@ -177,6 +177,9 @@ struct SlotReport {
   bool joint = false;  // a quorum is a majority of the old set and of the new one
   std::vector<ReplicaReport> replicas;
   BlockedBy blocked = BlockedBy::kNothing;
+  // A slot of the same group, or itself, that its only complete copy fills without a quorum just
+  // now: under a fresh term nobody would know which copy that is. DescribeBlocked says so.
+  std::optional<SlotId> filling;
 };
 
 // What is going on with one key.
@@ -192,6 +195,9 @@ struct PeerReport {
   Boot boot;
   uint64_t clean_slots = 0;
   uint64_t voting_slots = 0;
+  // Where the replicas elsewhere are not all there, complete and voting, and a quorum by
+  // themselves; or whose replicas change just now.
+  uint64_t needed_slots = 0;
   uint64_t behind_keys = 0;
   v1::NodeStats stats;  // the last that the node sent
 };
@@ -345,6 +351,8 @@ class Shard {
   void Depose(Group& group);
   void EndGroup(GroupId id);
   void NeedTerm(GroupId id);
+  // A slot of the group that its only complete copy fills without a quorum.
+  std::optional<SlotId> FilledWithoutAQuorum(const Group& group) const;
   bool SendOp(Peer peer, v1::ReplicaOp op, struct Expected expected);
   void DropOutstanding(Peer peer);
   void Watch();      // pings and suspicion

@@ -264,7 +264,6 @@ void ChaosRun::CheckUnderLoad() {
 void ChaosRun::AskAdminCheck() {
   const MonoTime from = clock_.Now();
   const MonoTime deadline = from + std::chrono::seconds(kConvergeSeconds);
-  bool emptied = false;
   while (true) {
     const ReplicaVerdict verdict =
         JudgeAdminCheck(cluster_->Kvctl({"-o", "json", "--timeout", "30s", "admin", "check"}));
@@ -276,14 +275,6 @@ void ChaosRun::AskAdminCheck() {
       admin_check_.Fail("kvctl admin check after " + Seconds((clock_.Now() - from).count()) + ": " +
                         verdict.text);
       break;
-    }
-    if (verdict.unreadable && !std::exchange(emptied, true)) {
-      // A damaged block stays; the operator empties that disk.
-      for (const std::string& node : cluster_->ReplaceDistrustedDisks()) {
-        Say(node + " cannot read all of its damaged disk: it is emptied");
-      }
-      std::string why;
-      (void)cluster_->WaitWhole(CopiesNow(), kConvergeSeconds, &why);
     }
     Hold(Millis(500));
   }

@@ -5,6 +5,8 @@
 #include <rocksdb/db.h>
 
 #include <atomic>
+#include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -267,6 +269,110 @@ class ScrubTest : public CheckTest {
   }
   ScrubTest() : CheckTest(Options()) {}
 };
+
+// A byte in the middle of the largest table file: of a block of records.
+void DamageATable(const std::string& database) {
+  std::filesystem::path largest;
+  for (const auto& file : std::filesystem::directory_iterator(database)) {
+    if (file.path().extension() != ".sst") continue;
+    if (largest.empty() || file.file_size() > std::filesystem::file_size(largest)) {
+      largest = file.path();
+    }
+  }
+  ASSERT_FALSE(largest.empty());
+  std::fstream file(largest, std::ios::in | std::ios::out | std::ios::binary);
+  const auto at = static_cast<std::streamoff>(std::filesystem::file_size(largest) / 3);
+  file.seekg(at);
+  const char was = static_cast<char>(file.get());
+  file.seekp(at);
+  file.put(static_cast<char>(was ^ 0x40));
+  ASSERT_TRUE(file.good());
+}
+
+// How many directories beside the node's are disks that were moved aside.
+int MovedAside(const std::string& node_dir) {
+  const std::filesystem::path dir(node_dir);
+  int count = 0;
+  for (const auto& other : std::filesystem::directory_iterator(dir.parent_path())) {
+    if (other.path().filename().string().starts_with(dir.filename().string() + ".aside-")) ++count;
+  }
+  return count;
+}
+
+// It hides keys, and cannot be mended where it lies: the node starts over with an empty disk, as
+// soon as nobody needs what can still be read on this one.
+TEST_F(ScrubTest, DiskWithADamagedBlockIsReplacedOnceTheOthersCanDoWithout) {
+  ASSERT_TRUE(cluster_.Start());
+  PutSome(400, 1'000);
+  ASSERT_TRUE(WaitWhole());
+  cluster_.node(3).Kill();
+  ASSERT_TRUE(cluster_.WaitReach(3, v1::REACH_DOWN));
+  ASSERT_EQ(cluster_.node(2).Stop(), 0);
+  DamageATable(cluster_.NodeDir(2) + "/db");
+  cluster_.node(2).Start();
+  ASSERT_TRUE(cluster_.WaitReach(2, v1::REACH_UP));
+  const pid_t pid = cluster_.node(2).pid();
+  const auto deadline = std::chrono::steady_clock::now() + seconds(60);
+  auto until = [&](const std::function<bool()>& holds) {
+    while (!holds()) {
+      if (std::chrono::steady_clock::now() > deadline) return false;
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));  // between two looks
+    }
+    return true;
+  };
+  ASSERT_TRUE(until([&] {
+    return cluster_.Log("n2").find("replaced by an empty one later") != std::string::npos;
+  })) << cluster_.Log("n2");
+  EXPECT_EQ(Metric(cluster_.node_http(2), "ringkv_disk_damaged"), 1);
+  EXPECT_EQ(MovedAside(cluster_.NodeDir(2)), 0) << "n3 is away";
+  cluster_.node(3).Start();
+  ASSERT_TRUE(until([&] { return MovedAside(cluster_.NodeDir(2)) == 1; })) << cluster_.Log("n2");
+  ASSERT_TRUE(cluster_.WaitAllUp());
+  ASSERT_TRUE(WaitWhole()) << cluster_.Log("n2");
+  EXPECT_EQ(cluster_.node(2).pid(), pid);
+  EXPECT_EQ(Metric(cluster_.node_http(2), "ringkv_disk_damaged"), 0);
+  Check(0);
+  auto client = cluster_.NewClient();
+  for (int i = 0; i < 400; ++i) {
+    const auto got = client->Get("k" + std::to_string(i));
+    ASSERT_TRUE(got.status.ok());
+    EXPECT_EQ(got.value.size(), 1'000u) << i;
+  }
+  EXPECT_EQ(cluster_.node(2).Stop(), 0);
+}
+
+class KeptDiskTest : public CheckTest {
+ protected:
+  static LocalClusterOptions Options() {
+    LocalClusterOptions options;
+    options.node_arguments = {"--scrub", "2s", "--damaged-disk", "keep"};
+    return options;
+  }
+  KeptDiskTest() : CheckTest(Options()) {}
+};
+
+TEST_F(KeptDiskTest, IsLeftToAnOperatorWhoIsTold) {
+  ASSERT_TRUE(cluster_.Start());
+  PutSome(400, 1'000);
+  ASSERT_TRUE(WaitWhole());
+  ASSERT_EQ(cluster_.node(2).Stop(), 0);
+  DamageATable(cluster_.NodeDir(2) + "/db");
+  cluster_.node(2).Start();
+  ASSERT_TRUE(cluster_.WaitAllUp());
+  EXPECT_TRUE(Eventually([](const Json& check) {
+    for (const Json& finding : check["findings"]) {
+      if (finding["kind"] == "unreadable") return true;
+    }
+    return false;
+  }));
+  const auto deadline = std::chrono::steady_clock::now() + seconds(30);
+  while (cluster_.Log("n2").find("kept as `damaged-disk` says") == std::string::npos) {
+    ASSERT_LT(std::chrono::steady_clock::now(), deadline) << cluster_.Log("n2");
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));  // between two looks
+  }
+  EXPECT_EQ(Metric(cluster_.node_http(2), "ringkv_disk_damaged"), 1);
+  EXPECT_EQ(MovedAside(cluster_.NodeDir(2)), 0);
+}
 
 // Nobody reads the key: not a client, not a check.
 TEST_F(ScrubTest, FindsDamageThatNobodyReadsAndItIsMended) {

@@ -102,6 +102,7 @@ class Child {
   }
 
   const std::string& said() const { return said_; }
+  pid_t pid() const { return pid_; }
 
  private:
   pid_t pid_ = -1;
@@ -111,6 +112,52 @@ class Child {
 };
 
 void AsItIs(ScriptedDaemon&) {}
+
+// What a process that began anew is in these tests: this program again, which notices it here.
+constexpr char kBegunAnew[] = "DAEMON_TEST_BEGUN_ANEW";
+[[maybe_unused]] const bool first_life = [] {
+  if (std::getenv(kBegunAnew) == nullptr) return true;
+  Say("<begun anew as " + std::to_string(::getpid()) + ">\n");
+  ::_exit(7);
+}();
+
+TEST(Daemon, BeginsAnewAfterAGracefulStopUnderItsProcessId) {
+  Child child([](ScriptedDaemon& daemon) {
+    ::setenv(kBegunAnew, "1", 1);
+    daemon.start = [](DaemonControl& control) {
+      control.RequestRestart();
+      return Status::Ok();
+    };
+  });
+  EXPECT_EQ(child.Exit(), 7) << child.said();
+  EXPECT_THAT(child.said(),
+              AllOf(HasSubstr("<stopped>"),
+                    HasSubstr("<begun anew as " + std::to_string(child.pid()) + ">")));
+}
+
+TEST(Daemon, ASignalIsStrongerThanTheWishToBeginAnew) {
+  int go[2];
+  ASSERT_EQ(::pipe2(go, O_CLOEXEC), 0);
+  Child child([&](ScriptedDaemon& daemon) {
+    ::setenv(kBegunAnew, "1", 1);
+    daemon.start = [](DaemonControl& control) {
+      control.RequestRestart();
+      return Status::Ok();
+    };
+    daemon.stop = [&] {
+      char byte;
+      (void)!::read(go[0], &byte, 1);
+    };
+  });
+  ASSERT_TRUE(child.WaitFor("<stopping>"));
+  child.Signal(SIGTERM);
+  EXPECT_TRUE(child.WaitFor(": stopping")) << child.said();
+  EXPECT_EQ(::write(go[1], "x", 1), 1);
+  EXPECT_EQ(child.Exit(), 0) << child.said();
+  EXPECT_THAT(child.said(), Not(HasSubstr("begun anew")));
+  ::close(go[0]);
+  ::close(go[1]);
+}
 
 TEST(Daemon, StopsGracefullyOnSigtermAndSigint) {
   for (int signal : {SIGTERM, SIGINT}) {

@@ -501,5 +501,33 @@ TEST_F(ShardTest, ExpiredRecordReadsAsAbsent) {
   EXPECT_EQ(results_[get].get().status().code(), v1::ERROR_CODE_NOT_FOUND);
 }
 
+// Whether a node can be done without (docs/protocol.md, "Damaged disks").
+TEST_F(ShardTest, CopyIsNeededUnlessAllOthersAreThereCompleteAndVoting) {
+  TakeSlot(true);
+  auto needed = [this] {
+    std::vector<uint64_t> slots;
+    for (const PeerReport& peer : shard_.Report().peers) slots.push_back(peer.needed_slots);
+    return slots;
+  };
+  EXPECT_EQ(needed(), (std::vector<uint64_t>{1, 1, 1}));
+  ConnectAll();
+  EXPECT_EQ(needed(), (std::vector<uint64_t>{0, 0, 0}));
+  shard_.OnDisconnected(kC);
+  EXPECT_EQ(needed(), (std::vector<uint64_t>{1, 1, 0}));
+  Connect(kC, Boot(2), /*voting=*/false);
+  EXPECT_EQ(needed(), (std::vector<uint64_t>{1, 1, 0}));
+}
+
+TEST_F(ShardTest, CopyOfOneOwnedByAnotherIsNeeded) {
+  TakeSlot(true);
+  ConnectAll();
+  Put("k", "v");
+  v1::ReplicaOpReply stale;
+  stale.set_code(v1::REPLICA_CODE_STALE);
+  stale.set_promised_term(8);
+  Reply(kA, stale, TakeOne(kA).op());
+  for (const PeerReport& peer : shard_.Report().peers) EXPECT_EQ(peer.needed_slots, 1u);
+}
+
 }  // namespace
 }  // namespace ringkv
