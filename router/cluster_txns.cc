@@ -146,6 +146,8 @@ Result<v1::SlotPlacement> WithoutLost(v1::SlotPlacement row, const AcceptedLoss&
     const bool lost = std::any_of(loss.given_up.begin(), loss.given_up.end(), is);
     if (kept != lost) ++found;
     if (!lost) continue;
+    // It may come back with its node, long after: that is told to drop it.
+    *row.add_retiring() = replica;
     row.set_last_inc(row.last_inc() + 1);
     replica.set_inc(row.last_inc());
   }

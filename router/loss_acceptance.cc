@@ -86,6 +86,14 @@ v1::AcceptLossResponse PlanLoss(const ClusterView& view, const std::vector<SlotR
     // All replicas are back: their union is made without anybody's word.
     if (slot.by() == v1::BLOCKED_BY_UNION) continue;
     named.erase(report.slot.value());
+    // The whole group goes on under a fresh term, which forgets what is known of its copies.
+    if (report.filling.has_value()) {
+      return Refuse(Status::Unavailable(
+          "slot " + std::to_string(report.filling->value()) +
+          ", which is owned together with slot " + std::to_string(slot.slot()) +
+          ", is being filled by its only complete copy, which would be forgotten: try again when "
+          "that is done"));
+    }
     for (const ReplicaReport& replica : report.replicas) {
       if (replica.learner || !replica.responds || replica.reachable) continue;
       return Refuse(

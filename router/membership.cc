@@ -12,8 +12,6 @@
 namespace ringkv {
 namespace {
 
-constexpr int kMaxAttempts = 5;
-
 v1::RegisterReply TryAgain(std::string why) {
   v1::RegisterReply reply;
   reply.set_outcome(v1::REGISTER_OUTCOME_TRY_AGAIN);
@@ -77,10 +75,10 @@ void Membership::OnLoaded(Result<MetadataStore::Entries> entries) {
       std::exchange(state_, std::make_shared<const ClusterState>(std::move(**loaded)));
   Publish();
   if (phase_ == Phase::kStarting) return Take();
-  if (RetakeHappened()) {
+  if (const std::vector<uint64_t>* owners = OwnersAfterRetake()) {
     ConfirmLease(lease_.asked);
     TellChanges(*before);
-    return FinishRetake();
+    return FinishRetake(std::vector(*owners));
   }
   if (!StillOwner()) {
     return Fail(Status::Refused("another router has taken this cluster over"));
@@ -476,8 +474,13 @@ void Membership::OnRowRequests(const std::vector<RowRequest>& requests) {
   Pump();
 }
 
+bool Membership::MayChangeRows() const {
+  return !store_.LeaseTtl().has_value() || lease_.predecessors_gone;
+}
+
 // False: nothing is to be done.
 bool Membership::BeginMove() {
+  if (!MayChangeRows() || clock_.Now() < next_move_) return false;
   std::optional<MetadataTxn> txn = mover_.Next(*state_, clock_.WallMillis());
   if (!txn.has_value()) return false;
   ExpectOwnership(&*txn);
@@ -491,7 +494,12 @@ bool Membership::BeginMove() {
 
 void Membership::OnMoved(const MetadataTxn& txn, Result<bool> result) {
   if (!result.ok() && result.status().code() != StatusCode::kUnknownOutcome) {
-    return RetryLater(result.status());
+    RINGKV_LOG_EVERY(std::chrono::seconds(5), kWarning, "membership",
+                     "the metadata store does not take the next step of what moves: {}",
+                     result.status().message());
+    next_move_ = clock_.Now() + options_.retry;
+    timers_.Arm(next_move_, [this] { Pump(); });
+    return Pump();
   }
   if (!result.ok() || !*result) return Load();  // what is there, and whose it is
   const std::shared_ptr<const ClusterState> before = state_;

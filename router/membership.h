@@ -19,6 +19,8 @@
 //  4. With a store whose leases end (membership_lease.cc), the data plane is told of a lease only
 //     once this router is known to have been the owner while it held it.
 //  5. Registrations, retakes, commands and moves take turns: none keeps another from going on.
+//  6. No copy leaves a row, and none is given up, as long as an earlier owner may still read it
+//     by itself (R1): whoever takes over next waits only for those that the rows name.
 //
 // Thread-compatible: the control loop owns it; `view` from any thread.
 #pragma once
@@ -102,18 +104,21 @@ class Membership {
   std::shared_ptr<const ClusterView> view() const;
 
  private:
+  // Transactions for one request, each on what the one before has found.
+  static constexpr size_t kMaxAttempts = 5;
+
   enum class Phase { kStarting, kServing, kFailed };
   struct Waiting {
     v1::RegisterRequest request;
     RegisterDone done;
-    int attempts = 0;
+    size_t attempts = 0;
     bool in_flight = false;  // a transaction was begun for it
   };
 
   struct Command {
     std::function<Result<StartedMigration>(const ClusterState&)> plan;
     ChangeDone done;
-    int attempts = 0;
+    size_t attempts = 0;
   };
   // Groups that this router owns are taken again (membership_retake.cc).
   struct Retake {
@@ -121,9 +126,10 @@ class Membership {
     std::vector<GroupId> groups;
     std::vector<SlotId> united;
     std::vector<AcceptedLoss> losses;
-    Done done;                     // may be empty
-    std::vector<uint64_t> owners;  // of the groups, as last tried; empty: not tried yet
-    int attempts = 0;
+    Done done;  // may be empty
+    // Owners of the groups, by attempt. Any of them may be what the metadata says in the end: what
+    // was in doubt may be applied after it was tried again.
+    std::vector<std::vector<uint64_t>> tried;
   };
 
   // ---- the lease (membership_lease.cc) ----
@@ -154,6 +160,7 @@ class Membership {
   void BeginCommand();
   void OnCommanded(const MetadataTxn& txn, uint64_t id, Result<bool> result);
   void AnswerCommand(Result<uint64_t> id);
+  bool MayChangeRows() const;
   bool BeginMove();
   void OnMoved(const MetadataTxn& txn, Result<bool> result);
   bool Apply(const MetadataTxn& txn);
@@ -163,8 +170,8 @@ class Membership {
   SlotGrant GrantOf(const v1::SlotPlacement& row) const;
   void BeginRetake();
   void OnRetaken(const MetadataTxn& txn, Result<bool> result);
-  void FinishRetake();
-  bool RetakeHappened() const;
+  void FinishRetake(const std::vector<uint64_t>& owners);
+  const std::vector<uint64_t>* OwnersAfterRetake() const;
   void AnswerRetake(const Status& status);
 
   void TellPeer(const v1::NodeRecord& node);
@@ -191,7 +198,8 @@ class Membership {
   std::deque<Retake> retakes_;
   std::deque<Command> commands_;
   SlotMover mover_;
-  bool busy_ = false;  // a transaction or a load is under way
+  MonoTime next_move_;  // not before: the store did not take the last one
+  bool busy_ = false;   // a transaction or a load is under way
   bool load_wanted_ = false;
   // With a store whose leases end.
   struct {

@@ -10,12 +10,6 @@
 #include "router/membership.h"
 
 namespace ringkv {
-namespace {
-
-constexpr int kMaxAttempts = 5;
-
-}  // namespace
-
 void Membership::NeedTerm(TermRequest request) {
   if (phase_ != Phase::kServing) return;  // it is asked for again
   const bool waits = std::any_of(retakes_.begin(), retakes_.end(), [&](const Retake& retake) {
@@ -32,6 +26,11 @@ void Membership::NeedTerm(TermRequest request) {
 
 void Membership::AcceptLoss(std::vector<AcceptedLoss> losses, Done done) {
   if (phase_ != Phase::kServing) return done(Status::Unavailable(gate_.why_closed()));
+  if (!MayChangeRows()) {
+    return done(Status::Unavailable(
+        "the lease of an earlier router is not over yet, and it may still read the copies that "
+        "would be given up: try again in a moment"));
+  }
   const v1::ClusterIdentity& cluster = state_->identity();
   std::set<GroupId> groups;
   for (const AcceptedLoss& loss : losses) {
@@ -51,7 +50,7 @@ void Membership::BeginRetake() {
     const v1::GroupOwnership& group = state_->groups()[retake.asked->group.value()];
     if (Term(group.term()) != retake.asked->term) return AnswerRetake(Status::Ok());
   }
-  if (++retake.attempts > kMaxAttempts) {
+  if (retake.tried.size() >= kMaxAttempts) {
     return AnswerRetake(Status::Unavailable("the metadata keeps changing"));
   }
   Result<MetadataTxn> txn = RetakeOwnership(*state_, options_.router, retake.groups, retake.united,
@@ -59,9 +58,9 @@ void Membership::BeginRetake() {
   if (!txn.ok()) return AnswerRetake(txn.status());
   ClusterState next = *state_;
   if (Status applied = next.Apply(*txn); !applied.ok()) return Fail(applied);
-  retake.owners.clear();
+  std::vector<uint64_t>& owners = retake.tried.emplace_back();
   for (GroupId group : retake.groups) {
-    retake.owners.push_back(next.groups()[group.value()].owner());
+    owners.push_back(next.groups()[group.value()].owner());
   }
   busy_ = true;
   store_.Commit(*txn, [this, txn = *txn](Result<bool> result) {
@@ -77,27 +76,29 @@ void Membership::OnRetaken(const MetadataTxn& txn, Result<bool> result) {
     return Pump();
   }
   if (!result.ok() || !*result) return Load();  // it shows whether it has happened
-  ClusterState next = *state_;
-  if (Status applied = next.Apply(txn); !applied.ok()) return Fail(applied);
-  state_ = std::make_shared<const ClusterState>(std::move(next));
-  FinishRetake();
+  if (!Apply(txn)) return;
+  FinishRetake(std::vector(retakes_.front().tried.back()));
 }
 
-// Whether what was in doubt is what the metadata says now.
-bool Membership::RetakeHappened() const {
-  if (retakes_.empty() || retakes_.front().owners.empty()) return false;
+// The owners of the attempt that is what the metadata says now; null: of none.
+const std::vector<uint64_t>* Membership::OwnersAfterRetake() const {
+  if (retakes_.empty()) return nullptr;
   const Retake& retake = retakes_.front();
-  for (size_t i = 0; i < retake.groups.size(); ++i) {
-    if (state_->groups()[retake.groups[i].value()].owner() != retake.owners[i]) return false;
+  for (const std::vector<uint64_t>& owners : retake.tried) {
+    size_t ours = 0;
+    for (size_t i = 0; i < owners.size(); ++i) {
+      if (state_->groups()[retake.groups[i].value()].owner() == owners[i]) ++ours;
+    }
+    if (ours == owners.size()) return &owners;
   }
-  return true;
+  return nullptr;
 }
 
-void Membership::FinishRetake() {
+void Membership::FinishRetake(const std::vector<uint64_t>& owners) {
   const Retake& retake = retakes_.front();
   std::vector<GroupGrant> grants;
   for (size_t i = 0; i < retake.groups.size(); ++i) {
-    owners_[retake.groups[i].value()] = retake.owners[i];
+    owners_[retake.groups[i].value()] = owners[i];
     grants.push_back(GrantOf(state_->groups()[retake.groups[i].value()]));
   }
   for (const AcceptedLoss& loss : retake.losses) {

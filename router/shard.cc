@@ -231,10 +231,7 @@ void Shard::NeedTerm(GroupId id) {
   Group& group = groups_.at(id);
   const MonoTime now = clock_.Now();
   if (group.deposed || now < group.next_ask || !need_term_) return;
-  const bool one_is_filled =
-      std::any_of(group.slots.begin(), group.slots.end(),
-                  [this](SlotId slot) { return sequencers_.at(slot)->FillsWithoutAQuorum(); });
-  if (one_is_filled) return;  // asked again until then
+  if (FilledWithoutAQuorum(group).has_value()) return;  // asked again until then
   group.next_ask = now + options_.term_pause;
   TermRequest request;
   request.group = id;
@@ -243,6 +240,13 @@ void Shard::NeedTerm(GroupId id) {
     if (sequencers_.at(slot)->WhyBlocked() == BlockedBy::kUnion) request.slots.push_back(slot);
   }
   need_term_(std::move(request));
+}
+
+std::optional<SlotId> Shard::FilledWithoutAQuorum(const Group& group) const {
+  for (SlotId slot : group.slots) {
+    if (sequencers_.at(slot)->FillsWithoutAQuorum()) return slot;
+  }
+  return std::nullopt;
 }
 
 const Shard::Group* Shard::GroupOf(SlotId slot) const {
@@ -532,8 +536,14 @@ SlotReport Shard::Describe(SlotId slot) const {
 
 std::vector<SlotReport> Shard::DescribeBlocked() const {
   std::vector<SlotReport> blocked;
-  for (const auto& [slot, sequencer] : sequencers_) {
-    if (!sequencer->QuorumReachable()) blocked.push_back(sequencer->Report());
+  for (const auto& [id, group] : groups_) {
+    const std::optional<SlotId> filling = FilledWithoutAQuorum(group);
+    for (SlotId slot : group.slots) {
+      const Sequencer& sequencer = *sequencers_.at(slot);
+      if (sequencer.QuorumReachable()) continue;
+      blocked.push_back(sequencer.Report());
+      blocked.back().filling = filling;
+    }
   }
   std::sort(blocked.begin(), blocked.end(),
             [](const SlotReport& a, const SlotReport& b) { return a.slot < b.slot; });

@@ -177,6 +177,9 @@ struct SlotReport {
   bool joint = false;  // a quorum is a majority of the old set and of the new one
   std::vector<ReplicaReport> replicas;
   BlockedBy blocked = BlockedBy::kNothing;
+  // A slot of the same group, or itself, that its only complete copy fills without a quorum just
+  // now: under a fresh term nobody would know which copy that is. DescribeBlocked says so.
+  std::optional<SlotId> filling;
 };
 
 // What is going on with one key.
@@ -345,6 +348,8 @@ class Shard {
   void Depose(Group& group);
   void EndGroup(GroupId id);
   void NeedTerm(GroupId id);
+  // A slot of the group that its only complete copy fills without a quorum.
+  std::optional<SlotId> FilledWithoutAQuorum(const Group& group) const;
   bool SendOp(Peer peer, v1::ReplicaOp op, struct Expected expected);
   void DropOutstanding(Peer peer);
   void Watch();      // pings and suspicion

@@ -59,6 +59,10 @@ void SimulatedMetadata::Commit(MetadataTxn txn, std::function<void(Result<bool>)
 Result<bool> SimulatedMetadata::DoCommit(const MetadataTxn& txn, Fault fault) {
   if (fault == Fault::kUnavailable) return Status::Unavailable("simulated: metadata unreachable");
   if (fault == Fault::kLostNotApplied) return Status::UnknownOutcome("simulated: answer lost");
+  if (fault == Fault::kLate) {
+    late_.push_back(txn);
+    return Status::UnknownOutcome("simulated: no answer in time");
+  }
   for (const auto& [name, expected] : txn.expect) {
     auto found = contents_->find(name);
     const bool there = found != contents_->end();
@@ -69,6 +73,14 @@ Result<bool> SimulatedMetadata::DoCommit(const MetadataTxn& txn, Fault fault) {
   for (const std::string& name : txn.erases) contents_->erase(name);
   ++commits_;
   if (fault == Fault::kLostApplied) return Status::UnknownOutcome("simulated: answer lost");
+  return true;
+}
+
+bool SimulatedMetadata::ApplyLate() {
+  if (late_.empty()) return false;
+  const MetadataTxn txn = std::move(late_.front());
+  late_.pop_front();
+  (void)DoCommit(txn, Fault::kNone);
   return true;
 }
 
@@ -96,7 +108,7 @@ void SimulatedMetadata::RenewLease(std::function<void(Result<Lease>)> done) {
 }
 
 Result<Lease> SimulatedMetadata::DoRenew(Fault fault) {
-  if (fault == Fault::kUnavailable || fault == Fault::kLostNotApplied) {
+  if (fault == Fault::kUnavailable || fault == Fault::kLostNotApplied || fault == Fault::kLate) {
     return Status::Unavailable("simulated: metadata unreachable");
   }
   Lease lease;

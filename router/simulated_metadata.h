@@ -24,6 +24,7 @@ class SimulatedMetadata final : public MetadataStore {
     kUnavailable,     // kUnavailable, nothing applied; List fails too
     kLostApplied,     // Commit answers kUnknownOutcome and was applied; List fails
     kLostNotApplied,  // Commit answers kUnknownOutcome and was not applied; List fails
+    kLate,            // Commit answers kUnknownOutcome and waits for ApplyLate; List fails
   };
 
   explicit SimulatedMetadata(std::shared_ptr<Contents> contents = std::make_shared<Contents>())
@@ -40,6 +41,10 @@ class SimulatedMetadata final : public MetadataStore {
   // "lease/NNNNNNNN", and vanish when they have run out.
   void HoldLeases(const Clock& clock, Duration ttl) { clock_ = &clock, ttl_ = ttl; }
   uint64_t sessions_begun() const { return sessions_begun_; }
+
+  // The oldest transaction that is late takes effect, if what it expects still holds; false if none
+  // is.
+  bool ApplyLate();
 
   void SetManual(bool manual) { manual_ = manual; }
   // Carries the oldest waiting operation out; false if none waits.
@@ -71,6 +76,7 @@ class SimulatedMetadata final : public MetadataStore {
   Deliver deliver_;
   bool manual_ = false;
   std::deque<std::function<void()>> queue_;
+  std::deque<MetadataTxn> late_;
   uint64_t commits_ = 0;
 };
 

@@ -91,6 +91,15 @@ TEST_F(LossPlan, CopyThatIsAboutToBeToldOfIsNotGivenUp) {
   EXPECT_EQ(plan.slots_size(), 0);
 }
 
+TEST_F(LossPlan, WaitsForASlotOfTheGroupThatItsOnlyCompleteCopyFills) {
+  SlotReport slot = Slot(4, BlockedBy::kAbsence, {Copy::kLostTail, Copy::kAway, Copy::kAway});
+  slot.filling = SlotId(5);
+  auto plan = PlanLoss(view_, {slot}, Of({4}));
+  EXPECT_EQ(plan.status().code(), v1::ERROR_CODE_UNAVAILABLE);
+  EXPECT_NE(plan.status().message().find("slot 5"), std::string::npos) << plan.status().message();
+  EXPECT_EQ(plan.slots_size(), 0);
+}
+
 TEST_F(LossPlan, BadRequestsAreRefused) {
   EXPECT_EQ(PlanLoss(view_, {}, Of({64})).status().code(), v1::ERROR_CODE_INVALID_ARGUMENT);
   EXPECT_EQ(PlanLoss(view_, {}, v1::AcceptLossRequest()).status().code(),

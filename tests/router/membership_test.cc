@@ -377,6 +377,57 @@ TEST_F(MembershipTest, LostAnswerToARetakeIsOvercome) {
   }
 }
 
+// As etcd may: nothing was changed when it was read again, and then it was.
+TEST_F(MembershipTest, RetakeThatIsAppliedAfterItWasTriedAgainIsKnown) {
+  Start();
+  const GroupGrant before = data_->grants[5];
+  data_->grants.clear();
+  store_.SetManual(true);
+  store_.Inject(Fault::kLate, 1);
+  membership_->NeedTerm(Asked(5, before.term));
+  ASSERT_TRUE(store_.Step());  // in doubt
+  ASSERT_TRUE(store_.Step());  // the metadata is as it was
+  ASSERT_TRUE(store_.ApplyLate());
+  ASSERT_TRUE(store_.Step());  // the second attempt finds something else
+  EXPECT_TRUE(data_->grants.empty());
+  ASSERT_TRUE(store_.Step());  // the metadata again
+  ASSERT_EQ(data_->grants.size(), 1u);
+  v1::GroupOwnership stored;
+  stored.ParseFromString(store_.contents().at(GroupName(GroupId(5))));
+  EXPECT_EQ(stored.owner(), data_->grants[0].owner.value());
+  EXPECT_TRUE(fatal_.ok()) << fatal_.ToString();
+  EXPECT_TRUE(membership_->serving());
+}
+
+// Who registers and who gives orders does not wait for what moves, nor is it turned away for it.
+TEST_F(MembershipTest, MoveThatTheStoreDoesNotTakeIsTriedAgainByItself) {
+  Start();
+  Register(Request("n4", 7530));
+  MigrationStart add;
+  add.change.mutable_add_node()->set_node("n4");
+  add.change.mutable_add_node()->set_address("127.0.0.1:7530");
+  std::optional<Result<uint64_t>> added;
+  store_.SetManual(true);
+  membership_->StartChange(add, [&](Result<uint64_t> id) { added = std::move(id); });
+  ASSERT_TRUE(store_.Step());
+  ASSERT_TRUE(added.has_value() && added->ok());
+  ASSERT_EQ(store_.waiting(), 1u) << "learners are recorded";
+  std::optional<Result<v1::RegisterReply>> registered;
+  membership_->Register(Request("n1", 7500), [&](auto reply) { registered = std::move(reply); });
+  store_.Inject(Fault::kUnavailable, 1);
+  ASSERT_TRUE(store_.Step());
+  EXPECT_FALSE(registered.has_value());
+  ASSERT_TRUE(store_.Step());
+  ASSERT_TRUE(registered.has_value());
+  EXPECT_EQ((*registered)->outcome(), v1::REGISTER_OUTCOME_REGISTERED);
+  EXPECT_EQ(store_.waiting(), 0u);
+  Retry();
+  EXPECT_EQ(store_.waiting(), 1u);
+  ASSERT_TRUE(store_.Step());
+  const auto& rows = membership_->view()->state->slots();
+  EXPECT_TRUE(std::any_of(rows.begin(), rows.end(), [](const auto& r) { return r.has_learner(); }));
+}
+
 TEST_F(MembershipTest, StoreThatDoesNotAnswerLeavesTheGroupAsItIs) {
   Start();
   const GroupGrant before = data_->grants[5];
@@ -515,6 +566,48 @@ TEST_F(LeaseTest, PredecessorsAreGoneWhenTheirSessionsAre) {
     Retry();
   }
   EXPECT_GE(clock_.Now() + std::chrono::milliseconds(10), held);
+}
+
+// Whoever takes over next waits for those that the rows name, and for no other copy that the first
+// owner may still read.
+TEST_F(LeaseTest, RowsDoNotChangeBeforeEarlierOwnersAreGone) {
+  Start();
+  Register(Request("n4", 7530));
+  MigrationStart add;
+  add.change.mutable_add_node()->set_node("n4");
+  add.change.mutable_add_node()->set_address("127.0.0.1:7530");
+  store_ = SimulatedMetadata(contents_);  // the process dies, and another one starts
+  store_.HoldLeases(clock_, kTtl);
+  clock_.Set(clock_.Now() + std::chrono::milliseconds(10));
+  Start();
+  ASSERT_TRUE(membership_->serving());
+  Register(Request("n4", 7530));
+  std::optional<Result<uint64_t>> added;
+  membership_->StartChange(add, [&](Result<uint64_t> id) { added = std::move(id); });
+  ASSERT_TRUE(added.has_value() && added->ok());
+  auto learners = [this] {
+    const auto& rows = membership_->view()->state->slots();
+    return std::count_if(rows.begin(), rows.end(), [](const auto& r) { return r.has_learner(); });
+  };
+  AcceptedLoss loss;
+  loss.slot = SlotId(9);
+  for (const v1::ReplicaRef& replica : membership_->view()->state->slots()[9].replicas()) {
+    (replica.node() == "n2" ? loss.given_up : loss.kept).push_back(replica);
+  }
+  data_->grants.clear();
+  Status refused;
+  while (!data_->predecessors_gone) {
+    EXPECT_EQ(learners(), 0);
+    membership_->AcceptLoss({loss}, [&](Status status) { refused = std::move(status); });
+    EXPECT_EQ(refused.code(), StatusCode::kUnavailable);
+    EXPECT_NE(refused.message().find("earlier router"), std::string::npos) << refused.message();
+    EXPECT_TRUE(data_->grants.empty());
+    Retry();
+  }
+  EXPECT_GT(learners(), 0);
+  Status accepted = Status::Unavailable("not answered");
+  membership_->AcceptLoss({loss}, [&](Status status) { accepted = std::move(status); });
+  EXPECT_TRUE(accepted.ok()) << accepted.ToString();
 }
 
 TEST_F(LeaseTest, TakeoverIsNoticedWithTheNextRenewal) {

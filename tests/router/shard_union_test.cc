@@ -434,8 +434,12 @@ TEST_F(ShardFillTest, OtherSlotsOfTheGroupGetNoFreshTermMeanwhile) {
   Pass(30, 1);  // slot 1 stands still
   EXPECT_GT(pulls_[1], 10);
   EXPECT_TRUE(asked_.empty());
+  // An operator who gives up copies of slot 1 is told of it, too.
+  ASSERT_EQ(shard_.DescribeBlocked().size(), 2u);
+  EXPECT_EQ(shard_.DescribeBlocked()[1].filling, SlotId(0));
   Pass(12, 0);
   EXPECT_FALSE(asked_.empty());
+  EXPECT_EQ(shard_.DescribeBlocked()[1].filling, std::nullopt);
 }
 
 }  // namespace
