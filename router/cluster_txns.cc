@@ -5,6 +5,7 @@
 #include <map>
 
 #include "base/limits.h"
+#include "ring/hash.h"
 #include "ring/planner.h"
 
 namespace ringkv {
@@ -17,6 +18,11 @@ Status CheckRequest(const FormationRequest& request) {
   }
   RINGKV_RETURN_IF_ERROR(CheckReplicaCount(request.replicas).Annotate("`replicas`"));
   RINGKV_RETURN_IF_ERROR(CheckSlotCount(request.slots).Annotate("`slots`"));
+  if (request.groups.has_value() && !IsGroupCount(*request.groups, request.slots)) {
+    return Status::InvalidArgument("groups must be a power of two from 1 to the " +
+                                   std::to_string(request.slots) + " slots, not " +
+                                   std::to_string(*request.groups));
+  }
   if (request.nodes.size() < request.replicas) {
     return Status::InvalidArgument(
         "`nodes` names " + std::to_string(request.nodes.size()) +
@@ -70,7 +76,7 @@ Result<MetadataTxn> FormCluster(const FormationRequest& request) {
   identity.set_uuid(request.uuid);
   identity.set_format_version(kMetadataFormatVersion);
   identity.set_slots(request.slots);
-  identity.set_groups(std::min(kMaxGroups, request.slots));
+  identity.set_groups(request.groups.value_or(std::min(kMaxGroups, request.slots)));
   identity.set_formed_at_ms(request.now_ms);
   txn.puts.emplace_back(kClusterName, identity.SerializeAsString());
 

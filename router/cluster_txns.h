@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,10 +26,11 @@ struct FormationRequest {
   std::vector<NodeEntry> nodes;
   uint32_t replicas = 3;
   uint32_t slots = 4096;
+  std::optional<uint32_t> groups;  // a power of two, at most `slots`; none: min(64, slots)
   uint64_t now_ms = 0;
 };
 
-// Forms the cluster: identity, min(64, slots) groups that nobody owns, a row for every slot (each
+// Forms the cluster: identity, groups that nobody owns, a row for every slot (each
 // replica incarnation 1) and the nodes as members that have not registered yet. Holds only where no
 // cluster is. InvalidArgument: fewer nodes than replicas, ids or addresses that are bad or given
 // twice, bad numbers; the message names the option to change.

@@ -464,6 +464,8 @@ class Sequencer {
   Sent sent_ = Sent::kNothing;
   UnionRound union_;
   Mask in_place_of_lost_ = 0;
+  // The learner, if it was recorded under this term and was not begun to be filled: it is empty.
+  Incarnation empty_learner_;
   bool loss_accepted_ = false;
   StableRound stable_round_;
   FloorState floor_;

@@ -28,6 +28,10 @@ bool Sequencer::AdoptRow(const SlotGrant& row) {
   const bool had_learner = change_.learner >= 0;
   const Incarnation learner = had_learner ? seats_[change_.learner].inc : Incarnation();
   TakeRow(row);
+  // Only under this term is a row changed while it is held.
+  if (change_.learner >= 0 && (!had_learner || seats_[change_.learner].inc != learner)) {
+    empty_learner_ = seats_[change_.learner].inc;
+  }
   if (had_learner && change_.learner < 0) {
     const bool took_its_place = std::any_of(row_.begin(), row_.end(),
                                             [&](int seat) { return seats_[seat].inc == learner; });

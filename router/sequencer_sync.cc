@@ -101,6 +101,7 @@ void Sequencer::TakeBehindOver(int i, int source) {
 void Sequencer::BeginPull(int target, int source) {
   if (!Track(target, source)) return;
   ++host_.stats().syncs;
+  if (target == change_.learner) empty_learner_ = Incarnation();
   SeatSync& sync = seats_[target].sync;
   sync = {};
   sync.stage = Stage::kPulling;

@@ -57,8 +57,10 @@ bool Sequencer::UnionMayDecide(Mask unreadable) const {
 }
 
 // A fresh term fences everything that is still on its way under the present one: late messages
-// would bring back at one replica what the union has found to be lost. A recorded learner is
-// dropped with the old term: what it has counted for nothing.
+// would bring back at one replica what the union has found to be lost. A learner that may have
+// something is dropped with the old term: what it has counted for nothing. One that was recorded
+// since has nothing, and stays: it would be recorded again before the union's turn comes, and the
+// group be taken again for it, time after time.
 void Sequencer::ConsiderUnion() {
   if (union_.running || WhyBlocked() != BlockedBy::kUnion) return;
   for (int i : row_) {
@@ -70,7 +72,8 @@ void Sequencer::ConsiderUnion() {
     fresh = std::all_of(row_.begin(), row_.end(),
                         [this](int i) { return seats_[i].boot == union_.boots[i]; });
   }
-  if (change_.learner >= 0) return host_.NeedTerm(group_);
+  const bool empty = change_.learner >= 0 && seats_[change_.learner].inc == empty_learner_;
+  if (change_.learner >= 0 && !empty) return host_.NeedTerm(group_);
   if (!fresh && RINGKV_RULE(kUnionTakesAFreshTerm)) return host_.NeedTerm(group_);
   BeginUnion();
 }

@@ -40,6 +40,18 @@ TEST(Formation, HasAsManyGroupsAsSlotsWhereThereAreFew) {
   EXPECT_EQ(Formed(ThreeNodes(16)).identity().groups(), 16u);
 }
 
+TEST(Formation, TakesAsManyGroupsAsItIsTold) {
+  FormationRequest request = ThreeNodes(16);
+  request.groups = 4;
+  EXPECT_EQ(Formed(request).groups().size(), 4u);
+  for (uint32_t groups : {0u, 3u, 32u}) {
+    request.groups = groups;
+    const Status refused = FormCluster(request).status();
+    EXPECT_EQ(refused.code(), StatusCode::kInvalidArgument) << groups;
+    EXPECT_NE(refused.message().find("groups"), std::string::npos) << refused.message();
+  }
+}
+
 TEST(Formation, SaysWhatIsWrongWithTheConfiguration) {
   auto message = [](const FormationRequest& request) {
     auto txn = FormCluster(request);

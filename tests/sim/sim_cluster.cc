@@ -122,6 +122,8 @@ FaultMix FaultMix::Draw(Random& random) {
     mix.lease_ttl = milliseconds(apart.Between(1000, 2000));
     if (apart.Chance(0.3)) mix.metadata_delay = milliseconds(apart.Between(3, 100));
   }
+  const double groups = apart.Unit();
+  if (groups < 0.5) mix.groups = groups < 0.25 ? 1 : 4;
   return mix;
 }
 
@@ -142,7 +144,7 @@ std::string FaultMix::ToString() const {
   }
   if (takeover) text += ", takeovers beside a living owner";
   if (total_loss) text += ", losses of all power";
-  text += ", " + std::to_string(max_behind) + " keys behind";
+  text += ", " + std::to_string(groups) + " groups, " + std::to_string(max_behind) + " keys behind";
   return text;
 }
 
@@ -155,6 +157,7 @@ SimCluster::SimCluster(Scheduler& scheduler, Random& random, const FaultMix& mix
   formation.uuid = std::string(kUuidBytes, 'c');
   formation.replicas = static_cast<uint32_t>(mix.replicas);
   formation.slots = kSlots;
+  formation.groups = mix.groups;
   static const bool quiet = (SetUpLogging(LogLevel::kOff), true);
   (void)quiet;
   for (int i = 0; i < mix.nodes + mix.spare; ++i) {

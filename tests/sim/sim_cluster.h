@@ -46,6 +46,7 @@ namespace ringkv {
 struct FaultMix {
   int nodes = 3;
   int replicas = 3;
+  uint32_t groups = 16;        // of the 16 slots: what is owned together has one term
   bool synced_writes = false;  // durability `sync`, else `periodic`
   double loss = 0;             // of a message
   double duplication = 0;
@@ -96,6 +97,7 @@ struct FaultCounts {
   uint64_t metadata_away = 0;  // for one router
   uint64_t leases_ended = 0;   // of routers that were alive
   uint64_t former_ended = 0;   // owners that found out that they were none any more
+  uint64_t retakes = 0;        // fresh terms in mid-life of groups of several slots
   uint64_t Total() const {
     return node_crashes + power_losses + router_crashes + partitions + stalls + wipes + old_copies +
            changes + total_losses + takeovers + pauses + metadata_away;

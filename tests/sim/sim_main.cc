@@ -43,6 +43,7 @@ void Add(const RunReport& run, Totals* totals) {
   sum.faults.metadata_away += run.faults.metadata_away;
   sum.faults.leases_ended += run.faults.leases_ended;
   sum.faults.former_ended += run.faults.former_ended;
+  sum.faults.retakes += run.faults.retakes;
   sum.shard.lease_refusals += run.shard.lease_refusals;
   sum.faults.total_losses += run.faults.total_losses;
   sum.shard.unions += run.shard.unions;
@@ -142,8 +143,10 @@ void Print(const Totals& totals, double seconds) {
       n(sum.faults.changes), n(sum.faults.changes_refused), n(sum.replica.created),
       n(sum.shard.joints), n(sum.shard.joints_left), n(sum.shard.flips), n(sum.shard.abandoned),
       n(sum.shard.retired), n(sum.replica.dropped), n(sum.faults.metadata_faults));
-  std::printf("unions           %llu begun, %llu slots went on with one\n",
-              n(sum.shard.unions_begun), n(sum.shard.unions));
+  std::printf(
+      "unions           %llu begun, %llu slots went on with one; %llu fresh terms of groups of "
+      "several slots\n",
+      n(sum.shard.unions_begun), n(sum.shard.unions), n(sum.faults.retakes));
   std::printf("checks           %llu of all replicas, %llu looks at all copies of a key\n",
               n(sum.checks), n(sum.looks));
   std::printf("garbage          %llu floors, %llu sweeps, %llu records collected\n",

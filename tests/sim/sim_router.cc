@@ -48,6 +48,8 @@ class SimCluster::Data final : public DataPlane {
         return "router takes group " + std::to_string(grant.group.value()) + ", term " +
                std::to_string(grant.term.value());
       });
+      const bool again = router_.shard->Describe(grant.slots.front().slot).term != Term();
+      if (again && grant.slots.size() > 1) ++cluster_.counts_.retakes;
       router_.shard->TakeGroup(grant);
     }
   }
