@@ -48,6 +48,7 @@ class FakeRouter final : public v1::Membership::Service {
 class NoControl final : public DaemonControl {
  public:
   void RequestStop(Status) override {}
+  void RequestRestart() override {}
 };
 
 class NodeServerTest : public testing::Test {

@@ -21,6 +21,7 @@ class NoControl final : public DaemonControl {
   void RequestStop(Status why) override {
     await.Do([&] { stop = std::move(why); });
   }
+  void RequestRestart() override {}
   Await await;
   Status stop;
 };
