@@ -315,4 +315,11 @@ void ClusterState::Expect(std::string_view name, MetadataTxn* txn) const {
   txn->expect.emplace_back(std::string(name), std::move(value));
 }
 
+void ClusterState::RaiseEpoch(MetadataTxn* txn) const {
+  Expect(kPlacementName, txn);
+  v1::PlacementSettings next = placement_;
+  next.set_epoch(next.epoch() + 1);
+  txn->puts.emplace_back(kPlacementName, next.SerializeAsString());
+}
+
 }  // namespace ringkv

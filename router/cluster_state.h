@@ -70,6 +70,11 @@ class ClusterState {
 
   // Adds to `txn` that `name` must be as this state knows it (or must not be there).
   void Expect(std::string_view name, MetadataTxn* txn) const;
+  // Makes `txn` the next of the transactions that change rows, wishes or migrations. It holds only
+  // if it was planned on all of those before it: one whose outcome is in doubt may take effect at
+  // any time, and then nothing holds that was planned without it; nor does it, once another has
+  // come before it.
+  void RaiseEpoch(MetadataTxn* txn) const;
 
  private:
   // What a transaction changed, and what must be decoded again for it.

@@ -212,12 +212,7 @@ Result<MetadataTxn> RetakeOwnership(const ClusterState& state, const std::string
     row.set_epoch(row.epoch() + 1);
     txn.puts.emplace_back(SlotName(slot), row.SerializeAsString());
   }
-  if (changed) {
-    v1::PlacementSettings placement = state.placement();
-    placement.set_epoch(placement.epoch() + 1);
-    state.Expect(kPlacementName, &txn);
-    txn.puts.emplace_back(kPlacementName, placement.SerializeAsString());
-  }
+  if (changed) state.RaiseEpoch(&txn);
   return txn;
 }
 

@@ -67,7 +67,6 @@ void PutWish(const ClusterState& state, const Ring& next, MetadataTxn* txn) {
       txn->erases.push_back(name);
     }
   }
-  state.Expect(kPlacementName, txn);
 }
 
 uint64_t CopiesOf(const PlannedChange& change) {
@@ -186,6 +185,7 @@ Result<StartedMigration> StartMigration(const ClusterState& state, const Migrati
     forced.set_force(current->force() || start.force);
     state.Expect(MigrationName(started.id), &started.txn);
     Put(MigrationName(started.id), forced, &started.txn);
+    state.RaiseEpoch(&started.txn);
     return started;
   }
   Result<ChangePlan> plan = PlanRequestedChange(state, change);
@@ -209,6 +209,7 @@ Result<StartedMigration> StartMigration(const ClusterState& state, const Migrati
   Put(NodeName(node->id()), *node, &started.txn);
   state.Expect(MigrationName(started.id), &started.txn);
   Put(MigrationName(started.id), migration, &started.txn);
+  state.RaiseEpoch(&started.txn);
   for (auto it = state.migrations().begin();
        it != state.migrations().end() &&
        static_cast<size_t>(std::distance(it, state.migrations().end())) >= kHistory;
@@ -252,6 +253,7 @@ Result<MetadataTxn> Abort(const ClusterState& state, v1::MigrationRecord migrati
   migration.set_moves(CopiesOf(*back));
   state.Expect(MigrationName(migration.id()), &txn);
   Put(MigrationName(migration.id()), migration, &txn);
+  state.RaiseEpoch(&txn);
   return txn;
 }
 
@@ -283,6 +285,7 @@ Result<MetadataTxn> OrderMigration(const ClusterState& state, uint64_t id, Migra
   MetadataTxn txn;
   state.Expect(MigrationName(id), &txn);
   Put(MigrationName(id), migration, &txn);
+  state.RaiseEpoch(&txn);
   return txn;
 }
 
@@ -301,7 +304,7 @@ std::optional<MetadataTxn> FinishMigration(const ClusterState& state, uint64_t n
     if (!left.empty()) return ForgetRetired(state, left);
   }
   MetadataTxn txn;
-  state.Expect(kPlacementName, &txn);
+  state.RaiseEpoch(&txn);
   for (uint32_t g = 0; g < state.identity().groups(); ++g) {
     const std::string name = DesiredName(GroupId(g));
     state.Expect(name, &txn);

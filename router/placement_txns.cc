@@ -26,9 +26,6 @@ class RowsTxn {
     return at->second;
   }
 
-  // The ring as a whole is another one.
-  void RaiseRingEpoch() { raise_ring_epoch_ = true; }
-
   MetadataTxn Make() const {
     MetadataTxn txn;
     const v1::ClusterIdentity& cluster = state_.identity();
@@ -40,19 +37,13 @@ class RowsTxn {
       txn.puts.emplace_back(name, row.SerializeAsString());
     }
     for (uint32_t group : groups) state_.Expect(GroupName(GroupId(group)), &txn);
-    if (raise_ring_epoch_) {
-      state_.Expect(kPlacementName, &txn);
-      v1::PlacementSettings placement = state_.placement();
-      placement.set_epoch(placement.epoch() + 1);
-      txn.puts.emplace_back(kPlacementName, placement.SerializeAsString());
-    }
+    state_.RaiseEpoch(&txn);
     return txn;
   }
 
  private:
   const ClusterState& state_;
   std::map<uint32_t, v1::SlotPlacement> rows_;
-  bool raise_ring_epoch_ = false;
 };
 
 const v1::DesiredRow* WishFor(const ClusterState& state, SlotId slot) {
@@ -102,7 +93,6 @@ MetadataTxn FlipRows(const ClusterState& state, std::span<const SlotId> slots) {
     row.clear_replaced();
     Order(order, &row);
   }
-  txn.RaiseRingEpoch();
   return txn.Make();
 }
 
@@ -125,7 +115,6 @@ MetadataTxn ReorderRows(const ClusterState& state, std::span<const SlotId> slots
     RINGKV_CHECK(wish != nullptr, "an order is wished for");
     Order({wish->nodes().begin(), wish->nodes().end()}, &txn.Edit(slot));
   }
-  txn.RaiseRingEpoch();
   return txn.Make();
 }
 

@@ -1,7 +1,7 @@
 // The transactions by which rows of slots change (docs/protocol.md, "Replace"), as pure functions
 // of the state. Each is conditional on the rows that it changes and on the ownership of their
-// groups, and raises the epoch of each row; those that change a set or an order raise that of the
-// ring as well.
+// groups, and raises the epoch of each row and that of the ring, which puts all of them in one line
+// (ClusterState::RaiseEpoch).
 //
 // Thread-safe. What a caller asks must fit the state: a slot with a learner for Flip, and so on.
 #pragma once

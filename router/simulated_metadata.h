@@ -45,6 +45,7 @@ class SimulatedMetadata final : public MetadataStore {
   // The oldest transaction that is late takes effect, if what it expects still holds; false if none
   // is.
   bool ApplyLate();
+  size_t late() const { return late_.size(); }
 
   void SetManual(bool manual) { manual_ = manual; }
   // Carries the oldest waiting operation out; false if none waits.

@@ -25,7 +25,7 @@ TEST_P(Seeds, HoldEveryInvariant) {
 INSTANTIATE_TEST_SUITE_P(Fixed, Seeds, testing::Values(1, 51, 101, 151, 201, 251, 301, 351));
 
 // Each once found a flaw.
-INSTANTIATE_TEST_SUITE_P(Found, Seeds, testing::Values(900048, 5102469));
+INSTANTIATE_TEST_SUITE_P(Found, Seeds, testing::Values(900048, 5102469, 5400578));
 
 TEST(RareBranches, AreReachedByTheFixedSeeds) {
   RunReport sum;
@@ -41,6 +41,7 @@ TEST(RareBranches, AreReachedByTheFixedSeeds) {
     sum.faults.metadata_away += report.faults.metadata_away;
     sum.faults.leases_ended += report.faults.leases_ended;
     sum.faults.former_ended += report.faults.former_ended;
+    sum.faults.late_transactions += report.faults.late_transactions;
     sum.faults.retakes += report.faults.retakes;
     sum.shard.lease_refusals += report.shard.lease_refusals;
     sum.shard.write_backs += report.shard.write_backs;
@@ -82,6 +83,7 @@ TEST(RareBranches, AreReachedByTheFixedSeeds) {
   EXPECT_GT(sum.faults.metadata_away, 0u);
   EXPECT_GT(sum.faults.leases_ended, 0u);
   EXPECT_GT(sum.faults.former_ended, 0u);
+  EXPECT_GT(sum.faults.late_transactions, 0u);
   EXPECT_GT(sum.faults.retakes, 0u);
   EXPECT_GT(sum.shard.lease_refusals, 0u);
   EXPECT_GT(sum.shard.write_backs, 0u);

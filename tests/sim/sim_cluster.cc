@@ -124,6 +124,11 @@ FaultMix FaultMix::Draw(Random& random) {
   }
   const double groups = apart.Unit();
   if (groups < 0.5) mix.groups = groups < 0.25 ? 1 : 4;
+  // A store that takes its time takes it with some answers, too.
+  if ((mix.topology || mix.takeover) && apart.Chance(0.4)) {
+    mix.late_transactions = true;
+    if (mix.metadata_faults == 0) mix.metadata_faults = apart.Unit() * 0.1;
+  }
   return mix;
 }
 
@@ -138,11 +143,10 @@ std::string FaultMix::ToString() const {
   if (stall) text += ", stalls";
   if (wipe) text += ", wiped disks";
   if (old_copy) text += ", old disks";
-  if (topology) {
-    text += ", nodes that join and leave (" + std::to_string(spare) + " spare), metadata faults " +
-            std::to_string(metadata_faults);
-  }
+  if (topology) text += ", nodes that join and leave (" + std::to_string(spare) + " spare)";
+  if (metadata_faults > 0) text += ", metadata faults " + std::to_string(metadata_faults);
   if (takeover) text += ", takeovers beside a living owner";
+  if (late_transactions) text += ", late transactions";
   if (total_loss) text += ", losses of all power";
   text += ", " + std::to_string(groups) + " groups, " + std::to_string(max_behind) + " keys behind";
   return text;

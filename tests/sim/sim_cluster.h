@@ -63,7 +63,9 @@ struct FaultMix {
   bool topology = false;       // nodes join and leave, change their weight; that is paused, aborted
   int spare = 0;               // nodes that run and are no members at first
   double metadata_faults = 0;  // of a transaction: not taken, or its answer lost
-  bool total_loss = false;     // all nodes lose power at once, and now and then the router too
+  // Some of those whose answer is lost are applied later, up to three seconds: if they still hold.
+  bool late_transactions = false;
+  bool total_loss = false;  // all nodes lose power at once, and now and then the router too
   Duration longest_loss = std::chrono::milliseconds(1500);  // of power
   Duration metadata_delay = std::chrono::milliseconds(3);   // of a transaction, at most
   // A second router takes over while the first goes on: paused, or without the metadata store, or
@@ -91,6 +93,7 @@ struct FaultCounts {
   uint64_t changes = 0;  // of the topology, that were begun
   uint64_t changes_refused = 0;
   uint64_t metadata_faults = 0;
+  uint64_t late_transactions = 0;  // that took effect after all
   uint64_t total_losses = 0;
   uint64_t takeovers = 0;      // beside a living owner
   uint64_t pauses = 0;         // of a router
@@ -285,6 +288,7 @@ class SimCluster {
   bool ManualMetadata() const { return mix_.topology || mix_.takeover; }
   void ScheduleMetadata(Router& router);
   void StepMetadata(Router& router);
+  void StepStore(Router& router);
   void LookAtMetadata();
   void CheckRows(const ClusterState& before);
   std::string DescribeMoves() const;
@@ -364,6 +368,7 @@ class SimCluster {
   std::shared_ptr<SimulatedMetadata::Contents> metadata_;
   std::optional<ClusterState> state_;  // what is in the metadata store now
   bool metadata_held_ = false;
+  bool metadata_changed_ = false;   // by none of the routers that are there
   std::unique_ptr<Router> router_;  // null: it is down
   std::unique_ptr<Router> former_;  // was taken over, and is still there
   uint64_t last_generation_ = 0;

@@ -43,6 +43,7 @@ void Add(const RunReport& run, Totals* totals) {
   sum.faults.metadata_away += run.faults.metadata_away;
   sum.faults.leases_ended += run.faults.leases_ended;
   sum.faults.former_ended += run.faults.former_ended;
+  sum.faults.late_transactions += run.faults.late_transactions;
   sum.faults.retakes += run.faults.retakes;
   sum.shard.lease_refusals += run.shard.lease_refusals;
   sum.faults.total_losses += run.faults.total_losses;
@@ -139,10 +140,12 @@ void Print(const Totals& totals, double seconds) {
       n(sum.replica.reinstated), n(sum.shard.stable_rounds), n(sum.shard.stable_dropped));
   std::printf(
       "replacements     %llu changes ordered (%llu refused), %llu instances made, %llu times joint "
-      "(%llu left), %llu flips, %llu abandoned, %llu retired, %llu dropped, %llu metadata faults\n",
+      "(%llu left), %llu flips, %llu abandoned, %llu retired, %llu dropped, %llu metadata faults, "
+      "%llu transactions that took effect late\n",
       n(sum.faults.changes), n(sum.faults.changes_refused), n(sum.replica.created),
       n(sum.shard.joints), n(sum.shard.joints_left), n(sum.shard.flips), n(sum.shard.abandoned),
-      n(sum.shard.retired), n(sum.replica.dropped), n(sum.faults.metadata_faults));
+      n(sum.shard.retired), n(sum.replica.dropped), n(sum.faults.metadata_faults),
+      n(sum.faults.late_transactions));
   std::printf(
       "unions           %llu begun, %llu slots went on with one; %llu fresh terms of groups of "
       "several slots\n",

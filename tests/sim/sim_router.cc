@@ -151,7 +151,7 @@ void SimCluster::OnRouter(uint64_t generation, std::function<void(Router&)> even
 void SimCluster::StartRouter() {
   router_ = std::make_unique<Router>(++last_generation_, nodes_.size());
   Router& router = *router_;
-  router.store = std::make_unique<SimulatedMetadata>(metadata_);
+  router.store = std::make_shared<SimulatedMetadata>(metadata_);
   router.store->SetManual(ManualMetadata());
   if (mix_.takeover) {
     router.store->HoldLeases(scheduler_.clock(), mix_.lease_ttl);
@@ -296,12 +296,17 @@ void SimCluster::SendMetadataAway(uint64_t generation, Duration outage) {
   scheduler_.After(outage, [this, generation] { SetMetadataAway(generation, false); });
 }
 
-void SimCluster::CrashRouter() { CrashRouterWithTransaction(mix_.topology && random_.Chance(0.5)); }
+void SimCluster::CrashRouter() {
+  const bool done = ManualMetadata() && random_.Chance(0.5);
+  if (done && mix_.late_transactions && random_.Chance(0.5))
+    router_->store->Inject(SimulatedMetadata::Fault::kLate, 1);
+  CrashRouterWithTransaction(done);
+}
 
 void SimCluster::CrashRouterWithTransaction(bool done) {
   Trace([&] { return std::string("router dies"); });
   // The metadata store may have got the request, and finds nobody to answer.
-  if (done && router_->store->waiting() > 0) router_->store->Step();
+  if (done && router_->store->waiting() > 0) StepStore(*router_);
   EndRouter(router_);
 }
 
@@ -330,21 +335,44 @@ void SimCluster::StepMetadata(Router& router) {
   }
   if (router.metadata_away || (faults_on_ && random_.Chance(mix_.metadata_faults))) {
     using Fault = SimulatedMetadata::Fault;
-    const Fault kinds[] = {Fault::kUnavailable, Fault::kLostApplied, Fault::kLostNotApplied};
+    const Fault kinds[] = {Fault::kUnavailable, Fault::kLostApplied, Fault::kLostNotApplied,
+                           Fault::kLate};
+    const Fault kind = kinds[random_.Below(mix_.late_transactions ? 4 : 3)];
     // Nothing gets to a store that is away.
-    router.store->Inject(router.metadata_away ? Fault::kUnavailable : kinds[random_.Below(3)], 1);
+    router.store->Inject(router.metadata_away ? Fault::kUnavailable : kind, 1);
     ++counts_.metadata_faults;
   }
   // An operation takes effect whatever its router does meanwhile; its answer is delivered later.
   if (mix_.takeover) {
-    router.store->Step();
+    StepStore(router);
     return LookAtMetadata();
   }
-  RouterEvent(router, [&] { router.store->Step(); });
+  RouterEvent(router, [&] { StepStore(router); });
+}
+
+// A transaction may take effect long after its router was told that nobody knows its outcome.
+void SimCluster::StepStore(Router& router) {
+  const std::shared_ptr<SimulatedMetadata> store = router.store;
+  const size_t late = store->late();
+  store->Step();
+  if (store->late() == late) return;
+  Trace([&] { return std::string("a transaction is late"); });
+  scheduler_.After(milliseconds(random_.Between(1, 3000)), [this, store] {
+    const uint64_t before = store->commits();
+    store->ApplyLate();
+    Trace([&] {
+      return std::string("a late transaction ") +
+             (store->commits() == before ? "holds no more" : "takes effect");
+    });
+    if (store->commits() == before) return;
+    ++counts_.late_transactions;
+    metadata_changed_ = true;
+    LookAtMetadata();
+  });
 }
 
 void SimCluster::LookAtMetadata() {
-  bool changed = !state_.has_value();
+  bool changed = std::exchange(metadata_changed_, false) || !state_.has_value();
   for (Router* router : {router_.get(), former_.get()}) {
     if (router == nullptr) continue;
     changed |= router->store->commits() != router->seen_commits;

@@ -43,7 +43,8 @@ struct SimCluster::Router {
   // What comes later uses what stands before it.
   std::unique_ptr<Transport> transport;
   std::unique_ptr<LoadBalancer> balancer;
-  std::unique_ptr<SimulatedMetadata> store;  // its way to the metadata
+  // Its way to the metadata. What is late there takes effect whatever becomes of the router.
+  std::shared_ptr<SimulatedMetadata> store;
   std::unique_ptr<ServingGate> gate;
   std::unique_ptr<DataPlane> data;
   std::unique_ptr<Shard> shard;
