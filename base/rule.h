@@ -11,6 +11,7 @@ enum class Rule {
   kSettleBeforeCondition,  // R4: earlier versions of the key are settled before a condition is read
   kQuorumCommits,          // R2: a quorum of acknowledgements, not one, commits
   kPendingIsNotReleased,   // R3: a single-replica read does not give out a pending version
+  kReplyOfItsAttempt,      // R3: what was asked in an earlier attempt of a call counts for nothing
   kWriteBackUnderThisTerm,   // R3: what an older term left is written back under a version of this
                              // one
   kCompareVersions,          // Node: a lower version never replaces a higher one

@@ -85,6 +85,11 @@ void Sequencer::AskQuorum(Call* call) {
         call, v1::ERROR_CODE_UNAVAILABLE,
         "too few replicas of slot " + std::to_string(slot_.value()) + " are reachable; try again");
   }
+  // As a quorum's answers would say, which are not waited for where it is known.
+  if (!call->in_union && !IsQuorum(VotingMask() & static_cast<Mask>(~call->key->corrupt_mask))) {
+    return Fail(call, v1::ERROR_CODE_CORRUPTION,
+                "too few replicas have an intact copy of the record");
+  }
   ++call->attempt;
   call->stage = Call::Stage::kQuorumRead;
   call->asked = 0;
@@ -105,7 +110,8 @@ void Sequencer::AskQuorum(Call* call) {
 
 void Sequencer::OnReadReply(int seat, const Expected& expected, const v1::ReplicaOpReply& reply) {
   Call* call = FindCall(expected.call);
-  if (call == nullptr || call->attempt != expected.attempt) return;
+  if (call == nullptr) return;
+  if (call->attempt != expected.attempt && RINGKV_RULE(kReplyOfItsAttempt)) return;
   if (reply.code() == v1::REPLICA_CODE_CORRUPTION) {
     // Remembered until a repair mends it: the key is read elsewhere.
     call->key->corrupt_mask |= static_cast<Mask>(1u << seat);

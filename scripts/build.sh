@@ -140,7 +140,8 @@ test_command() {
 }
 
 sim_command() {
-  local preset=release arguments=()
+  local preset=release program=ringkv_sim arguments=()
+  if [[ ${1:-} == --ablations ]]; then program=ringkv_sim_ablations; shift; fi
   while [[ $# -gt 0 ]]; do
     case $1 in
       --seeds | --first | --minutes)
@@ -149,15 +150,20 @@ sim_command() {
       --seeds=* | --first=* | --minutes=*)
         [[ ${1#*=} =~ ^[0-9]+$ ]] || usage_error "sim: ${1%%=*} needs a whole number"
         arguments+=("${1%%=*}" "${1#*=}"); shift ;;
-      --trace) arguments+=("$1"); shift ;;
+      --trace)
+        [[ $program == ringkv_sim ]] || usage_error "sim: --ablations has no --trace"
+        arguments+=("$1"); shift ;;
+      --rule | --ranges)
+        [[ $program != ringkv_sim && ${2:-} =~ ^[A-Za-z0-9]+$ ]] || usage_error "sim: $1 goes with --ablations, which comes first, and needs a value"
+        arguments+=("$1" "$2"); shift 2 ;;
       --preset) [[ $# -ge 2 ]] || usage_error "--preset needs a name: ${presets[*]}"; preset=$2; shift 2 ;;
       --preset=*) preset=${1#*=}; shift ;;
       *) usage_error "sim: unknown argument '$1'" ;;
     esac
   done
   _need_preset "$preset"
-  build "$preset" ringkv_sim
+  build "$preset" "$program"
   share_build_lock
   clear_ringkv_environment
-  (close_locks && exec "build/$preset/bin/ringkv_sim" "${arguments[@]}")
+  (close_locks && exec "build/$preset/bin/$program" "${arguments[@]}")
 }

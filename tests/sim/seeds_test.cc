@@ -37,6 +37,7 @@ TEST(RareBranches, AreReachedByTheFixedSeeds) {
     sum.faults.power_losses += report.faults.power_losses;
     sum.faults.router_crashes += report.faults.router_crashes;
     sum.faults.takeovers += report.faults.takeovers;
+    sum.faults.removals += report.faults.removals;
     sum.faults.pauses += report.faults.pauses;
     sum.faults.metadata_away += report.faults.metadata_away;
     sum.faults.leases_ended += report.faults.leases_ended;
@@ -79,6 +80,7 @@ TEST(RareBranches, AreReachedByTheFixedSeeds) {
   EXPECT_GT(sum.faults.power_losses, 0u);
   EXPECT_GT(sum.faults.router_crashes, 0u);
   EXPECT_GT(sum.faults.takeovers, 0u);
+  EXPECT_GT(sum.faults.removals, 0u);
   EXPECT_GT(sum.faults.pauses, 0u);
   EXPECT_GT(sum.faults.metadata_away, 0u);
   EXPECT_GT(sum.faults.leases_ended, 0u);

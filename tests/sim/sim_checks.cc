@@ -495,6 +495,8 @@ std::string SimCluster::CheckQuiet() {
       }
       auto page = node.store.Scan(SlotId(s), replica.inc, "", "",
                                   {.max_bytes = 1u << 30, .max_entries = 1u << 30});
+      if (!page.ok())
+        return "slot " + std::to_string(s) + " on " + node.id + ": " + page.status().message();
       std::map<std::string, std::string> content;
       for (const StoredEntry& entry : page->entries) {
         if (Collected(entry.record, floor)) continue;

@@ -124,6 +124,7 @@ FaultMix FaultMix::Draw(Random& random) {
   }
   const double groups = apart.Unit();
   if (groups < 0.5) mix.groups = groups < 0.25 ? 1 : 4;
+  if (mix.topology && mix.takeover) mix.removals = apart.Chance(0.6);
   // A store that takes its time takes it with some answers, too.
   if ((mix.topology || mix.takeover) && apart.Chance(0.4)) {
     mix.late_transactions = true;
@@ -146,6 +147,7 @@ std::string FaultMix::ToString() const {
   if (topology) text += ", nodes that join and leave (" + std::to_string(spare) + " spare)";
   if (metadata_faults > 0) text += ", metadata faults " + std::to_string(metadata_faults);
   if (takeover) text += ", takeovers beside a living owner";
+  if (removals) text += ", removals by force between takeovers";
   if (late_transactions) text += ", late transactions";
   if (total_loss) text += ", losses of all power";
   text += ", " + std::to_string(groups) + " groups, " + std::to_string(max_behind) + " keys behind";
@@ -241,10 +243,29 @@ void SimCluster::SendQuestions(int i) {
     RINGKV_CHECK(to != nodes_.end(), "a source is a node of the cluster");
     const int source = static_cast<int>(to - nodes_.begin());
     auto op = std::make_shared<v1::ReplicaOp>(std::move(question.op));
-    DeliverBetween(i, source, [this, i, source, op, asker = nodes_[i]->generation] {
-      OnQuestion(i, source, *op, asker);
-    });
+    const uint64_t asker = nodes_[i]->generation;
+    if (hold_questions_ == SlotId(op->slot())) {
+      held_questions_.push_back({i, source, op, asker});
+    } else {
+      DeliverBetween(i, source,
+                     [this, i, source, op, asker] { OnQuestion(i, source, *op, asker); });
+    }
   }
+}
+
+void SimCluster::HoldQuestions(std::optional<SlotId> slot) {
+  hold_questions_ = slot;
+  if (slot.has_value()) return;
+  for (const Question& held : std::exchange(held_questions_, {})) {
+    OnQuestion(held.from, held.to, *held.op, held.asker);
+  }
+}
+
+int SimCluster::AskedNode(SlotId slot, int node) const {
+  for (auto held = held_questions_.rbegin(); held != held_questions_.rend(); ++held) {
+    if (held->from == node && held->op->slot() == slot.value()) return held->to;
+  }
+  return -1;
 }
 
 void SimCluster::OnQuestion(int from, int to, const v1::ReplicaOp& op, uint64_t asker) {
@@ -293,16 +314,34 @@ void SimCluster::Flush(Router& router) {
   }
 }
 
+namespace {
+
+bool AnySyncs(const v1::ReplicaBatch& batch) {
+  return std::any_of(batch.ops().begin(), batch.ops().end(), [](const v1::ReplicaOp& op) {
+    return !op.has_stats() && !op.has_read() && !op.has_scan() && !op.has_pull() &&
+           !op.has_contact();
+  });
+}
+
+}  // namespace
+
 void SimCluster::OnBatch(int i, const v1::ReplicaBatch& batch, uint64_t router) {
   Node& node = *nodes_[i];
   if (!node.up || node.replica == nullptr) return;
-  if (node.stalled_until > scheduler_.now()) {
+  if (node.stalled_until > scheduler_.now() && node.sync_began != scheduler_.now()) {
     auto later = std::make_shared<v1::ReplicaBatch>(batch);
     uint64_t generation = node.generation;
     scheduler_.At(node.stalled_until, [this, i, later, generation, router] {
       if (nodes_[i]->generation == generation) OnBatch(i, *later, router);
     });
     return;
+  }
+  // Whatever arrives during a sync is done at its end, with one more for all of it.
+  Duration syncs{};
+  if (node.sync_time != Duration{} && AnySyncs(batch)) {
+    syncs = node.sync_time;
+    node.stalled_until = scheduler_.now() + syncs;
+    node.sync_began = scheduler_.now();
   }
   std::vector<const v1::ReplicaOp*> ops;
   std::vector<const v1::ReplicaOp*> stats;
@@ -340,7 +379,10 @@ void SimCluster::OnBatch(int i, const v1::ReplicaBatch& batch, uint64_t router) 
   if (hold_answers_ && std::any_of(batch.ops().begin(), batch.ops().end(), hold_answers_)) {
     return held_answers_.push_back(arrive);
   }
-  Deliver(router, i, arrive);
+  if (syncs == Duration{}) return Deliver(router, i, arrive);
+  scheduler_.After(syncs, [this, i, router, arrive, generation = node.generation] {
+    if (nodes_[i]->generation == generation && nodes_[i]->up) Deliver(router, i, arrive);
+  });
 }
 
 void SimCluster::PollLink(int i) {
@@ -560,7 +602,7 @@ void SimCluster::Ask(int i, const v1::RegisterRequest& request) {
 }
 
 void SimCluster::SyncLoop(int i, uint64_t generation) {
-  scheduler_.After(milliseconds(100), [this, i, generation] {
+  scheduler_.After(mix_.sync_interval, [this, i, generation] {
     Node& node = *nodes_[i];
     if (node.generation != generation || !node.up) return;
     if (node.stalled_until <= scheduler_.now()) (void)node.store.Sync();
@@ -641,6 +683,11 @@ void SimCluster::CopyDisk(int i) {
   nodes_[i]->copy_boot = nodes_[i]->boot;
 }
 
+bool SimCluster::CorruptRecord(int i, const std::string& key) {
+  const SlotId slot = SlotFor(key);
+  return nodes_[i]->store.CorruptRecord({slot, InstanceOn(i, slot), key});
+}
+
 void SimCluster::DeliverLate(int i, const v1::ReplicaOp& op) {
   v1::ReplicaBatch batch;
   *batch.add_ops() = op;
@@ -686,6 +733,7 @@ void SimCluster::InjectFault() {
   if (mix_.topology) kinds.push_back(7);
   if (mix_.total_loss) kinds.push_back(8);
   if (mix_.takeover) kinds.insert(kinds.end(), {9, 9, 10, 11});
+  if (mix_.removals) kinds.insert(kinds.end(), {12, 12});
   int kind = kinds[random_.Below(kinds.size())];
   if (kind == 7) return ChangeTopology();
   int i = static_cast<int>(random_.Below(nodes_.size()));
@@ -704,6 +752,7 @@ void SimCluster::InjectFault() {
   Node& node = *nodes_[i];
   Duration outage =
       milliseconds(random_.Chance(0.7) ? random_.Between(5, 800) : random_.Between(800, 3000));
+  outage = std::min(outage, mix_.longest_outage);
   if (kind == 6 && (node.copy == nullptr || node.copy_boot == node.boot)) {
     // A copy of the present start cannot be told from the disk itself.
     if (node.up && node.replica != nullptr && node.copy == nullptr) CopyDisk(i);
@@ -711,6 +760,7 @@ void SimCluster::InjectFault() {
   }
   if (kind == 8) return LoseAllPower();
   if (kind == 9) return TakeOverForAWhile(outage);
+  if (kind == 12) return TakeOverAndRemove(outage);
   if (kind >= 10) {
     if (router_ == nullptr) return;
     return kind == 10 ? PauseForAWhile(router_->generation, outage)

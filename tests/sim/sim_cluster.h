@@ -53,8 +53,10 @@ struct FaultMix {
   Duration delay = std::chrono::microseconds(200);
   double long_delay = 0;  // chance of a delay up to `latest`: reordering
   Duration latest = std::chrono::milliseconds(300);
-  bool node_crash = false;  // the process dies
-  bool power_loss = false;  // the unsynced tail goes
+  bool node_crash = false;                                  // the process dies
+  bool power_loss = false;                                  // the unsynced tail goes
+  Duration sync_interval = std::chrono::milliseconds(100);  // without synced writes
+  Duration longest_outage = std::chrono::milliseconds(3000);
   bool router_crash = false;
   bool partition = false;      // one node cut off from the router
   bool stall = false;          // a node does nothing for a while
@@ -71,6 +73,8 @@ struct FaultMix {
   // A second router takes over while the first goes on: paused, or without the metadata store, or
   // without some nodes. Leases end.
   bool takeover = false;
+  // And a third takes over from the second, which has removed a node by force meanwhile.
+  bool removals = false;
   Duration lease_ttl = std::chrono::milliseconds(1500);
   size_t max_behind = 200'000;  // keys for each node, before a replica stops being tracked
   Duration between_faults = std::chrono::milliseconds(800);
@@ -96,6 +100,7 @@ struct FaultCounts {
   uint64_t late_transactions = 0;  // that took effect after all
   uint64_t total_losses = 0;
   uint64_t takeovers = 0;      // beside a living owner
+  uint64_t removals = 0;       // ordered by one that had just taken over, and is taken over
   uint64_t pauses = 0;         // of a router
   uint64_t metadata_away = 0;  // for one router
   uint64_t leases_ended = 0;   // of routers that were alive
@@ -165,6 +170,17 @@ class SimCluster {
   void CopyDisk(int node);
   void RestoreOldCopy(int node) { CrashNode(node, Disk::kOldCopy); }
   void Start(int node) { StartNode(node); }
+  // Each sync of the node's disk takes so long from now on, and it does nothing else meanwhile.
+  void SetSyncTime(int node, Duration time) { nodes_[node]->sync_time = time; }
+  // Damages what the node's disk has of the key. False: it has nothing.
+  bool CorruptRecord(int node, const std::string& key);
+  // From now on what nodes ask of each other in syncs of that slot stays on its way; or all of that
+  // arrives.
+  void HoldQuestions(std::optional<SlotId> slot);
+  // Of whom the node waits for an answer in a sync of the slot, while questions are held. -1: none.
+  int AskedNode(SlotId slot, int node) const;
+  // The wall clocks of routers that start from now on.
+  void SetClockSkew(std::chrono::milliseconds skew) { clock_skew_ = skew; }
   void CutOff(int node, bool cut_off) { nodes_[node]->cut_off = cut_off; }
   // With everything that was not synced.
   void LoseTail(int node) { CrashNode(node, Disk::kTailLost); }
@@ -256,6 +272,8 @@ class SimCluster {
     uint64_t disks = 0;                              // so far
     bool cut_off = false;
     MonoTime stalled_until;
+    Duration sync_time{};  // of its disk
+    MonoTime sync_began;   // the last one that took time: it ends at stalled_until
     // When it promised which terms, by group. It only grows.
     std::map<uint32_t, std::map<uint32_t, MonoTime>> promised;
     std::set<std::pair<uint32_t, uint64_t>> retired;  // (slot, inc) that it said it has retired
@@ -318,6 +336,7 @@ class SimCluster {
   void InjectFault();
   void LoseAllPower();
   void TakeOverForAWhile(Duration outage);
+  void TakeOverAndRemove(Duration outage);
   void PauseForAWhile(uint64_t router, Duration outage);
   void SendMetadataAway(uint64_t router, Duration outage);
   Duration DrawOutage();
@@ -364,6 +383,15 @@ class SimCluster {
   Lose lose_;
   std::function<bool(const v1::ReplicaOp& op)> hold_answers_;
   std::vector<std::function<void()>> held_answers_;
+  struct Question {
+    int from = 0;
+    int to = 0;
+    std::shared_ptr<v1::ReplicaOp> op;
+    uint64_t asker = 0;  // generation
+  };
+  std::optional<SlotId> hold_questions_;
+  std::vector<Question> held_questions_;
+  std::chrono::milliseconds clock_skew_{};
   std::vector<std::unique_ptr<Node>> nodes_;
   std::shared_ptr<SimulatedMetadata::Contents> metadata_;
   std::optional<ClusterState> state_;  // what is in the metadata store now

@@ -162,10 +162,11 @@ void SimCluster::StartRouter() {
       });
     });
   }
+  router.clock = std::make_unique<Router::SkewedClock>(scheduler_.clock(), clock_skew_);
   router.transport = std::make_unique<Transport>(*this, router);
   router.balancer = std::make_unique<LoadBalancer>(ReadBalancing(SimOptions(mix_)));
-  router.shard = std::make_unique<Shard>(SimOptions(mix_), scheduler_.clock(), *router.transport,
-                                         *router.balancer);
+  router.shard =
+      std::make_unique<Shard>(SimOptions(mix_), *router.clock, *router.transport, *router.balancer);
   router.gate = std::make_unique<ServingGate>();
   router.data = std::make_unique<Data>(*this, router);
   MembershipOptions options;
@@ -177,7 +178,7 @@ void SimCluster::StartRouter() {
   options.retry = milliseconds(100);
   options.lease_margin = milliseconds(50);
   router.membership = std::make_unique<Membership>(
-      options, scheduler_.clock(), *router.store, *router.data, *router.gate, random_,
+      options, *router.clock, *router.store, *router.data, *router.gate, random_,
       [this, generation = router.generation](const Status& why) {
         OnRouterFailed(generation, why);
       });
@@ -279,6 +280,34 @@ void SimCluster::TakeOverForAWhile(Duration outage) {
       if (RouterAlive(generation)) CutRouterOff(generation, node, false);
     });
   }
+}
+
+// The first goes on, or is paused and comes back, without the metadata store, and reaches what the
+// others do not.
+void SimCluster::TakeOverAndRemove(Duration outage) {
+  if (!RouterUp() || former_ != nullptr) return;
+  TakeOver();
+  ++counts_.removals;
+  const uint64_t first = former_->generation, second = router_->generation;
+  SendMetadataAway(first, outage + mix_.lease_ttl);
+  if (random_.Chance(0.5)) PauseForAWhile(first, milliseconds(random_.Between(50, 900)));
+  const int node = static_cast<int>(random_.Below(nodes_.size()));
+  CutRouterOff(second, node, true);
+  for (int i = 0; i < static_cast<int>(nodes_.size()); ++i) {
+    if (i != node && random_.Chance(0.7)) CutRouterOff(first, i, true);
+  }
+  const Duration ordered = milliseconds(random_.Between(20, 500));
+  scheduler_.After(ordered, [this, node] { RemoveNode(node, /*force=*/true); });
+  scheduler_.After(ordered + milliseconds(random_.Between(20, 900)), [this, second, node, outage] {
+    if (router_generation() != second) return;
+    CrashRouter();
+    StartRouter();
+    const uint64_t third = router_->generation;
+    CutRouterOff(third, node, true);
+    scheduler_.After(outage, [this, third, node] {
+      if (RouterAlive(third)) CutRouterOff(third, node, false);
+    });
+  });
 }
 
 void SimCluster::PauseForAWhile(uint64_t generation, Duration outage) {

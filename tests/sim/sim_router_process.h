@@ -40,7 +40,22 @@ struct SimCluster::Router {
   MonoTime timer_at = kNever;
   MonoTime lease_until;
 
+  // The wall clock of its machine may be wrong.
+  class SkewedClock final : public Clock {
+   public:
+    SkewedClock(const Clock& clock, std::chrono::milliseconds skew) : clock_(clock), skew_(skew) {}
+    MonoTime Now() const override { return clock_.Now(); }
+    uint64_t WallMillis() const override {
+      return clock_.WallMillis() + static_cast<uint64_t>(skew_.count());
+    }
+
+   private:
+    const Clock& clock_;
+    const std::chrono::milliseconds skew_;
+  };
+
   // What comes later uses what stands before it.
+  std::unique_ptr<SkewedClock> clock;
   std::unique_ptr<Transport> transport;
   std::unique_ptr<LoadBalancer> balancer;
   // Its way to the metadata. What is late there takes effect whatever becomes of the router.
