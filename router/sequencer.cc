@@ -155,10 +155,16 @@ void Sequencer::OnContactReply(int i, const v1::ReplicaOpReply& reply) {
   if (reply.code() != v1::REPLICA_CODE_OK) return;
   seat.usable = true;
   // Within a boot a vote is given back and never taken: an answer that says no may be a late one.
-  seat.voting = seat.voting || reply.voting();
+  // A disk that was put back from a copy of its present run looks like that run's end. It is known
+  // by the W that it has synced for this owner, and lacks: what it says of itself counts for
+  // nothing.
+  const bool regressed = FromProto(reply.contact().stable()) < seat.stable;
+  seat.voting = seat.voting || (reply.voting() && !regressed);
   seat.lost_tail.reset();
   seat.floor = FromProto(reply.contact().floor());
-  if (!seat.voting && reply.contact().has_lost_tail()) seat.lost_tail = reply.contact().lost_tail();
+  if (!seat.voting && !regressed && reply.contact().has_lost_tail()) {
+    seat.lost_tail = reply.contact().lost_tail();
+  }
   // Without a vote it may have lost what it had acknowledged.
   if (!seat.voting && seat.clean) Untrack(i);
   for (size_t k = 0; k < pending_keys_.size(); ++k) {
@@ -227,8 +233,11 @@ void Sequencer::OnReply(Peer peer, const Expected& expected, const v1::ReplicaOp
       return OnCreateReply(i, reply);
     case Expected::Kind::kSetFloor:
       return OnFloorReply(i, expected, reply);
-    case Expected::Kind::kSetStable:
-      return;  // a W that did not arrive is made up for by the next one
+    case Expected::Kind::kSetStable:  // one that did not arrive is made up for by the next
+      if (reply.code() == v1::REPLICA_CODE_OK) {
+        seats_[i].stable = std::max(seats_[i].stable, expected.version);
+      }
+      return;
     default:
       RINGKV_CHECK(false, "promises and statistics are the shard's");
   }

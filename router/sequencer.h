@@ -63,7 +63,7 @@ struct Expected {
   uint64_t call = 0;     // kRead, kScan: who asked; kPull, kReinstate, kPersist, kSetFloor: id
   uint32_t attempt = 0;  // of that call
   std::string key;       // kApply
-  Version version;       // kApply
+  Version version;       // kApply; kSetStable: W
   ServerLease load;  // kRead, kScan: in flight at the node, until the answer or the session ends
 };
 
@@ -186,6 +186,7 @@ class Sequencer {
     bool clean = false;    // tracked, and lacks nothing committed but what is in behind
     std::optional<v1::LostTail> lost_tail;  // R11: without a vote, and lacks no more than that
     Version floor;                          // as it said at the contact
+    Version stable;                         // the highest W that it has answered for
     Boot boot;
     uint64_t behind_keys = 0;
     SeatSync sync;

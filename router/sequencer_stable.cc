@@ -81,6 +81,7 @@ void Sequencer::GiveStable() {
     Expected expected;
     expected.kind = Expected::Kind::kSetStable;
     expected.slot = slot_;
+    expected.version = stable_;
     host_.Send(seats_[i].peer, std::move(op), std::move(expected));
   }
   stable_round_ = {};

@@ -229,6 +229,36 @@ TEST_F(ShardSyncTest, StableAdvancesWhenAllHavePersistedUnderTheBootsKnown) {
   EXPECT_EQ(stable->set_stable().boot(), 1u);
 }
 
+// A copy of the disk that was taken since the node's last start has the boot that the metadata
+// knows.
+TEST_F(ShardSyncTest, DiskThatLacksAWItHadSyncedHasNoVoteWhateverItSays) {
+  TakeSlot(true);
+  ConnectAll();
+  Put("k", "v");
+  for (Peer peer : {kA, kB, kC}) Acknowledge(peer, *Last(peer, v1::ReplicaOp::kApply));
+  std::map<Peer, v1::ReplicaOp> persist = AwaitAll(v1::ReplicaOp::kPersist, 15'000);
+  for (Peer peer : {kA, kB, kC}) AnswerOk(peer, persist[peer]);
+  for (Peer peer : {kA, kB, kC}) AnswerOk(peer, *Last(peer, v1::ReplicaOp::kSetStable));
+  auto comes_back = [&](Boot boot, uint64_t stable) {
+    shard_.OnDisconnected(kC);
+    shard_.OnConnected(kC, boot);
+    v1::ReplicaOpReply promised;
+    promised.mutable_promise();
+    Reply(kC, promised, Last(kC, v1::ReplicaOp::kPromise)->op(), boot);
+    v1::ReplicaOpReply contacted;
+    contacted.set_voting(true);
+    ToProto(Version{Term(7), stable}, contacted.mutable_contact()->mutable_stable());
+    Reply(kC, contacted, Last(kC, v1::ReplicaOp::kContact)->op(), boot);
+  };
+  comes_back(Boot(2), 1);
+  EXPECT_TRUE(Seat(kC).voting);
+  EXPECT_TRUE(Seat(kC).clean);
+  comes_back(Boot(3), 0);
+  EXPECT_FALSE(Seat(kC).voting);
+  EXPECT_FALSE(Seat(kC).clean);
+  EXPECT_TRUE(Await(kC, v1::ReplicaOp::kPull).pull().has_source());
+}
+
 TEST_F(ShardSyncTest, FloorIsRaisedToWOnlyWhenThereMayBeGarbageAndNobodyIsBehind) {
   TakeSlot(true);
   ConnectAll();
