@@ -85,8 +85,10 @@ void Sequencer::AskQuorum(Call* call) {
         call, v1::ERROR_CODE_UNAVAILABLE,
         "too few replicas of slot " + std::to_string(slot_.value()) + " are reachable; try again");
   }
-  // As a quorum's answers would say, which are not waited for where it is known.
-  if (!call->in_union && !IsQuorum(VotingMask() & static_cast<Mask>(~call->key->corrupt_mask))) {
+  // As a quorum's answers would say, which are not waited for where it is known. Where a replica
+  // that may answer alone has it, the others are about to be mended from there.
+  const bool intact = IsQuorum(VotingMask() & static_cast<Mask>(~call->key->corrupt_mask));
+  if (!call->in_union && !intact && MayAnswerAlone(call->key) == 0) {
     return Fail(call, v1::ERROR_CODE_CORRUPTION,
                 "too few replicas have an intact copy of the record");
   }

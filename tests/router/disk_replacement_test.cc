@@ -95,10 +95,11 @@ TEST_F(ReplacementTest, OfAnotherDiskOrProcessThanIsKnownIsNotAnswered) {
 }
 
 TEST_F(ReplacementTest, RouterThatDoesNotOwnAllSlotsDoesNotKnow) {
+  const v1::MayReplaceDiskRequest request = Of("n2");
   data_.loops.pop_back();
-  EXPECT_FALSE(Ask(Of("n2")).granted());
+  EXPECT_FALSE(Ask(request).granted());
   view_ = std::make_shared<ClusterView>();
-  EXPECT_FALSE(Ask(Of("n2")).granted());
+  EXPECT_FALSE(Ask(request).granted());
 }
 
 }  // namespace
