@@ -2,11 +2,10 @@
 
 #include <grpcpp/grpcpp.h>
 
-#include <chrono>
-#include <mutex>
 #include <optional>
 
 #include "base/check.h"
+#include "kvnode/cancellable_call_grpc.h"
 #include "net/grpc_door.h"
 #include "ringkv/v1/replica.grpc.pb.h"
 
@@ -34,36 +33,16 @@ struct RegistrationGrpc::Impl {
     std::unique_ptr<v1::Membership::Stub> stub;
   };
 
-  grpc::Status AskOne(Router& router, const v1::RegisterRequest& request,
-                      v1::RegisterReply* reply) {
-    grpc::ClientContext context;
-    // gRPC takes the deadline by the wall clock.
-    context.set_deadline(std::chrono::system_clock::now() +
-                         std::chrono::duration_cast<std::chrono::system_clock::duration>(deadline));
-    {
-      std::lock_guard lock(mutex);
-      if (cancelled) return {grpc::StatusCode::CANCELLED, "the node is stopping"};
-      asking = &context;
-    }
-    grpc::Status status = router.stub->Register(&context, request, reply);
-    std::lock_guard lock(mutex);
-    asking = nullptr;
-    return status;
-  }
+  explicit Impl(Duration deadline) : call(deadline) {}
 
-  Duration deadline;
+  CancellableCall call;
   std::vector<Router> routers;
   size_t next = 0;  // the one to ask first
-
-  std::mutex mutex;
-  grpc::ClientContext* asking = nullptr;  // guarded by mutex
-  bool cancelled = false;                 // guarded by mutex
 };
 
 RegistrationGrpc::RegistrationGrpc(std::vector<std::string> routers, Duration deadline)
-    : impl_(std::make_unique<Impl>()) {
+    : impl_(std::make_unique<Impl>(deadline)) {
   RINGKV_CHECK(!routers.empty(), "somebody has to be asked");
-  impl_->deadline = deadline;
   for (std::string& address : routers) {
     auto stub = v1::Membership::NewStub(MakeChannel(address));
     impl_->routers.push_back({std::move(address), std::move(stub)});
@@ -80,7 +59,9 @@ Result<v1::RegisterReply> RegistrationGrpc::Ask(const v1::RegisterRequest& reque
     const size_t index = impl_->next;
     Impl::Router& router = impl_->routers[index];
     v1::RegisterReply reply;
-    grpc::Status status = impl_->AskOne(router, request, &reply);
+    grpc::Status status = impl_->call.Run([&](grpc::ClientContext* context) {
+      return router.stub->Register(context, request, &reply);
+    });
     if (status.ok() && reply.outcome() != v1::REGISTER_OUTCOME_TRY_AGAIN) return reply;
     impl_->next = (index + 1) % count;
     if (status.ok()) {
@@ -93,10 +74,6 @@ Result<v1::RegisterReply> RegistrationGrpc::Ask(const v1::RegisterRequest& reque
   return Status::Unavailable(why);
 }
 
-void RegistrationGrpc::Cancel() {
-  std::lock_guard lock(impl_->mutex);
-  impl_->cancelled = true;
-  if (impl_->asking != nullptr) impl_->asking->TryCancel();
-}
+void RegistrationGrpc::Cancel() { impl_->call.Cancel(); }
 
 }  // namespace ringkv

@@ -21,7 +21,6 @@ ReplicaVerdict JudgeAdminCheck(const KvctlResult& result) {
   verdict.all_equal = result.code == kExitDone && document["all_equal"] == true;
   for (const auto& finding : document["findings"]) {
     verdict.different = verdict.different || finding["kind"] == "different";
-    verdict.unreadable = verdict.unreadable || finding["kind"] == "unreadable";
   }
   verdict.text += ", slots " + document["slots"].dump() + ", " +
                   document["records"].get<std::string>() + " records, " +

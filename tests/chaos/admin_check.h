@@ -11,8 +11,7 @@ struct ReplicaVerdict {
   bool answered = false;   // it came to an end
   bool all_equal = false;  // exit code 0, and it says so
   bool different = false;  // complete replicas have different records: never right, at any time
-  bool unreadable = false;
-  std::string text;  // what it found, for people
+  std::string text;        // what it found, for people
 };
 
 ReplicaVerdict JudgeAdminCheck(const KvctlResult& result);
