@@ -89,6 +89,8 @@ class BootSequence {
   const Registered& registered() const { return registered_; }
   // The last boot that is durable on the disk.
   Boot disk_boot() const { return Boot(boot_); }
+  // After Begin. 16 bytes.
+  const std::string& store_uuid() const { return identity_.store_uuid(); }
 
  private:
   Status ReadDisk();

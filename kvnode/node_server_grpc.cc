@@ -124,10 +124,6 @@ void NodeServer::Serve(const Registered& registered) {
                "with writes that were not synced; the routers make them whole again",
                registered.non_voting, registered.instances);
   }
-  {
-    std::lock_guard lock(upkeep_mutex_);
-    registered_ = registered;
-  }
   sync_->SetCluster(registered.cluster_uuid);
   Status serving = core_->Serve(disk_->store(), registered);
   if (!serving.ok()) return core_->Fail(serving);
@@ -170,13 +166,8 @@ void NodeServer::ConsiderReplacement(const Status& damage) {
     return;
   }
   v1::MayReplaceDiskRequest request;
-  {
-    std::lock_guard lock(upkeep_mutex_);
-    if (!registered_.has_value()) return;  // nobody knows this disk yet
-    request.set_store_uuid(registered_->store_uuid);
-    request.set_boot(registered_->boot.value());
-  }
   request.set_node(id_.value());
+  request.set_store_uuid(start_->disk().store_uuid);
   request.set_damage(damage.message());
   const Status may = replacement_->Ask(request);
   if (!may.ok()) {
@@ -281,12 +272,7 @@ void NodeServer::Stop() {
 // Leaves an empty disk behind, for the process that begins now.
 void NodeServer::ReplaceDisk() {
   std::string where;
-  Boot boot;
-  {
-    std::lock_guard lock(upkeep_mutex_);
-    boot = registered_->boot;
-  }
-  Status moved = disk_->MoveAside(boot, &where);
+  Status moved = disk_->MoveAside(start_->disk().boot, &where);
   if (moved.ok()) {
     RINGKV_LOG(kError, "node", "the damaged disk was moved to {} and nothing in it was deleted",
                where);

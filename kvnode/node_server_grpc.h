@@ -11,7 +11,6 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -85,7 +84,6 @@ class NodeServer final : public Daemon {
   mutable std::mutex upkeep_mutex_;
   std::map<std::string, double> tickers_;  // guarded by upkeep_mutex_
   ScrubStats scrub_stats_;                 // guarded by upkeep_mutex_
-  std::optional<Registered> registered_;   // guarded by upkeep_mutex_
   std::atomic<bool> damaged_{false};
   std::atomic<bool> replacing_{false};  // the disk is moved aside when it is closed
   MonoTime next_ask_;                   // the upkeep loop's: whether the disk may be replaced

@@ -35,7 +35,16 @@ Result<BootStep> NodeStart::BeginSequence() {
   boot_.fresh_store_uuid = RandomUuid();
   boot_.store_lost_tail = disk_.log_damaged();
   sequence_ = std::make_unique<BootSequence>(disk_.store(), random_, boot_);
-  return sequence_->Begin();
+  Result<BootStep> first = sequence_->Begin();
+  if (!first.ok()) return first;
+  std::lock_guard lock(mutex_);
+  found_ = {sequence_->store_uuid(), sequence_->disk_boot()};
+  return first;
+}
+
+NodeStart::DiskFound NodeStart::disk() const {
+  std::lock_guard lock(mutex_);
+  return found_;
 }
 
 void NodeStart::Start() {

@@ -68,6 +68,13 @@ class NodeStart {
   // Why the node does not serve, for /readyz; empty once it does.
   std::string reason() const;
 
+  // The disk that it starts on, as it was found: whose, and its last boot. After Prepare.
+  struct DiskFound {
+    std::string store_uuid;
+    Boot boot;
+  };
+  DiskFound disk() const;
+
  private:
   Result<BootStep> BeginSequence();
   void Run();
@@ -97,6 +104,7 @@ class NodeStart {
   std::condition_variable wake_;
   std::string reason_ = "not registered: has not asked a router yet";  // guarded by mutex_
   bool stopping_ = false;                                              // guarded by mutex_
+  DiskFound found_;                                                    // guarded by mutex_
   std::thread thread_;
 };
 

@@ -24,8 +24,8 @@ v1::MayReplaceDiskReply JudgeReplacement(const ClusterView& view,
   if (node == nullptr || !IsMember(*node)) {
     return NotNow("node `" + request.node() + "` is not part of the cluster");
   }
-  if (node->store_uuid() != request.store_uuid() || node->boot() != request.boot()) {
-    return NotNow("node `" + request.node() + "` has registered again since");
+  if (node->store_uuid() != request.store_uuid()) {
+    return NotNow("this disk is not the one that node `" + request.node() + "` has registered");
   }
   const auto peer = std::find(view.peers.begin(), view.peers.end(), request.node());
   if (peer == view.peers.end()) return NotNow("this router does not talk to the nodes yet");

@@ -137,7 +137,7 @@ void ChaosCluster::ReplaceDisk(int node) {
   processes_.node(node).Start();
 }
 
-std::vector<std::string> ChaosCluster::ReplaceDistrustedDisks() {
+std::vector<std::string> ChaosCluster::ReplaceDisksThatDoNotServe() {
   std::set<int> nodes;
   {
     std::lock_guard lock(mutex_);
@@ -145,6 +145,7 @@ std::vector<std::string> ChaosCluster::ReplaceDistrustedDisks() {
   }
   std::vector<std::string> replaced;
   for (int node : nodes) {
+    if (processes_.HasReach(node, v1::REACH_UP)) continue;
     replaced.push_back("n" + std::to_string(node));
     auto claim = Claim(replaced.back());
     ReplaceDisk(node);

@@ -57,8 +57,8 @@ class ChaosCluster {
   void Distrust(int node);
   // Kills it, empties its disk and starts it again.
   void ReplaceDisk(int node);
-  // What is left of damaged disks when all else fails; the nodes whose disks were replaced.
-  std::vector<std::string> ReplaceDistrustedDisks();
+  // Of the damaged disks those whose nodes do not serve, as their operator would; the nodes.
+  std::vector<std::string> ReplaceDisksThatDoNotServe();
 
   KvctlResult Kvctl(const std::vector<std::string>& arguments);
 

@@ -215,7 +215,7 @@ void ChaosRun::RunFault(const PlannedFault& planned, size_t at) {
 bool ChaosRun::WaitUntilWhole(std::string* why) {
   const Copies copies = CopiesNow();
   if (cluster_->WaitWhole(copies, kDamagedSeconds, why)) return true;
-  for (const std::string& node : cluster_->ReplaceDistrustedDisks()) {
+  for (const std::string& node : cluster_->ReplaceDisksThatDoNotServe()) {
     Say(node + " does not recover with its damaged disk: it is emptied");
   }
   return cluster_->WaitWhole(copies, kConvergeSeconds, why);

@@ -41,7 +41,7 @@ struct Victim {
   bool Recovers(std::string* why) {
     if (cluster.WaitWhole(Copies::kServing, 10, why)) return true;
     notes += "disk replaced: " + *why + "\n";
-    cluster.ReplaceDistrustedDisks();
+    cluster.ReplaceDisksThatDoNotServe();
     return cluster.WaitWhole(Copies::kServing, 60, why);
   }
 

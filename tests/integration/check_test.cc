@@ -270,18 +270,20 @@ class ScrubTest : public CheckTest {
   ScrubTest() : CheckTest(Options()) {}
 };
 
-// A byte in the middle of the largest table file: of a block of records.
-void DamageATable(const std::string& database) {
-  std::filesystem::path largest;
+// A byte in the first half of a table file, of a block: of records in the largest file, of what the
+// node knows of itself in the smallest.
+enum class Table { kLargest, kSmallest };
+void DamageATable(const std::string& database, Table which) {
+  std::filesystem::path chosen;
   for (const auto& file : std::filesystem::directory_iterator(database)) {
     if (file.path().extension() != ".sst") continue;
-    if (largest.empty() || file.file_size() > std::filesystem::file_size(largest)) {
-      largest = file.path();
-    }
+    const bool better = chosen.empty() || (file.file_size() > std::filesystem::file_size(chosen)) ==
+                                              (which == Table::kLargest);
+    if (better) chosen = file.path();
   }
-  ASSERT_FALSE(largest.empty());
-  std::fstream file(largest, std::ios::in | std::ios::out | std::ios::binary);
-  const auto at = static_cast<std::streamoff>(std::filesystem::file_size(largest) / 3);
+  ASSERT_FALSE(chosen.empty());
+  std::fstream file(chosen, std::ios::in | std::ios::out | std::ios::binary);
+  const auto at = static_cast<std::streamoff>(std::filesystem::file_size(chosen) / 3);
   file.seekg(at);
   const char was = static_cast<char>(file.get());
   file.seekp(at);
@@ -308,7 +310,7 @@ TEST_F(ScrubTest, DiskWithADamagedBlockIsReplacedOnceTheOthersCanDoWithout) {
   cluster_.node(3).Kill();
   ASSERT_TRUE(cluster_.WaitReach(3, v1::REACH_DOWN));
   ASSERT_EQ(cluster_.node(2).Stop(), 0);
-  DamageATable(cluster_.NodeDir(2) + "/db");
+  DamageATable(cluster_.NodeDir(2) + "/db", Table::kLargest);
   cluster_.node(2).Start();
   ASSERT_TRUE(cluster_.WaitReach(2, v1::REACH_UP));
   const pid_t pid = cluster_.node(2).pid();
@@ -341,6 +343,25 @@ TEST_F(ScrubTest, DiskWithADamagedBlockIsReplacedOnceTheOthersCanDoWithout) {
   EXPECT_EQ(cluster_.node(2).Stop(), 0);
 }
 
+// It never comes to serve with that disk.
+TEST_F(CheckTest, DiskWhoseNodeCannotReadWhatItKnowsOfItselfIsReplacedToo) {
+  ASSERT_TRUE(cluster_.Start());
+  PutSome(400, 1'000);
+  ASSERT_TRUE(WaitWhole());
+  ASSERT_EQ(cluster_.node(2).Stop(), 0);
+  DamageATable(cluster_.NodeDir(2) + "/db", Table::kSmallest);
+  cluster_.node(2).Start();
+  const auto deadline = std::chrono::steady_clock::now() + seconds(60);
+  while (MovedAside(cluster_.NodeDir(2)) == 0) {
+    ASSERT_LT(std::chrono::steady_clock::now(), deadline) << cluster_.Log("n2");
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));  // between two looks
+  }
+  EXPECT_NE(cluster_.Log("n2").find("disk failed"), std::string::npos) << cluster_.Log("n2");
+  ASSERT_TRUE(cluster_.WaitAllUp());
+  ASSERT_TRUE(WaitWhole()) << cluster_.Log("n2");
+  Check(0);
+}
+
 class KeptDiskTest : public CheckTest {
  protected:
   static LocalClusterOptions Options() {
@@ -356,7 +377,7 @@ TEST_F(KeptDiskTest, IsLeftToAnOperatorWhoIsTold) {
   PutSome(400, 1'000);
   ASSERT_TRUE(WaitWhole());
   ASSERT_EQ(cluster_.node(2).Stop(), 0);
-  DamageATable(cluster_.NodeDir(2) + "/db");
+  DamageATable(cluster_.NodeDir(2) + "/db", Table::kLargest);
   cluster_.node(2).Start();
   ASSERT_TRUE(cluster_.WaitAllUp());
   EXPECT_TRUE(Eventually([](const Json& check) {

@@ -104,14 +104,25 @@ bool ClusterProcesses::WaitAllUp() {
   });
 }
 
-bool ClusterProcesses::WaitReach(int node, v1::Reach reach) {
-  std::string id = "n" + std::to_string(node);
-  return WaitFor([&](const v1::GetClusterResponse& cluster) {
+namespace {
+
+std::function<bool(const v1::GetClusterResponse&)> Reaches(int node, v1::Reach reach) {
+  return [id = "n" + std::to_string(node), reach](const v1::GetClusterResponse& cluster) {
     for (const v1::NodeStatus& status : cluster.nodes()) {
       if (status.node().id() == id) return status.reach() == reach;
     }
     return false;
-  });
+  };
+}
+
+}  // namespace
+
+bool ClusterProcesses::WaitReach(int node, v1::Reach reach) {
+  return WaitFor(Reaches(node, reach));
+}
+
+bool ClusterProcesses::HasReach(int node, v1::Reach reach) {
+  return WaitFor(Reaches(node, reach), /*seconds=*/1);
 }
 
 std::unique_ptr<Client> ClusterProcesses::NewClient() const {

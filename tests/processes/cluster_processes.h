@@ -52,6 +52,8 @@ class ClusterProcesses {
                int seconds = 60);
   bool WaitAllUp();
   bool WaitReach(int node, v1::Reach reach);
+  // The same within a second.
+  bool HasReach(int node, v1::Reach reach);
 
   std::unique_ptr<Client> NewClient() const;
   std::string router_address() const { return "127.0.0.1:" + std::to_string(router_port_); }
