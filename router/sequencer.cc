@@ -158,7 +158,8 @@ void Sequencer::OnContactReply(int i, const v1::ReplicaOpReply& reply) {
   // A disk that was put back from a copy of its present run looks like that run's end. It is known
   // by the W that it has synced for this owner, and lacks: what it says of itself counts for
   // nothing.
-  const bool regressed = FromProto(reply.contact().stable()) < seat.stable;
+  seat.stable_found = FromProto(reply.contact().stable());
+  const bool regressed = seat.stable_found < seat.stable;
   seat.voting = seat.voting || (reply.voting() && !regressed);
   seat.lost_tail.reset();
   seat.floor = FromProto(reply.contact().floor());

@@ -186,7 +186,9 @@ class Sequencer {
     bool clean = false;    // tracked, and lacks nothing committed but what is in behind
     std::optional<v1::LostTail> lost_tail;  // R11: without a vote, and lacks no more than that
     Version floor;                          // as it said at the contact
-    Version stable;                         // the highest W that it has answered for
+    Version stable_found;                   // W, as it said at the contact
+    Version stable;                         // the highest W that it has answered for since it was
+                                            // last made complete
     Boot boot;
     uint64_t behind_keys = 0;
     SeatSync sync;

@@ -392,6 +392,8 @@ void Sequencer::SendReinstate(int i) {
   SeatSync& sync = seats_[i].sync;
   sync.next_send = host_.Now() + host_.options().retransmit;
   if (!Reachable(i)) return;
+  // Complete, whatever its disk has lost: what that lacks of W is held against it no more.
+  seats_[i].stable = seats_[i].stable_found;
   v1::ReplicaOp op = MakeOp(i);
   Expected expected;
   if (sync.floor != Version{}) {

@@ -256,7 +256,11 @@ TEST_F(ShardSyncTest, DiskThatLacksAWItHadSyncedHasNoVoteWhateverItSays) {
   comes_back(Boot(3), 0);
   EXPECT_FALSE(Seat(kC).voting);
   EXPECT_FALSE(Seat(kC).clean);
-  EXPECT_TRUE(Await(kC, v1::ReplicaOp::kPull).pull().has_source());
+  AnswerPull(kC, Await(kC, v1::ReplicaOp::kPull), v1::PULL_STATE_DONE, {}, Boot(3));
+  v1::ReplicaOp reinstate = Await(kC, v1::ReplicaOp::kReinstate);
+  // Made complete, it is not held against it any more: neither now nor when it starts again.
+  comes_back(Boot(4), 0);
+  EXPECT_TRUE(Seat(kC).voting);
 }
 
 TEST_F(ShardSyncTest, FloorIsRaisedToWOnlyWhenThereMayBeGarbageAndNobodyIsBehind) {
