@@ -252,7 +252,7 @@ TEST(Daemon, AFailureWhileRunningStopsItAndExits1) {
 }
 
 TEST(Daemon, ABadConfigurationExits2BeforeAnythingStarts) {
-  for (std::vector<std::string> flags :
+  for (const std::vector<std::string>& flags :
        {std::vector<std::string>{"--vnodes", "0"}, {"--check-config", "--vnodes", "0"}}) {
     Child child(AsItIs, flags);
     EXPECT_EQ(child.Exit(), 2);
