@@ -165,6 +165,18 @@ void Membership::Serve() {
   Pump();
 }
 
+// After a transaction whose outcome is unknown. It may show at once, or later, or never; nothing
+// else might make this router read the metadata by then.
+void Membership::LoadInDoubt() {
+  for (const Duration later : {options_.doubt, 6 * options_.doubt}) {
+    timers_.Arm(clock_.Now() + later, [this] {
+      load_wanted_ = true;
+      Pump();
+    });
+  }
+  Load();
+}
+
 bool Membership::StillOwner() const {
   for (size_t i = 0; i < owners_.size(); ++i) {
     if (state_->groups()[i].owner() != owners_[i]) return false;
@@ -372,7 +384,8 @@ void Membership::OnRegistered(const MetadataTxn& txn, v1::RegisterReply reply,
     AnswerFirst(TryAgain("the metadata store does not answer: " + result.status().message()));
     return Pump();
   }
-  if (!result.ok() || !*result) return Load();  // and plan again on what is there
+  if (!result.ok()) return LoadInDoubt();  // and plan again on what is there
+  if (!*result) return Load();
   if (!txn.puts.empty() && !Apply(txn)) return;
   if (reply.outcome() == v1::REGISTER_OUTCOME_NOT_A_MEMBER) {
     heard_[waiting_.front().request.node()] = clock_.Now();
@@ -449,7 +462,7 @@ void Membership::OnCommanded(const MetadataTxn& txn, uint64_t id, Result<bool> r
   if (!result.ok()) {
     AnswerCommand(result.status().Annotate("the metadata store does not answer"));
     // Perhaps it was done: what is there now is known after a load.
-    return result.status().code() == StatusCode::kUnknownOutcome ? Load() : Pump();
+    return result.status().code() == StatusCode::kUnknownOutcome ? LoadInDoubt() : Pump();
   }
   if (!*result) return Load();  // and plan again on what is there
   const std::shared_ptr<const ClusterState> before = state_;
@@ -501,7 +514,8 @@ void Membership::OnMoved(const MetadataTxn& txn, Result<bool> result) {
     timers_.Arm(next_move_, [this] { Pump(); });
     return Pump();
   }
-  if (!result.ok() || !*result) return Load();  // what is there, and whose it is
+  if (!result.ok()) return LoadInDoubt();
+  if (!*result) return Load();  // what is there, and whose it is
   const std::shared_ptr<const ClusterState> before = state_;
   if (!Apply(txn)) return;
   TellChanges(*before);

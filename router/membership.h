@@ -58,6 +58,9 @@ struct MembershipOptions {
 
   MoveLimits moves;
   Duration retry = std::chrono::milliseconds(500);
+  // When a transaction whose outcome was unknown is looked for again: it may take effect after the
+  // metadata was read.
+  Duration doubt = std::chrono::seconds(5);
   size_t max_waiting = 1024;
   // How much earlier than the store the holder takes its lease for over, beside a hundredth of it:
   // the clocks of two machines need not run alike, and an answer takes a moment to leave.
@@ -146,6 +149,7 @@ class Membership {
   void OnTaken(const MetadataTxn& txn, Result<bool> result);
   void Serve();
   bool StillOwner() const;
+  void LoadInDoubt();
   void RetryLater(const Status& why);
   void Fail(Status why);
 

@@ -75,7 +75,8 @@ void Membership::OnRetaken(const MetadataTxn& txn, Result<bool> result) {
         Status::Unavailable("the metadata store does not answer: " + result.status().message()));
     return Pump();
   }
-  if (!result.ok() || !*result) return Load();  // it shows whether it has happened
+  if (!result.ok()) return LoadInDoubt();  // it shows whether it has happened
+  if (!*result) return Load();
   if (!Apply(txn)) return;
   FinishRetake(std::vector(retakes_.front().tried.back()));
 }

@@ -399,6 +399,26 @@ TEST_F(MembershipTest, RetakeThatIsAppliedAfterItWasTriedAgainIsKnown) {
   EXPECT_TRUE(membership_->serving());
 }
 
+// Nothing else would make the router read the metadata again.
+TEST_F(MembershipTest, OrderThatTakesEffectLongAfterItWasInDoubtIsFound) {
+  Start();
+  Register(Request("n4", 7530));
+  MigrationStart add;
+  add.change.mutable_add_node()->set_node("n4");
+  add.change.mutable_add_node()->set_address("127.0.0.1:7530");
+  std::optional<Result<uint64_t>> added;
+  store_.Inject(Fault::kLate, 1);
+  membership_->StartChange(add, [&](Result<uint64_t> id) { added = std::move(id); });
+  ASSERT_TRUE(added.has_value());
+  EXPECT_EQ(added->status().code(), StatusCode::kUnknownOutcome);
+  ASSERT_TRUE(store_.ApplyLate());
+  EXPECT_TRUE(membership_->view()->state->migrations().empty());
+  Retry();
+  EXPECT_EQ(membership_->view()->state->migrations().size(), 1u);
+  const auto& rows = membership_->view()->state->slots();
+  EXPECT_TRUE(std::any_of(rows.begin(), rows.end(), [](const auto& r) { return r.has_learner(); }));
+}
+
 // Who registers and who gives orders does not wait for what moves, nor is it turned away for it.
 TEST_F(MembershipTest, MoveThatTheStoreDoesNotTakeIsTriedAgainByItself) {
   Start();
