@@ -50,6 +50,12 @@ class DiffAnswer {
     const v1::KeyVersion* mine = Mine();
     const bool listed = mine != nullptr && mine->key() == entry->key();
     const Version here = FromProto(entry->record().version());
+    // So old that it need not be what is there now: a page may show what was long replaced.
+    if (here <= above_) {
+      if (listed) LookUp(mine->key(), FromProto(mine->version()));
+      if (listed) ++next_;
+      return;
+    }
     if (listed) {
       ++next_;
       const Version there = FromProto(mine->version());

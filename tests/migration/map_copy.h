@@ -21,6 +21,9 @@ class MapCopy final : public PullTarget {
   std::set<std::string> damaged;  // keys of records that cannot be read
   uint64_t bytes_taken = 0;
   Random leaves_out{11};  // what it may
+  // What lower records have taken the place of, by key. A store that passes by what is old may find
+  // these instead, where it is asked for what is above them.
+  std::map<std::string, v1::Record> replaced;
 
   void Put(const std::string& key, Version version, const std::string& value) {
     v1::Record& record = records[key];
@@ -52,7 +55,17 @@ class MapCopy final : public PullTarget {
     auto at = after.empty() ? records.begin() : records.upper_bound(std::string(after));
     for (; at != records.end(); ++at) {
       const bool old = limits.above != Version{} && At(at->first) <= limits.above;
-      if (old && damaged.count(at->first) == 0 && leaves_out.Chance(0.7)) continue;
+      if (old && damaged.count(at->first) == 0 && leaves_out.Chance(0.7)) {
+        auto before = replaced.find(at->first);
+        const bool shows = before != replaced.end() &&
+                           FromProto(before->second.version()) <= limits.above &&
+                           leaves_out.Chance(0.7);
+        if (!shows) continue;
+        v1::SlotEntry& entry = page.entries.emplace_back();
+        entry.set_key(at->first);
+        *entry.mutable_record() = before->second;
+        continue;
+      }
       bytes += at->first.size() + (limits.values ? at->second.value().size() : 0);
       bool fits = page.entries.size() < limits.max_entries && bytes <= limits.max_bytes;
       if (!page.entries.empty() && !fits) return page;

@@ -133,6 +133,25 @@ TEST(SlotSync, LeftoverBelowTheSourcesStableGivesWay) {
   EXPECT_TRUE(target.records["b"].tombstone());
 }
 
+// ScanLimits::above: what the source shows of a key at or below W may be what it has long replaced.
+TEST(SlotSync, LeftoverDoesNotGiveWayToOneThatTheSourceHasReplaced) {
+  for (uint64_t seed = 1; seed <= 50; ++seed) {
+    MapCopy source, target;
+    source.leaves_out = Random(seed);
+    source.w = V(8, 100);
+    target.w = V(8, 50);
+    source.Put("k", V(8, 10), "committed");
+    ToProto(V(8, 40), source.replaced["k"].mutable_version());
+    source.replaced["k"].set_value("replaced");
+    target.Put("k", V(8, 70), "leftover");
+    SlotPull pull(kTerm, Order());
+    std::set<std::string> reported;
+    RunPull(pull, Order(), source, target, &reported);
+    ASSERT_TRUE(pull.done());
+    EXPECT_EQ(target.records["k"].value(), "committed") << "seed " << seed;
+  }
+}
+
 TEST(SlotSync, OnlyWhatLiesAboveTheSmallerStableIsCompared) {
   MapCopy source, target;
   source.w = V(8, 100);
@@ -260,8 +279,8 @@ TEST(SlotSync, DoesWhatTheDumbTwinDoes) {
   for (uint64_t seed = 1; seed <= 300; ++seed) {
     Random random(seed);
     MapCopy source, target;
-    if (random.Chance(0.3)) source.w = V(8, random.Between(1, 300));
-    if (random.Chance(0.3)) target.w = V(8, random.Between(1, 300));
+    if (random.Chance(0.6)) source.w = V(8, random.Between(1, 400));
+    if (random.Chance(0.6)) target.w = V(8, random.Between(1, 400));
     const size_t keys = random.Between(0, random.Chance(0.1) ? 6000 : 300);
     for (size_t i = 0; i < keys; ++i) {
       std::string key = "k" + std::to_string(random.Below(100'000));
@@ -270,6 +289,12 @@ TEST(SlotSync, DoesWhatTheDumbTwinDoes) {
       std::string value(random.Chance(0.02) ? 300'000 : 10, 'v');
       if (who != 0) source.Put(key, version, value);
       if (who != 1) target.Put(key, who == 2 ? V(8, random.Between(1, 400)) : version, value);
+      for (MapCopy* copy : {&source, &target}) {
+        if (!random.Chance(0.2) || version.term != Term(8)) continue;
+        v1::Record& before = copy->replaced[key];
+        ToProto(V(8, version.seq + random.Between(1, 100)), before.mutable_version());
+        before.set_value("replaced");
+      }
     }
     v1::Pull order = Order();
     order.set_compare_only(random.Chance(0.3));
