@@ -15,6 +15,9 @@ namespace {
 constexpr Duration kAskDeadline = std::chrono::seconds(2);
 constexpr Duration kUpkeepInterval = std::chrono::seconds(1);
 constexpr Duration kReplaceInterval = std::chrono::seconds(5);
+// How long leave to replace the disk holds, from the asking: half of the time for which the router
+// lets no other node do so. A process that was paused meanwhile asks again.
+constexpr Duration kLeaveHolds = std::chrono::seconds(30);
 // For peers to take the last answers; everything is answered when it begins.
 constexpr Duration kStopGrace = std::chrono::seconds(2);
 
@@ -180,6 +183,7 @@ void NodeServer::ConsiderReplacement(const Status& damage) {
              "the disk is damaged ({}): this node starts over with an empty one, and is filled "
              "again by the other replicas",
              damage.message());
+  replace_until_ = now + kLeaveHolds;
   replacing_ = true;
   daemon_->RequestRestart();
 }
@@ -240,8 +244,7 @@ void NodeServer::ExportUpkeep(MetricSink& sink) const {
                number(scrub_stats_.mended));
   sink.Gauge("scrub_unreadable_records", "Records known to be unreadable now.",
              number(scrub_stats_.unreadable));
-  sink.Gauge("scrub_unreadable_stretches",
-             "Damaged blocks met in this cycle and the last: the disk wants to be emptied.",
+  sink.Gauge("scrub_unreadable_stretches", "Damaged blocks met in this cycle and the last.",
              number(scrub_stats_.stretches));
   sink.Gauge("disk_damaged", "1 once a damaged file was met.", damaged_ ? 1 : 0);
   for (const auto& [name, value] : tickers_) {
@@ -285,7 +288,7 @@ void NodeServer::ReplaceDisk() {
 
 void NodeServer::CloseDisk() {
   if (disk_ == nullptr) return;
-  if (replacing_) return ReplaceDisk();
+  if (replacing_ && clock_.Now() < replace_until_) return ReplaceDisk();
   // Without a failure the store is there; after one, nobody vouches for what it holds.
   if (prepared_ && core_->failure().ok()) {
     Status marked = disk_->store().Sync();

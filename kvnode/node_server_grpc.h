@@ -85,7 +85,8 @@ class NodeServer final : public Daemon {
   std::map<std::string, double> tickers_;  // guarded by upkeep_mutex_
   ScrubStats scrub_stats_;                 // guarded by upkeep_mutex_
   std::atomic<bool> damaged_{false};
-  std::atomic<bool> replacing_{false};  // the disk is moved aside when it is closed
+  std::atomic<bool> replacing_{false};  // the disk is moved aside when it is closed, until:
+  MonoTime replace_until_;              // set before `replacing_`
   MonoTime next_ask_;                   // the upkeep loop's: whether the disk may be replaced
   std::unique_ptr<EventLoop> upkeep_;
   std::unique_ptr<Scrub> scrub_;  // the scrub loop's

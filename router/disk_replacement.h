@@ -25,7 +25,8 @@ v1::MayReplaceDiskReply JudgeReplacement(const ClusterView& view,
 
 class DiskReplacement {
  public:
-  // For so long after one was let go no other is: by then it is seen that it has.
+  // For so long after one was let go no other is: by then it has gone, or its leave has run out
+  // (half of this), and what it lacks is seen.
   static constexpr Duration kBetweenNodes = std::chrono::seconds(60);
 
   DiskReplacement(const Clock& clock, DataPlane& data,

@@ -4,24 +4,15 @@
 #include <gtest/gtest.h>
 
 #include "tests/router/cluster_fixture.h"
+#include "tests/router/idle_data_plane.h"
 
 namespace ringkv {
 namespace {
 
 // A data plane that only reports.
-class ReportingPlane final : public DataPlane {
+class ReportingPlane final : public IdleDataPlane {
  public:
-  void SetPeer(const PeerAddress&) override {}
-  void TakeGroups(std::vector<GroupGrant>) override {}
-  void DropPeer(Peer, const NodeId&) override {}
-  void AdoptRows(std::vector<std::pair<GroupId, SlotGrant>>) override {}
-  void LookAt(GroupId, LookCall call) override { call.done({}); }
-  void SetLeaseUntil(MonoTime) override {}
-  void PredecessorsGone() override {}
-  void OnNeedTerm(std::function<void(TermRequest)>) override {}
   void Gather(std::function<void(std::vector<LoopReport>)> done) override { done(loops); }
-  void Describe(SlotId, GroupId, std::function<void(SlotReport)> done) override { done({}); }
-  void DescribeBlocked(std::function<void(std::vector<SlotReport>)> done) override { done({}); }
   std::vector<LoopReport> loops;
 };
 
