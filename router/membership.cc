@@ -78,7 +78,7 @@ void Membership::OnLoaded(Result<MetadataStore::Entries> entries) {
   if (const std::vector<uint64_t>* owners = OwnersAfterRetake()) {
     ConfirmLease(lease_.asked);
     TellChanges(*before);
-    return FinishRetake(std::vector(*owners));
+    return FinishRetake(*owners);
   }
   if (!StillOwner()) {
     return Fail(Status::Refused("another router has taken this cluster over"));
@@ -168,8 +168,11 @@ void Membership::Serve() {
 // After a transaction whose outcome is unknown. It may show at once, or later, or never; nothing
 // else might make this router read the metadata by then.
 void Membership::LoadInDoubt() {
-  for (const Duration later : {options_.doubt, 6 * options_.doubt}) {
-    timers_.Arm(clock_.Now() + later, [this] {
+  // Those of an earlier doubt are later for it: the load that follows here looks for that one, too.
+  const std::array<Duration, 2> later = {options_.doubt, 6 * options_.doubt};
+  for (size_t i = 0; i < later.size(); ++i) {
+    timers_.Cancel(doubts_[i]);
+    doubts_[i] = timers_.Arm(clock_.Now() + later[i], [this] {
       load_wanted_ = true;
       Pump();
     });

@@ -25,6 +25,7 @@
 // Thread-compatible: the control loop owns it; `view` from any thread.
 #pragma once
 
+#include <array>
 #include <deque>
 #include <functional>
 #include <map>
@@ -202,8 +203,9 @@ class Membership {
   std::deque<Retake> retakes_;
   std::deque<Command> commands_;
   SlotMover mover_;
-  MonoTime next_move_;  // not before: the store did not take the last one
-  bool busy_ = false;   // a transaction or a load is under way
+  MonoTime next_move_;                  // not before: the store did not take the last one
+  std::array<Timers::Id, 2> doubts_{};  // LoadInDoubt; 0: none
+  bool busy_ = false;                   // a transaction or a load is under way
   bool load_wanted_ = false;
   // With a store whose leases end.
   struct {

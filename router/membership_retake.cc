@@ -78,7 +78,7 @@ void Membership::OnRetaken(const MetadataTxn& txn, Result<bool> result) {
   if (!result.ok()) return LoadInDoubt();  // it shows whether it has happened
   if (!*result) return Load();
   if (!Apply(txn)) return;
-  FinishRetake(std::vector(retakes_.front().tried.back()));
+  FinishRetake(retakes_.front().tried.back());
 }
 
 // The owners of the attempt that is what the metadata says now; null: of none.
