@@ -10,7 +10,7 @@
 //  version
 //     is at least the one sent, as durable as the store's mode makes it.
 //  4. A record that cannot be read is CORRUPTION, never absent, and is overwritten only by a
-//  repair.
+//  repair, or by what is newer than anything that can be there.
 //  5. A record that is collected (kvnode/garbage.h) reads as a tombstone at the floor, removed or
 //  not.
 //  6. A pull (docs/protocol.md, "Sync") works only for the promised (term, owner).

@@ -324,8 +324,9 @@ Result<bool> RocksStore::Impl::ListSmallInstance(const rocksdb::Slice& lower,
     (void)deletes->Delete(engine->records, it->key());
   }
   if (it->status().ok()) return true;
+  const Status why = ReadError("instance " + DescribeStoreKey(ToView(lower)), it->status());
   if (it->status().IsCorruption()) return false;
-  return ReadError("instance " + DescribeStoreKey(ToView(lower)), it->status());
+  return why;
 }
 
 Status RocksStore::DropInstance(SlotId slot, Incarnation inc) {

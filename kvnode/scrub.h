@@ -1,8 +1,8 @@
 // Reads everything that a node holds, slowly, again and again: what nobody reads is damaged
 // unnoticed otherwise, until its other copies are gone too. Each record is verified against its
 // checksums. One that cannot be read is remembered until it can (its owner mends it from another
-// replica); a damaged block, behind which a whole stretch of keys is out of reach, is for an
-// operator: the disk wants to be emptied.
+// replica); a damaged block, behind which a whole stretch of keys is out of reach, costs the node
+// its disk (docs/protocol.md, "Damaged disks").
 //
 // One cycle takes `period`: each instance has its time in it. A page is at most 1 MiB, and no more
 // than `max_bytes_per_second` are read. Begins anywhere, so that a node that starts often comes to

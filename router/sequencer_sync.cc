@@ -415,6 +415,7 @@ void Sequencer::OnReinstateReply(int i, const Expected& expected, const v1::Repl
   if (reply.code() == v1::REPLICA_CODE_WRONG_BOOT) return AbortSync(i);
   if (reply.code() != v1::REPLICA_CODE_OK) return;
   seats_[i].voting = true;
+  seats_[i].lost_tail.reset();
   // More fell behind meanwhile than is tracked: it votes, rightly, and is not clean.
   if (!seats_[i].tracked && RINGKV_RULE(kGapStartsSyncAnew)) return AbortSync(i);
   EndSync(i);
