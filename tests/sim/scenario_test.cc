@@ -5,6 +5,7 @@
 
 #include <optional>
 
+#include "kvnode/instance_facts.h"
 #include "tests/sim/scenario.h"
 
 namespace ringkv {
@@ -261,6 +262,12 @@ TEST_F(Scenario, CopyThatWasGivenUpComesBackEmpty) {
   ASSERT_EQ(Get().value, "kept");
   cluster_.Start(2);
   WaitClean();
+  Wait(seconds(1));
+  // What was given up is gone from its disk.
+  const auto left = ReadInstanceFacts(*cluster_.ReachableStore(2));
+  ASSERT_TRUE(left.ok());
+  EXPECT_EQ(left->size(), SimCluster::kSlots);
+  for (const InstanceFact& instance : *left) EXPECT_FALSE(instance.fact.retired());
   for (int node = 0; node < 3; ++node) {
     cluster_.KillNode(node);
     EXPECT_EQ(Get().value, "kept");

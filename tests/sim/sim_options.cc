@@ -1,0 +1,145 @@
+#include "tests/sim/sim_options.h"
+
+namespace ringkv {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+
+void Add(const ShardStats& from, ShardStats* to) {
+  to->single_reads += from.single_reads;
+  to->spread_reads += from.spread_reads;
+  to->quorum_reads += from.quorum_reads;
+  to->hedged_reads += from.hedged_reads;
+  to->lease_refusals += from.lease_refusals;
+  to->awaited_commits += from.awaited_commits;
+  to->node_reads += from.node_reads;
+  to->write_backs += from.write_backs;
+  to->commits += from.commits;
+  to->unknown += from.unknown;
+  to->retransmits += from.retransmits;
+  to->repairs += from.repairs;
+  to->overflows += from.overflows;
+  to->overloaded += from.overloaded;
+  to->syncs += from.syncs;
+  to->comparisons += from.comparisons;
+  to->syncs_done += from.syncs_done;
+  to->syncs_aborted += from.syncs_aborted;
+  to->source_changes += from.source_changes;
+  to->resolved += from.resolved;
+  to->stable_rounds += from.stable_rounds;
+  to->stable_dropped += from.stable_dropped;
+  to->joints += from.joints;
+  to->joints_left += from.joints_left;
+  to->flips += from.flips;
+  to->abandoned += from.abandoned;
+  to->retired += from.retired;
+  to->unions += from.unions;
+  to->unions_begun += from.unions_begun;
+  to->unions_accepted += from.unions_accepted;
+  to->looks += from.looks;
+  to->floors += from.floors;
+}
+
+void Add(const ReplicaStats& from, ReplicaStats* to) {
+  to->applies += from.applies;
+  to->applies_old += from.applies_old;
+  to->version_reads += from.version_reads;
+  to->reads += from.reads;
+  to->scans += from.scans;
+  to->fenced += from.fenced;
+  to->corrupt += from.corrupt;
+  to->pulls += from.pulls;
+  to->pull_answers += from.pull_answers;
+  to->pulled_records += from.pulled_records;
+  to->pulled_bytes += from.pulled_bytes;
+  to->leftovers += from.leftovers;
+  to->source_answers += from.source_answers;
+  to->source_refusals += from.source_refusals;
+  to->reinstated += from.reinstated;
+  to->created += from.created;
+  to->retired += from.retired;
+  to->dropped += from.dropped;
+  to->sweeps += from.sweeps;
+  to->collected += from.collected;
+}
+
+ShardOptions SimOptions(const FaultMix& mix) {
+  ShardOptions options;
+  options.tick = SimCluster::kTick;
+  options.max_behind_keys = mix.max_behind;
+  options.max_syncs = 4;
+  options.sync_stall = milliseconds(1000);
+  options.stable_interval = milliseconds(500);
+  options.term_pause = milliseconds(300);
+  options.union_patience = milliseconds(3000);
+  options.floor_interval = milliseconds(700);
+  options.clock_skew = milliseconds(500);
+  options.expiry_grace = milliseconds(500);
+  options.read_always = 1;  // few clients: a node has its share at once
+  return options;
+}
+
+FaultMix FaultMix::Draw(Random& random) {
+  FaultMix mix;
+  mix.synced_writes = random.Chance(0.4);
+  if (random.Chance(0.5)) mix.loss = random.Unit() * 0.15;
+  if (random.Chance(0.5)) mix.duplication = random.Unit() * 0.1;
+  if (random.Chance(0.6)) mix.long_delay = random.Unit() * 0.1;
+  mix.delay = microseconds(random.Between(50, 3000));
+  mix.node_crash = random.Chance(0.7);
+  mix.power_loss = random.Chance(0.6);
+  mix.router_crash = random.Chance(0.6);
+  mix.partition = random.Chance(0.5);
+  mix.stall = random.Chance(0.4);
+  mix.wipe = random.Chance(0.4);
+  mix.old_copy = random.Chance(0.3);
+  if (random.Chance(0.3)) mix.max_behind = random.Between(1, 4);
+  mix.total_loss = random.Chance(0.3);
+  if (!mix.node_crash && !mix.partition && !mix.stall) mix.node_crash = true;
+  mix.between_faults = milliseconds(random.Between(300, 1500));
+  // Drawn apart, so that runs without it are the same as before there was any.
+  Random apart = random;
+  if (apart.Chance(0.3)) {
+    mix.topology = true;
+    mix.spare = static_cast<int>(apart.Between(1, 2));
+    if (apart.Chance(0.5)) mix.metadata_faults = apart.Unit() * 0.1;
+    if (apart.Chance(0.4)) mix.metadata_delay = milliseconds(apart.Between(3, 300));
+  }
+  if (apart.Chance(0.25)) {
+    mix.takeover = true;
+    mix.lease_ttl = milliseconds(apart.Between(1000, 2000));
+    if (apart.Chance(0.3)) mix.metadata_delay = milliseconds(apart.Between(3, 100));
+  }
+  const double groups = apart.Unit();
+  if (groups < 0.5) mix.groups = groups < 0.25 ? 1 : 4;
+  if (mix.topology && mix.takeover) mix.removals = apart.Chance(0.6);
+  // A store that takes its time takes it with some answers, too.
+  if ((mix.topology || mix.takeover) && apart.Chance(0.4)) {
+    mix.late_transactions = true;
+    if (mix.metadata_faults == 0) mix.metadata_faults = apart.Unit() * 0.1;
+  }
+  return mix;
+}
+
+std::string FaultMix::ToString() const {
+  std::string text = "durability " + std::string(synced_writes ? "sync" : "periodic") + ", loss " +
+                     std::to_string(loss) + ", duplication " + std::to_string(duplication) +
+                     ", long delays " + std::to_string(long_delay);
+  if (node_crash) text += ", node crashes";
+  if (power_loss) text += ", power losses";
+  if (router_crash) text += ", router crashes";
+  if (partition) text += ", partitions";
+  if (stall) text += ", stalls";
+  if (wipe) text += ", wiped disks";
+  if (old_copy) text += ", old disks";
+  if (topology) text += ", nodes that join and leave (" + std::to_string(spare) + " spare)";
+  if (metadata_faults > 0) text += ", metadata faults " + std::to_string(metadata_faults);
+  if (takeover) text += ", takeovers beside a living owner";
+  if (removals) text += ", removals by force between takeovers";
+  if (late_transactions) text += ", late transactions";
+  if (total_loss) text += ", losses of all power";
+  text += ", " + std::to_string(groups) + " groups, " + std::to_string(max_behind) + " keys behind";
+  return text;
+}
+
+}  // namespace ringkv
