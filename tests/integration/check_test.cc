@@ -49,6 +49,19 @@ class CheckTest : public testing::Test {
     return false;
   }
 
+  // Looks again and again, for a minute at most.
+  static bool Until(const std::function<bool()>& holds) {
+    const auto deadline = std::chrono::steady_clock::now() + seconds(60);
+    while (!holds()) {
+      if (std::chrono::steady_clock::now() > deadline) return false;
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));  // between two looks
+    }
+    return true;
+  }
+  bool Says(const std::string& id, const std::string& text) const {
+    return cluster_.Log(id).find(text) != std::string::npos;
+  }
+
   void PutSome(int keys, size_t bytes) {
     auto client = cluster_.NewClient();
     Random random(3);
@@ -314,21 +327,12 @@ TEST_F(ScrubTest, DiskWithADamagedBlockIsReplacedOnceTheOthersCanDoWithout) {
   cluster_.node(2).Start();
   ASSERT_TRUE(cluster_.WaitReach(2, v1::REACH_UP));
   const pid_t pid = cluster_.node(2).pid();
-  const auto deadline = std::chrono::steady_clock::now() + seconds(60);
-  auto until = [&](const std::function<bool()>& holds) {
-    while (!holds()) {
-      if (std::chrono::steady_clock::now() > deadline) return false;
-      std::this_thread::sleep_for(std::chrono::milliseconds(50));  // between two looks
-    }
-    return true;
-  };
-  ASSERT_TRUE(until([&] {
-    return cluster_.Log("n2").find("replaced by an empty one later") != std::string::npos;
-  })) << cluster_.Log("n2");
+  ASSERT_TRUE(Until([&] { return Says("n2", "replaced by an empty one later"); }))
+      << cluster_.Log("n2");
   EXPECT_EQ(Metric(cluster_.node_http(2), "ringkv_disk_damaged"), 1);
   EXPECT_EQ(MovedAside(cluster_.NodeDir(2)), 0) << "n3 is away";
   cluster_.node(3).Start();
-  ASSERT_TRUE(until([&] { return MovedAside(cluster_.NodeDir(2)) == 1; })) << cluster_.Log("n2");
+  ASSERT_TRUE(Until([&] { return MovedAside(cluster_.NodeDir(2)) == 1; })) << cluster_.Log("n2");
   ASSERT_TRUE(cluster_.WaitAllUp());
   ASSERT_TRUE(WaitWhole()) << cluster_.Log("n2");
   EXPECT_EQ(cluster_.node(2).pid(), pid);
@@ -351,12 +355,8 @@ TEST_F(CheckTest, DiskWhoseNodeCannotReadWhatItKnowsOfItselfIsReplacedToo) {
   ASSERT_EQ(cluster_.node(2).Stop(), 0);
   DamageATable(cluster_.NodeDir(2) + "/db", Table::kSmallest);
   cluster_.node(2).Start();
-  const auto deadline = std::chrono::steady_clock::now() + seconds(60);
-  while (MovedAside(cluster_.NodeDir(2)) == 0) {
-    ASSERT_LT(std::chrono::steady_clock::now(), deadline) << cluster_.Log("n2");
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));  // between two looks
-  }
-  EXPECT_NE(cluster_.Log("n2").find("disk failed"), std::string::npos) << cluster_.Log("n2");
+  ASSERT_TRUE(Until([&] { return MovedAside(cluster_.NodeDir(2)) == 1; })) << cluster_.Log("n2");
+  EXPECT_TRUE(Says("n2", "disk failed")) << cluster_.Log("n2");
   ASSERT_TRUE(cluster_.WaitAllUp());
   ASSERT_TRUE(WaitWhole()) << cluster_.Log("n2");
   Check(0);
@@ -386,11 +386,8 @@ TEST_F(KeptDiskTest, IsLeftToAnOperatorWhoIsTold) {
     }
     return false;
   }));
-  const auto deadline = std::chrono::steady_clock::now() + seconds(30);
-  while (cluster_.Log("n2").find("kept as `damaged-disk` says") == std::string::npos) {
-    ASSERT_LT(std::chrono::steady_clock::now(), deadline) << cluster_.Log("n2");
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));  // between two looks
-  }
+  EXPECT_TRUE(Until([&] { return Says("n2", "kept as `damaged-disk` says"); }))
+      << cluster_.Log("n2");
   EXPECT_EQ(Metric(cluster_.node_http(2), "ringkv_disk_damaged"), 1);
   EXPECT_EQ(MovedAside(cluster_.NodeDir(2)), 0);
 }
@@ -403,15 +400,13 @@ TEST_F(ScrubTest, FindsDamageThatNobodyReadsAndItIsMended) {
   ASSERT_EQ(cluster_.node(2).Stop(), 0);
   FlipByteOf(cluster_.NodeDir(2) + "/db", "k42");
   cluster_.node(2).Start();
-  const auto deadline = std::chrono::steady_clock::now() + seconds(60);
-  while (Metric(cluster_.node_http(2), "ringkv_scrub_mended_total") < 1) {
-    ASSERT_LT(std::chrono::steady_clock::now(), deadline) << "it was not mended";
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));  // between two looks
-  }
+  ASSERT_TRUE(Until([&] {
+    return Metric(cluster_.node_http(2), "ringkv_scrub_mended_total") >= 1;
+  })) << "it was not mended";
   EXPECT_EQ(Metric(cluster_.node_http(2), "ringkv_scrub_unreadable_found_total"), 1);
   EXPECT_EQ(Metric(cluster_.node_http(2), "ringkv_scrub_unreadable_records"), 0);
   EXPECT_GT(Metric(cluster_.node_http(1), "ringkv_scrub_records_total"), 0);
-  EXPECT_NE(cluster_.Log("n2").find("its owner is told"), std::string::npos);
+  EXPECT_TRUE(Says("n2", "its owner is told"));
   EXPECT_TRUE(WaitWhole());
   Check(0);
 }

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/router/cluster_fixture.h"
+#include "tests/router/idle_data_plane.h"
 
 namespace ringkv {
 namespace {
@@ -110,18 +111,8 @@ TEST_F(LossPlan, BadRequestsAreRefused) {
 }
 
 // A data plane that has blocked slots, and nothing else.
-class BlockedPlane final : public DataPlane {
+class BlockedPlane final : public IdleDataPlane {
  public:
-  void SetPeer(const PeerAddress&) override {}
-  void TakeGroups(std::vector<GroupGrant>) override {}
-  void DropPeer(Peer, const NodeId&) override {}
-  void AdoptRows(std::vector<std::pair<GroupId, SlotGrant>>) override {}
-  void LookAt(GroupId, LookCall call) override { call.done({}); }
-  void SetLeaseUntil(MonoTime) override {}
-  void PredecessorsGone() override {}
-  void OnNeedTerm(std::function<void(TermRequest)>) override {}
-  void Gather(std::function<void(std::vector<LoopReport>)> done) override { done({}); }
-  void Describe(SlotId, GroupId, std::function<void(SlotReport)> done) override { done({}); }
   void DescribeBlocked(std::function<void(std::vector<SlotReport>)> done) override {
     done(blocked);
   }

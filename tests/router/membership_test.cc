@@ -1,103 +1,11 @@
 // The control loop against a simulated metadata store: what it does when that answers, fails,
 // forgets to answer, or belongs to somebody else by now.
-#include "router/membership.h"
-
-#include <gtest/gtest.h>
-
-#include "router/simulated_metadata.h"
-#include "tests/router/cluster_fixture.h"
+#include "tests/router/membership_fixture.h"
 
 namespace ringkv {
 namespace {
 
 using Fault = SimulatedMetadata::Fault;
-
-class FakeDataPlane final : public DataPlane {
- public:
-  void SetPeer(const PeerAddress& peer) override { peers[peer.node.value()] = peer; }
-  void DropPeer(Peer, const NodeId& node) override { peers.erase(node.value()); }
-  void AdoptRows(std::vector<std::pair<GroupId, SlotGrant>> rows) override {
-    for (auto& row : rows) adopted.push_back(std::move(row.second));
-  }
-  void TakeGroups(std::vector<GroupGrant> taken) override {
-    for (GroupGrant& grant : taken) {
-      for (const SlotGrant& slot : grant.slots) {
-        for (const ReplicaGrant& replica : slot.replicas) {
-          EXPECT_LT(replica.peer.value(), peers.size()) << "peers come before groups";
-        }
-      }
-      grants.push_back(std::move(grant));
-    }
-  }
-  void SetLeaseUntil(MonoTime until) override { lease_until = until; }
-  void PredecessorsGone() override { predecessors_gone = true; }
-  void Gather(std::function<void(std::vector<LoopReport>)> done) override { done({}); }
-  void Describe(SlotId, GroupId, std::function<void(SlotReport)> done) override { done({}); }
-  void OnNeedTerm(std::function<void(TermRequest)>) override {}
-  void DescribeBlocked(std::function<void(std::vector<SlotReport>)> done) override { done({}); }
-  void LookAt(GroupId, LookCall call) override { call.done({}); }
-
-  std::map<std::string, PeerAddress> peers;
-  std::vector<GroupGrant> grants;
-  std::vector<SlotGrant> adopted;
-  MonoTime lease_until;
-  bool predecessors_gone = false;
-};
-
-class MembershipTest : public testing::Test {
- protected:
-  MembershipTest() {
-    FormationRequest three = ThreeNodes();
-    options_.router = "r1";
-    options_.nodes = three.nodes;
-    options_.replicas = 3;
-    options_.slots = 64;
-  }
-
-  void Start() {
-    gate_ = std::make_unique<ServingGate>();
-    data_ = std::make_unique<FakeDataPlane>();
-    membership_ = std::make_unique<Membership>(options_, clock_, store_, *data_, *gate_, Random(3),
-                                               [this](Status why) { fatal_ = std::move(why); });
-    membership_->Start();
-  }
-
-  // Lets the time of the next retry come.
-  void Retry() {
-    ASSERT_NE(membership_->NextDue(), kNever);
-    clock_.Set(membership_->NextDue());
-    membership_->RunDue();
-  }
-
-  v1::RegisterRequest Request(const std::string& node, int port, uint64_t boot = 0,
-                              uint64_t nonce = 1) {
-    v1::RegisterRequest request;
-    request.set_format_version(1);
-    request.set_node(node);
-    request.set_address("127.0.0.1:" + std::to_string(port));
-    request.set_store_uuid(std::string(16, 'a'));
-    request.set_boot(boot);
-    request.set_nonce(nonce);
-    return request;
-  }
-
-  v1::RegisterReply Register(v1::RegisterRequest request) {
-    v1::RegisterReply answer;
-    membership_->Register(std::move(request), [&](Result<v1::RegisterReply> reply) {
-      ASSERT_TRUE(reply.ok()) << reply.status().ToString();
-      answer = *reply;
-    });
-    return answer;
-  }
-
-  SimulatedClock clock_;
-  SimulatedMetadata store_;
-  MembershipOptions options_;
-  std::unique_ptr<ServingGate> gate_;
-  std::unique_ptr<FakeDataPlane> data_;
-  std::unique_ptr<Membership> membership_;
-  Status fatal_;
-};
 
 TEST_F(MembershipTest, FormsTheClusterAndOwnsIt) {
   Start();
@@ -324,18 +232,14 @@ TEST_F(MembershipTest, RegistrationsRetakesAndCommandsTakeTurns) {
   };
   for (int node = 1; node <= 3; ++node) ask(node);
   membership_->NeedTerm(Asked(5, term));
-  MigrationStart add;
-  add.change.mutable_add_node()->set_node("n4");
-  add.change.mutable_add_node()->set_address("127.0.0.1:7530");
-  std::optional<Result<uint64_t>> added;
-  membership_->StartChange(add, [&](Result<uint64_t> id) { added = std::move(id); });
+  Add("n4", 7530);
   for (int step = 0; step < 5; ++step) {
     ASSERT_TRUE(store_.Step());
     for (int node = 1; node <= 3; ++node) ask(node);
   }
   EXPECT_EQ(data_->grants.size(), 1u);
-  ASSERT_TRUE(added.has_value());
-  EXPECT_TRUE(added->ok()) << added->status().ToString();
+  ASSERT_TRUE(added_.has_value());
+  EXPECT_TRUE(added_->ok()) << added_->status().ToString();
 }
 
 TEST_F(MembershipTest, GroupIsTakenAgainUnderAFreshTermOnce) {
@@ -403,34 +307,25 @@ TEST_F(MembershipTest, RetakeThatIsAppliedAfterItWasTriedAgainIsKnown) {
 TEST_F(MembershipTest, OrderThatTakesEffectLongAfterItWasInDoubtIsFound) {
   Start();
   Register(Request("n4", 7530));
-  MigrationStart add;
-  add.change.mutable_add_node()->set_node("n4");
-  add.change.mutable_add_node()->set_address("127.0.0.1:7530");
-  std::optional<Result<uint64_t>> added;
   store_.Inject(Fault::kLate, 1);
-  membership_->StartChange(add, [&](Result<uint64_t> id) { added = std::move(id); });
-  ASSERT_TRUE(added.has_value());
-  EXPECT_EQ(added->status().code(), StatusCode::kUnknownOutcome);
+  Add("n4", 7530);
+  ASSERT_TRUE(added_.has_value());
+  EXPECT_EQ(added_->status().code(), StatusCode::kUnknownOutcome);
   ASSERT_TRUE(store_.ApplyLate());
   EXPECT_TRUE(membership_->view()->state->migrations().empty());
   Retry();
   EXPECT_EQ(membership_->view()->state->migrations().size(), 1u);
-  const auto& rows = membership_->view()->state->slots();
-  EXPECT_TRUE(std::any_of(rows.begin(), rows.end(), [](const auto& r) { return r.has_learner(); }));
+  EXPECT_GT(Learners(), 0);
 }
 
 // Who registers and who gives orders does not wait for what moves, nor is it turned away for it.
 TEST_F(MembershipTest, MoveThatTheStoreDoesNotTakeIsTriedAgainByItself) {
   Start();
   Register(Request("n4", 7530));
-  MigrationStart add;
-  add.change.mutable_add_node()->set_node("n4");
-  add.change.mutable_add_node()->set_address("127.0.0.1:7530");
-  std::optional<Result<uint64_t>> added;
   store_.SetManual(true);
-  membership_->StartChange(add, [&](Result<uint64_t> id) { added = std::move(id); });
+  Add("n4", 7530);
   ASSERT_TRUE(store_.Step());
-  ASSERT_TRUE(added.has_value() && added->ok());
+  ASSERT_TRUE(added_.has_value() && added_->ok());
   ASSERT_EQ(store_.waiting(), 1u) << "learners are recorded";
   std::optional<Result<v1::RegisterReply>> registered;
   membership_->Register(Request("n1", 7500), [&](auto reply) { registered = std::move(reply); });
@@ -444,8 +339,7 @@ TEST_F(MembershipTest, MoveThatTheStoreDoesNotTakeIsTriedAgainByItself) {
   Retry();
   EXPECT_EQ(store_.waiting(), 1u);
   ASSERT_TRUE(store_.Step());
-  const auto& rows = membership_->view()->state->slots();
-  EXPECT_TRUE(std::any_of(rows.begin(), rows.end(), [](const auto& r) { return r.has_learner(); }));
+  EXPECT_GT(Learners(), 0);
 }
 
 TEST_F(MembershipTest, StoreThatDoesNotAnswerLeavesTheGroupAsItIs) {
@@ -463,11 +357,7 @@ TEST_F(MembershipTest, StoreThatDoesNotAnswerLeavesTheGroupAsItIs) {
 TEST_F(MembershipTest, AcceptedLossGivesTheCopyANewIncarnation) {
   Start();
   data_->grants.clear();
-  AcceptedLoss loss;
-  loss.slot = SlotId(9);
-  for (const v1::ReplicaRef& replica : membership_->view()->state->slots()[9].replicas()) {
-    (replica.node() == "n2" ? loss.given_up : loss.kept).push_back(replica);
-  }
+  const AcceptedLoss loss = LossOfACopy();
   const uint64_t epoch = membership_->view()->state->placement().epoch();
   Status done = Status::Internal("not called");
   membership_->AcceptLoss({loss}, [&](Status status) { done = std::move(status); });
@@ -490,201 +380,6 @@ TEST_F(MembershipTest, AcceptedLossGivesTheCopyANewIncarnation) {
   membership_->AcceptLoss({loss}, [&](Status status) { done = std::move(status); });
   EXPECT_EQ(done.code(), StatusCode::kRefused);
   EXPECT_EQ(data_->grants.size(), 1u);
-}
-
-// With a store whose leases end.
-class LeaseTest : public MembershipTest {
- protected:
-  static constexpr Duration kTtl = std::chrono::seconds(2);
-
-  LeaseTest() : contents_(std::make_shared<SimulatedMetadata::Contents>()) {
-    store_ = SimulatedMetadata(contents_);
-    store_.HoldLeases(clock_, kTtl);
-    options_.lease_margin = std::chrono::milliseconds(100);
-  }
-
-  MonoTime UntilIfSent(MonoTime sent) const {
-    return sent + (kTtl - kTtl / 100 - options_.lease_margin);
-  }
-
-  // Another router, which does nothing but hold a session.
-  void HoldByAnother(SimulatedMetadata& other) {
-    other.HoldLeases(clock_, kTtl);
-    other.RenewLease([](const Result<Lease>& lease) { EXPECT_TRUE(lease.ok()); });
-  }
-
-  std::shared_ptr<SimulatedMetadata::Contents> contents_;
-};
-
-TEST_F(LeaseTest, CountsFromTheSendingOfTheRenewal) {
-  clock_.Set(MonoTime{1'000'000'000});
-  Start();
-  ASSERT_TRUE(membership_->serving()) << gate_->why_closed();
-  EXPECT_EQ(data_->lease_until, UntilIfSent(clock_.Now()));
-  store_.SetManual(true);
-  Retry();
-  const MonoTime sent = clock_.Now();
-  clock_.Set(sent + std::chrono::milliseconds(300));
-  ASSERT_TRUE(store_.Step());
-  EXPECT_EQ(data_->lease_until, UntilIfSent(sent));
-}
-
-TEST_F(LeaseTest, IsNotRenewedByAnErrorAndGoesOnBeingAskedFor) {
-  Start();
-  const MonoTime until = data_->lease_until;
-  store_.Inject(Fault::kUnavailable, 2);
-  Retry();
-  Retry();
-  EXPECT_EQ(data_->lease_until, until);
-  Retry();
-  EXPECT_EQ(data_->lease_until, UntilIfSent(clock_.Now()));
-}
-
-TEST_F(LeaseTest, ThatFollowsOneThatRanOutCountsOnceTheOwnershipWasReadAgain) {
-  Start();
-  const MonoTime until = data_->lease_until;
-  store_.SetManual(true);
-  clock_.Set(clock_.Now() + kTtl * 2);
-  membership_->RunDue();
-  const MonoTime sent = clock_.Now();
-  ASSERT_TRUE(store_.Step());  // another session
-  EXPECT_EQ(data_->lease_until, until);
-  ASSERT_TRUE(store_.Step());  // the metadata
-  EXPECT_EQ(data_->lease_until, UntilIfSent(sent));
-  EXPECT_TRUE(membership_->serving());
-}
-
-TEST_F(LeaseTest, ThatFollowsOneThatRanOutIsOfNoUseToAFormerOwner) {
-  Start();
-  const MonoTime until = data_->lease_until;
-  clock_.Set(clock_.Now() + kTtl * 2);
-  SimulatedMetadata other(contents_);
-  auto state = ClusterState::Load({contents_->begin(), contents_->end()});
-  Random random(9);
-  other.Commit(*TakeOwnership(**state, "r2", random),
-               [](Result<bool> done) { EXPECT_TRUE(*done); });
-  membership_->RunDue();
-  EXPECT_EQ(data_->lease_until, until);
-  EXPECT_EQ(fatal_.code(), StatusCode::kRefused);
-}
-
-TEST_F(LeaseTest, PredecessorsAreGoneWhenTheirSessionsAre) {
-  Start();
-  EXPECT_TRUE(data_->predecessors_gone) << "nobody else has a session";
-  store_ = SimulatedMetadata(contents_);  // the process dies, and another one starts
-  store_.HoldLeases(clock_, kTtl);
-  clock_.Set(clock_.Now() + std::chrono::milliseconds(10));
-  const MonoTime held = clock_.Now() + kTtl;
-  SimulatedMetadata third(contents_);
-  Start();
-  ASSERT_TRUE(membership_->serving());
-  for (const GroupGrant& grant : data_->grants) EXPECT_FALSE(grant.predecessor_gone);
-  HoldByAnother(third);  // comes later: it can have owned nothing
-  while (!data_->predecessors_gone) {
-    HoldByAnother(third);
-    ASSERT_LT(clock_.Now(), held + kTtl);
-    Retry();
-  }
-  EXPECT_GE(clock_.Now() + std::chrono::milliseconds(10), held);
-}
-
-// Whoever takes over next waits for those that the rows name, and for no other copy that the first
-// owner may still read.
-TEST_F(LeaseTest, RowsDoNotChangeBeforeEarlierOwnersAreGone) {
-  Start();
-  Register(Request("n4", 7530));
-  MigrationStart add;
-  add.change.mutable_add_node()->set_node("n4");
-  add.change.mutable_add_node()->set_address("127.0.0.1:7530");
-  store_ = SimulatedMetadata(contents_);  // the process dies, and another one starts
-  store_.HoldLeases(clock_, kTtl);
-  clock_.Set(clock_.Now() + std::chrono::milliseconds(10));
-  Start();
-  ASSERT_TRUE(membership_->serving());
-  Register(Request("n4", 7530));
-  std::optional<Result<uint64_t>> added;
-  membership_->StartChange(add, [&](Result<uint64_t> id) { added = std::move(id); });
-  ASSERT_TRUE(added.has_value() && added->ok());
-  auto learners = [this] {
-    const auto& rows = membership_->view()->state->slots();
-    return std::count_if(rows.begin(), rows.end(), [](const auto& r) { return r.has_learner(); });
-  };
-  AcceptedLoss loss;
-  loss.slot = SlotId(9);
-  for (const v1::ReplicaRef& replica : membership_->view()->state->slots()[9].replicas()) {
-    (replica.node() == "n2" ? loss.given_up : loss.kept).push_back(replica);
-  }
-  data_->grants.clear();
-  Status refused;
-  while (!data_->predecessors_gone) {
-    EXPECT_EQ(learners(), 0);
-    membership_->AcceptLoss({loss}, [&](Status status) { refused = std::move(status); });
-    EXPECT_EQ(refused.code(), StatusCode::kUnavailable);
-    EXPECT_NE(refused.message().find("earlier router"), std::string::npos) << refused.message();
-    EXPECT_TRUE(data_->grants.empty());
-    Retry();
-  }
-  EXPECT_GT(learners(), 0);
-  Status accepted = Status::Unavailable("not answered");
-  membership_->AcceptLoss({loss}, [&](Status status) { accepted = std::move(status); });
-  EXPECT_TRUE(accepted.ok()) << accepted.ToString();
-}
-
-TEST_F(LeaseTest, TakeoverIsNoticedWithTheNextRenewal) {
-  Start();
-  SimulatedMetadata other(contents_);
-  HoldByAnother(other);
-  Retry();
-  EXPECT_TRUE(membership_->serving());
-  auto state = ClusterState::Load({contents_->begin(), contents_->end()});
-  Random random(9);
-  other.Commit(*TakeOwnership(**state, "r2", random),
-               [](Result<bool> done) { EXPECT_TRUE(*done); });
-  Retry();
-  EXPECT_EQ(fatal_.code(), StatusCode::kRefused);
-  EXPECT_FALSE(gate_->open());
-}
-
-TEST_F(LeaseTest, FormerOwnerTurnsNoNodeAway) {
-  Start();
-  ASSERT_EQ(Register(Request("n1", 7500)).outcome(), v1::REGISTER_OUTCOME_REGISTERED);
-  SimulatedMetadata other(contents_);
-  auto state = ClusterState::Load({contents_->begin(), contents_->end()});
-  Random random(9);
-  other.Commit(*TakeOwnership(**state, "r2", random),
-               [](Result<bool> done) { EXPECT_TRUE(*done); });
-  // It has registered with the other one since: two boots ahead of what this one knows.
-  EXPECT_EQ(Register(Request("n1", 7500, 3, 5)).outcome(), v1::REGISTER_OUTCOME_TRY_AGAIN);
-  EXPECT_EQ(fatal_.code(), StatusCode::kRefused);
-}
-
-TEST_F(LeaseTest, FormerOwnerTakesNoOrders) {
-  Start();
-  Register(Request("n4", 7530));
-  SimulatedMetadata other(contents_);
-  auto state = ClusterState::Load({contents_->begin(), contents_->end()});
-  Random random(9);
-  other.Commit(*TakeOwnership(**state, "r2", random),
-               [](Result<bool> done) { EXPECT_TRUE(*done); });
-  MigrationStart add;
-  add.change.mutable_add_node()->set_node("n4");
-  add.change.mutable_add_node()->set_address("127.0.0.1:7530");
-  std::optional<Result<uint64_t>> added;
-  membership_->StartChange(add, [&](Result<uint64_t> id) { added = std::move(id); });
-  ASSERT_TRUE(added.has_value());
-  EXPECT_EQ(added->status().code(), StatusCode::kUnavailable);
-  EXPECT_EQ(fatal_.code(), StatusCode::kRefused);
-  auto after = ClusterState::Load({contents_->begin(), contents_->end()});
-  EXPECT_TRUE((**after).migrations().empty()) << "the present owner knows nothing of it";
-}
-
-TEST_F(LeaseTest, NothingIsTakenBeforeThereIsASession) {
-  store_.Inject(Fault::kUnavailable, 1);
-  Start();
-  EXPECT_FALSE(membership_->serving());
-  EXPECT_NE(gate_->why_closed().find("lease"), std::string::npos);
-  Retry();
-  EXPECT_TRUE(membership_->serving());
 }
 
 }  // namespace
