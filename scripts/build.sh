@@ -92,8 +92,8 @@ run_ctest() {
   clear_ringkv_environment
   # The random cases of a property are the same in each run, so that a change is judged by what it
   # changes; RC_PARAMS=noshrink=1 draws others. Making a counterexample smaller may take longer than
-  # the test has: a failure shows it as it was found, and how to reproduce it
-  # (RC_PARAMS=reproduce=...), which does make it smaller.
+  # the test has: a failure shows it as it was found, and how to run just that one
+  # (RC_PARAMS=reproduce=...); RC_PARAMS=seed=1, or whatever seed it prints, makes it smaller.
   RC_PARAMS=${RC_PARAMS:-seed=1 noshrink=1} \
     ctest --test-dir "build/$dir" --parallel "$(nproc)" --output-on-failure --no-tests=error "$@"
 }

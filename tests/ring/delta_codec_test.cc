@@ -1,4 +1,4 @@
-// Deltas between rings. On a failure rapidcheck prints the shortest case that it found and
+// Deltas between rings. On a failure rapidcheck prints the case that it found and
 // RC_PARAMS="reproduce=…" to run it again.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

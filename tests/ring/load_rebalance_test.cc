@@ -1,5 +1,5 @@
 // The promises of load_rebalance.h, computed anew from the rings and costs. On a failure rapidcheck
-// prints the smallest case that it found and RC_PARAMS="reproduce=…" to run it again.
+// prints the case that it found and RC_PARAMS="reproduce=…" to run it again.
 #include "ring/load_rebalance.h"
 
 #include <gmock/gmock.h>

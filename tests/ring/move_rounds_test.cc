@@ -1,5 +1,5 @@
 // The promises of move_rounds.h, on random lists of moves and on real plans. On a failure
-// rapidcheck prints the shortest list that it found and RC_PARAMS="reproduce=…" to run it again.
+// rapidcheck prints the list that it found and RC_PARAMS="reproduce=…" to run it again.
 #include "ring/move_rounds.h"
 
 #include <gtest/gtest.h>

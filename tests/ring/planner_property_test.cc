@@ -1,5 +1,5 @@
 // Random sequences of changes; after each, everything that planner.h promises is computed anew, by
-// other means than the planner's. On a failure rapidcheck prints the shortest sequence that it
+// other means than the planner's. On a failure rapidcheck prints the sequence that it
 // found and RC_PARAMS="reproduce=…" to run it again.
 #include <gtest/gtest.h>
 #include <rapidcheck.h>

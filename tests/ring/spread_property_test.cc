@@ -1,6 +1,6 @@
 // How evenly a dead node's slots fall to the others, with and without zones, against independent
 // means: rows enumerated one by one for what is fair, and a linear program for what the fewest
-// moves allow. On a failure rapidcheck prints the shortest sequence and RC_PARAMS="reproduce=…".
+// moves allow. On a failure rapidcheck prints the sequence and RC_PARAMS="reproduce=…".
 #include <glpk.h>
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
