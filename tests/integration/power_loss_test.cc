@@ -87,6 +87,13 @@ class PowerLoss : public testing::Test {
     });
   }
 
+  // What is acknowledged may still be on its way to one of three.
+  void WaitUntilAllHaveAll() {
+    const KvctlResult check =
+        RunKvctl(cluster_.router_address(), {"--timeout", "60s", "admin", "check"});
+    EXPECT_EQ(check.code, 0) << check.out << check.err;
+  }
+
   v1::GetClusterResponse Status_() {
     v1::GetClusterResponse last;
     cluster_.WaitFor([&](const v1::GetClusterResponse& cluster) {
@@ -105,6 +112,7 @@ TEST_F(PowerLoss, OfAllNodesKeepsWhatAnyOfThemHadSynced) {
   Put("synced", 100);
   for (int node : {1, 2, 3}) CopyDisk(node);
   Put("third", 50);
+  WaitUntilAllHaveAll();
   CopyDisk(3);
   Put("late", 50);
   cluster_.KillAll();
