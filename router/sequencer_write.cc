@@ -259,7 +259,8 @@ void Sequencer::Decide(Call* call, const v1::Record& current) {
   bool same_request = request->client() != 0 &&
                       current.request_id().client() == request->client() &&
                       current.request_id().number() == request->number();
-  if (retry && same_request) {  // R9: an earlier attempt was applied
+  if (retry && same_request && RINGKV_RULE(kRetryIsLookedFor)) {  // an earlier attempt was applied
+    ++host_.stats().retries_found;
     std::from_chars(current.value().data(), current.value().data() + current.value().size(),
                     call->number);
     return FinishCall(call, v1::OUTCOME_DONE, v1::ERROR_CODE_OK, "", &current);

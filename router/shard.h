@@ -224,7 +224,8 @@ struct ShardStats {
   uint64_t node_reads = 0;       // Read operations sent
   uint64_t write_backs = 0;      // R3(b): a version that no quorum held was written back
   uint64_t commits = 0;
-  uint64_t unknown = 0;  // writes that ended without an outcome
+  uint64_t unknown = 0;        // writes that ended without an outcome
+  uint64_t retries_found = 0;  // R9: of an attempt that the current record is of
   uint64_t retransmits = 0;
   uint64_t repairs = 0;    // keys sent again to a replica that was behind
   uint64_t overflows = 0;  // replicas that stopped being clean because too much was behind

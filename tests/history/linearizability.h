@@ -26,6 +26,23 @@ struct HistoryOp {
   std::string expected;
   int64_t delta = 0;
 
+  // Attempts at one request (R9) have its number and are operations of their own, each with a value
+  // of its own, in the order of their invocation. One with `retry` that meets a value, or an
+  // absence, which an earlier attempt made is done and changes nothing. 0: never sent again.
+  uint64_t request = 0;
+  bool retry = false;
+
+  // What is written is there until a moment from `from` to `until` and not after (R8). That moment
+  // is one for all if all judge by one clock; else each operation judges by one that may be wrong,
+  // so that up to `skew` before and after it some find it there and some do not.
+  struct Expiry {
+    static constexpr int64_t kUnbounded = INT64_MAX;
+    int64_t from = 0;
+    int64_t until = kUnbounded;
+    int64_t skew = 0;
+  };
+  std::optional<Expiry> expiry;
+
   std::optional<std::string> result;  // kGet, kIncrement; nullopt: absent
   bool applied = true;                // conditional: whether the condition held
   bool unknown = false;               // no answer: it may take effect at any later time, or never
@@ -44,6 +61,13 @@ struct LinearizabilityVerdict {
   uint64_t steps = 0;
 };
 
+// What an operation without an answer leaves open: a condition that it found true was true when it
+// was decided, and a value that has expired since does not undo that. So it may take effect upon a
+// value that is gone for everybody else, as long as nothing else was written.
+//
+// Of the attempts at one request: once one has taken effect, or was answered as done, none of the
+// earlier ones takes effect any more.
+//
 // Operations that certainly had no effect and no answer are not part of a history. `max_steps`
 // bounds the search, its time and
 // its memory (about 60 bytes a step); kGaveUp is not a pass.

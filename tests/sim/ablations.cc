@@ -126,6 +126,18 @@ FaultMix ForgetfulSources() {
   return mix;
 }
 
+// Clients that try again what they got no answer to, mostly soon after it was applied.
+FaultMix Retries() {
+  FaultMix mix;
+  mix.synced_writes = true;
+  mix.client_retries = true;
+  mix.loss = 0.1;
+  mix.router_crash = true;
+  mix.node_crash = true;
+  mix.between_faults = std::chrono::milliseconds(500);
+  return mix;
+}
+
 // Seeds that a child has run come through a pipe, as the number of the last one; what it has found
 // after that. A broken invariant aborts it.
 struct Progress {
@@ -183,6 +195,7 @@ const std::vector<Ablation>& Ablations() {
       Ablation{Rule::kUnionTakesAFreshTerm, "UnionTakesAFreshTerm", BriefLossesOfPower()},
       Ablation{Rule::kUnionIsBoundToItsBoots, "UnionIsBoundToItsBoots", LossesOfPower()},
       Ablation{Rule::kUnionReachesAll, "UnionReachesAll", LossesOfPower()},
+      Ablation{Rule::kRetryIsLookedFor, "RetryIsLookedFor", Retries()},
       Ablation{Rule::kBehindBeforeAsked, "BehindBeforeAsked"}};
   return all;
 }

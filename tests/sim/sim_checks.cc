@@ -36,6 +36,7 @@ void SimCluster::CheckSent(const Router& router, const v1::ReplicaOp& op) {
   if (!made && at->second != content) {
     Violate("I1: two values for " + name);
   }
+  if (made) CheckNoSecondTime(router, op.apply().key(), record);
   if (record.has_origin()) {
     write_backs_[{op.apply().key(), FromProto(record.origin())}].insert(
         FromProto(record.version()));
@@ -112,7 +113,9 @@ void SimCluster::NoteWhatIsLeft(const std::string& key, const std::vector<Node*>
     highest = version;
     const std::optional<v1::Record> record = StoredRecord(*node, key, inc);
     // Nothing below a floor is nothing, on the others too.
-    left = record.has_value() ? Left{version, WrittenAs(record), record->tombstone()} : Left{};
+    left = record.has_value()
+               ? Left{version, WrittenAs(record), record->tombstone(), record->expires_at_ms()}
+               : Left{};
   }
   left_[key] = left;
   auto committed = committed_.find(key);
@@ -141,9 +144,9 @@ void SimCluster::NoteLateApplies(const v1::ReplicaBatch& batch) {
 void SimCluster::CheckEqualEverywhere(const Router& router, SlotId slot) {
   for (const std::string& key : KeysOf(slot)) {
     std::optional<Version> first;
-    Version floor;  // what is absent or collected at or below one is the same
+    Floor floor;  // what is absent or collected at or below one is the same
     for (Node* node : Holders(slot)) {
-      floor = std::max(floor, FloorOf(*node, slot, IncOf(*node, slot)).version);
+      floor = std::max(floor, FloorOf(*node, slot, IncOf(*node, slot)));
     }
     for (Node* node : Holders(slot)) {
       const size_t i = std::stoul(node->id.substr(1)) - 1;
@@ -153,9 +156,9 @@ void SimCluster::CheckEqualEverywhere(const Router& router, SlotId slot) {
       if (!known) continue;
       const Incarnation inc = IncOf(*node, slot);
       const std::optional<v1::Record> record = StoredRecord(*node, key, inc);
-      const bool dead = !record.has_value() || record->tombstone();
       Version version = StoredVersion(*node, key, inc);
-      if (dead && version <= floor) version = Version{};
+      if (record.has_value() ? Collected(*record, floor) : version <= floor.version)
+        version = Version{};
       if (!first.has_value()) first = version;
       if (version != *first) {
         Violate("R11: replicas are to vote again, and " + key + " is not the same on all");
@@ -181,8 +184,11 @@ void SimCluster::CheckUnited(const Router* router, SlotId slot, int i) {
     if (auto left = left_.find(key); left != left_.end()) {
       // A union that was begun before may have spread a newer write than is left now.
       const bool dead = !record.has_value() || record->tombstone();
+      const bool expired =
+          left->second.expires_at_ms != 0 &&
+          AtWallMillis(left->second.expires_at_ms) - widest_clock_skew_ <= scheduler_.now();
       const bool other = origin != left->second.origin && origin <= left->second.version &&
-                         !(dead && left->second.dead);
+                         !(dead && (left->second.dead || expired));
       if (version < left->second.version || other) {
         Violate("R11: version " + left->second.version.ToString() + " (written as " +
                 left->second.origin.ToString() + ") of " + key +
@@ -194,6 +200,9 @@ void SimCluster::CheckUnited(const Router* router, SlotId slot, int i) {
     Cut cut;
     cut.at = scheduler_.now();
     if (record.has_value() && !record->tombstone()) cut.value = record->value();
+    if (record.has_value()) cut.request = record->request_id().number();
+    if (record.has_value() && record->expires_at_ms() != 0)
+      cut.expires = AtWallMillis(record->expires_at_ms());
     cuts_[key].push_back(std::move(cut));
   }
 }

@@ -19,6 +19,7 @@
 //   I10 a retired instance answers nothing; what is dropped is named by no row;
 //   I11 rows change one replica at a time, in one chain of epochs, and every quorum of the new set
 //       holds what was committed by the old one;
+//   R9  a request whose record is the current one is not written a second time;
 //   I12 at rest all replicas are clean, vote, and are equal.
 #pragma once
 
@@ -78,6 +79,9 @@ struct FaultMix {
   Duration lease_ttl = std::chrono::milliseconds(1500);
   size_t max_behind = 200'000;  // keys for each node, before a replica stops being tracked
   Duration between_faults = std::chrono::milliseconds(800);
+  // What clients do: send again, under the same request id, what they got no answer to (R9);
+  bool client_retries = false;
+  bool ttl = false;  // write what expires (R8)
 
   static FaultMix Draw(Random& random);
   std::string ToString() const;
@@ -157,6 +161,8 @@ class SimCluster {
   struct Cut {
     MonoTime at;
     std::optional<std::string> value;  // nullopt: absent
+    uint64_t request = 0;              // number of the request that made it so; 0: none
+    std::optional<MonoTime> expires;
   };
   const std::map<std::string, std::vector<Cut>>& cuts() const { return cuts_; }
 
@@ -181,6 +187,11 @@ class SimCluster {
   int AskedNode(SlotId slot, int node) const;
   // The wall clocks of routers that start from now on.
   void SetClockSkew(std::chrono::milliseconds skew) { clock_skew_ = skew; }
+  // No router's wall clock was ever further from the true time, so far.
+  std::chrono::milliseconds widest_clock_skew() const { return widest_clock_skew_; }
+  const FaultMix& mix() const { return mix_; }
+  // When a wall clock that is right says so.
+  MonoTime AtWallMillis(uint64_t wall_ms) const;
   void CutOff(int node, bool cut_off) { nodes_[node]->cut_off = cut_off; }
   // With everything that was not synced.
   void LoseTail(int node) { CrashNode(node, Disk::kTailLost); }
@@ -235,6 +246,8 @@ class SimCluster {
 
   // After healing and some quiet time: nothing is left undone (I12). Empty: all is well.
   std::string CheckQuiet();
+  // Then, when time enough has gone by: no disk has a tombstone or an expired record any more.
+  std::string CheckCollected();
 
   void Violate(std::string what);
   // The first violation; empty while there is none.
@@ -341,6 +354,7 @@ class SimCluster {
   void SendMetadataAway(uint64_t router, Duration outage);
   Duration DrawOutage();
   void CheckSent(const Router& router, const v1::ReplicaOp& op);
+  void CheckNoSecondTime(const Router& router, const std::string& key, const v1::Record& record);
   void CheckCommitted(const std::string& key, bool released);
   void CheckClean(const std::string& key);
   void CheckClean(const Router& router, const std::string& key);
@@ -392,6 +406,7 @@ class SimCluster {
   std::optional<SlotId> hold_questions_;
   std::vector<Question> held_questions_;
   std::chrono::milliseconds clock_skew_{};
+  std::chrono::milliseconds widest_clock_skew_{};
   std::vector<std::unique_ptr<Node>> nodes_;
   std::shared_ptr<SimulatedMetadata::Contents> metadata_;
   std::optional<ClusterState> state_;  // what is in the metadata store now
@@ -412,6 +427,7 @@ class SimCluster {
     Version version;
     Version origin;
     bool dead = true;
+    uint64_t expires_at_ms = 0;
   };
   std::map<std::string, Left> left_;
   std::set<std::pair<SlotId, uint32_t>> united_;  // (slot, term) in which an owner made a union

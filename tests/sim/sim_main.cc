@@ -27,6 +27,9 @@ void Add(const RunReport& run, Totals* totals) {
   sum.done += run.done;
   sum.not_applied += run.not_applied;
   sum.unknown += run.unknown;
+  sum.retries += run.retries;
+  sum.shard.retries_found += run.shard.retries_found;
+  sum.expiring += run.expiring;
   sum.simulated_seconds += run.simulated_seconds;
   sum.faults.messages_lost += run.faults.messages_lost;
   sum.faults.messages_duplicated += run.faults.messages_duplicated;
@@ -102,6 +105,11 @@ void Print(const Totals& totals, double seconds) {
               sum.simulated_seconds / seconds);
   std::printf("operations       %llu: %llu answered, %llu not applied, %llu unknown\n",
               n(sum.operations), n(sum.done), n(sum.not_applied), n(sum.unknown));
+  std::printf(
+      "                 %llu attempts after a first one, of %llu an earlier one was found; %llu "
+      "writes "
+      "of what expires\n",
+      n(sum.retries), n(sum.shard.retries_found), n(sum.expiring));
   std::printf(
       "faults           %llu node crashes, %llu power losses, %llu router crashes, %llu "
       "partitions, %llu stalls, %llu wiped disks, %llu old disks, %llu losses of all power\n",

@@ -38,6 +38,7 @@ void Add(const ShardStats& from, ShardStats* to) {
   to->unions_accepted += from.unions_accepted;
   to->looks += from.looks;
   to->floors += from.floors;
+  to->retries_found += from.retries_found;
 }
 
 void Add(const ReplicaStats& from, ReplicaStats* to) {
@@ -79,6 +80,13 @@ ShardOptions SimOptions(const FaultMix& mix) {
   return options;
 }
 
+// What clients do beside reading and writing. With a generator of their own: what is drawn after
+// them does not depend on them.
+static void DrawClients(Random random, FaultMix* mix) {
+  mix->client_retries = random.Chance(0.4);
+  mix->ttl = random.Chance(0.3);
+}
+
 FaultMix FaultMix::Draw(Random& random) {
   FaultMix mix;
   mix.synced_writes = random.Chance(0.4);
@@ -118,6 +126,7 @@ FaultMix FaultMix::Draw(Random& random) {
     mix.late_transactions = true;
     if (mix.metadata_faults == 0) mix.metadata_faults = apart.Unit() * 0.1;
   }
+  DrawClients(Random(apart.Next()), &mix);
   return mix;
 }
 
@@ -138,6 +147,8 @@ std::string FaultMix::ToString() const {
   if (removals) text += ", removals by force between takeovers";
   if (late_transactions) text += ", late transactions";
   if (total_loss) text += ", losses of all power";
+  if (client_retries) text += ", clients that try again";
+  if (ttl) text += ", records that expire";
   text += ", " + std::to_string(groups) + " groups, " + std::to_string(max_behind) + " keys behind";
   return text;
 }

@@ -163,6 +163,7 @@ void SimCluster::StartRouter() {
     });
   }
   router.clock = std::make_unique<Router::SkewedClock>(scheduler_.clock(), clock_skew_);
+  widest_clock_skew_ = std::max(widest_clock_skew_, std::chrono::abs(clock_skew_));
   router.transport = std::make_unique<Transport>(*this, router);
   router.balancer = std::make_unique<LoadBalancer>(ReadBalancing(SimOptions(mix_)));
   router.shard =

@@ -13,16 +13,28 @@ namespace {
 // something: what was told before may be gone, and the value after it is one that was written
 // before.
 std::vector<std::vector<HistoryOp>> Stretches(const std::vector<HistoryOp>& history,
-                                              const std::vector<SimCluster::Cut>& cuts) {
+                                              const std::vector<SimCluster::Cut>& cuts,
+                                              int64_t skew_ns) {
   std::vector<std::vector<HistoryOp>> stretches(cuts.size() + 1);
   for (size_t i = 0; i < cuts.size(); ++i) {
-    if (!cuts[i].value.has_value()) continue;
+    const SimCluster::Cut& cut = cuts[i];
+    if (!cut.value.has_value() && cut.request == 0) continue;
     HistoryOp found;
     found.kind = HistoryOp::Kind::kPut;
-    found.argument = *cuts[i].value;
-    found.invoked = cuts[i].at.ns - 2;
-    found.answered = cuts[i].at.ns - 1;
+    found.argument = cut.value.value_or("deleted");
+    found.request = cut.request;
+    found.invoked = cut.at.ns - 4;
+    found.answered = cut.at.ns - 3;
     found.client = -1;
+    if (cut.expires) found.expiry = HistoryOp::Expiry{cut.expires->ns, cut.expires->ns, skew_ns};
+    stretches[i + 1].push_back(found);
+    if (cut.value.has_value()) continue;
+    // What it was that is deleted makes no difference; who has deleted it does.
+    found.kind = HistoryOp::Kind::kDelete;
+    found.argument.clear();
+    found.expiry.reset();
+    found.invoked = cut.at.ns - 2;
+    found.answered = cut.at.ns - 1;
     stretches[i + 1].push_back(std::move(found));
   }
   for (const HistoryOp& op : history) {
@@ -57,7 +69,7 @@ std::string CheckStretch(const std::string& key, const std::vector<HistoryOp>& h
 
 std::string CheckHistories(const std::map<std::string, std::vector<HistoryOp>>& histories,
                            const std::map<std::string, std::vector<SimCluster::Cut>>& cuts,
-                           uint64_t* steps) {
+                           int64_t skew_ns, uint64_t* steps) {
   for (const auto& [key, history] : histories) {
     auto cut = cuts.find(key);
     const std::vector<SimCluster::Cut> none;
@@ -67,12 +79,24 @@ std::string CheckHistories(const std::map<std::string, std::vector<HistoryOp>>& 
         return "key " + key + " has " + *at.value + " after a loss, which nobody wrote before";
       }
     }
-    for (const std::vector<HistoryOp>& stretch : Stretches(history, of_key)) {
+    for (const std::vector<HistoryOp>& stretch : Stretches(history, of_key, skew_ns)) {
       std::string text = CheckStretch(key, stretch, steps);
       if (!text.empty()) return text;
     }
   }
   return "";
+}
+
+// What was written last to expire does so; the nodes collect it, and what was deleted.
+void AwaitCollection(Scheduler& scheduler, SimCluster& cluster) {
+  std::string left;
+  for (int tries = 0; tries < 20; ++tries) {
+    scheduler.RunUntil(scheduler.now() + std::chrono::seconds(1),
+                       [&] { return !cluster.violation().empty(); });
+    left = cluster.CheckCollected();
+    if (left.empty() || !cluster.violation().empty()) return;
+  }
+  cluster.Violate("I12: " + left);
 }
 
 }  // namespace
@@ -115,17 +139,23 @@ RunReport RunSeed(const RunOptions& options) {
       cluster.Violate("I12: the check does not find all equal: " + differences);
   }
 
+  if (mix.ttl && !failed() && unrest.empty()) AwaitCollection(scheduler, cluster);
+
   report.violation = cluster.violation();
   if (report.violation.empty() && !unrest.empty()) report.violation = "I12: " + unrest;
   if (report.violation.empty() && !clients.AllRead())
     report.violation = "a key cannot be read at rest";
   const auto& histories = clients.Finish();
   if (report.violation.empty())
-    report.violation = CheckHistories(histories, cluster.cuts(), &report.checker_steps);
+    report.violation = CheckHistories(histories, cluster.cuts(),
+                                      std::chrono::nanoseconds(cluster.widest_clock_skew()).count(),
+                                      &report.checker_steps);
   report.operations = clients.operations();
   report.done = clients.done();
   report.not_applied = clients.not_applied();
   report.unknown = clients.unknown();
+  report.retries = clients.retries();
+  report.expiring = clients.expiring();
   report.simulated_seconds = static_cast<double>(scheduler.now().ns) / 1e9;
   report.checks = check.checks();
   report.looks = check.looks();

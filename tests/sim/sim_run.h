@@ -32,6 +32,8 @@ struct RunReport {
   uint64_t done = 0;
   uint64_t not_applied = 0;
   uint64_t unknown = 0;
+  uint64_t retries = 0;
+  uint64_t expiring = 0;  // writes of what expires
   double simulated_seconds = 0;
   uint64_t checker_steps = 0;
   uint64_t checks = 0;  // of all replicas, that came to an end
