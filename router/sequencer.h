@@ -258,6 +258,7 @@ class Sequencer {
     v1::Record best;  // highest answer of the attempt
     Version best_version;
     MonoTime ask_again;
+    uint64_t asked_wall_ms = 0;  // when the attempt began
     Version writing;             // kWriting, kWritingBack
     Version awaited;             // kAwaitingCommit
     int64_t number = 0;          // kIncrement: the result
@@ -280,6 +281,7 @@ class Sequencer {
     bool complete = false;
     std::string last;  // end of the range covered
     MonoTime ask_again;
+    uint64_t asked_wall_ms = 0;  // when the attempt began
     v1::OpStatus failure;
   };
 
@@ -352,7 +354,8 @@ class Sequencer {
   void ReadDone(Call* call, const v1::Record& record);
   void ReadLate(Call* call);
   bool IsPending(const Key* key, Version version) const;
-  bool Live(const v1::Record& record);
+  bool Live(const v1::Record& record) { return LiveAt(record, host_.WallMillis()); }
+  static bool LiveAt(const v1::Record& record, uint64_t wall_ms);
 
   // ---- scanning (sequencer_scan.cc) ----
   void AskScan(Scan* scan);

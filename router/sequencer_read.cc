@@ -9,9 +9,9 @@
 
 namespace ringkv {
 
-bool Sequencer::Live(const v1::Record& record) {
+bool Sequencer::LiveAt(const v1::Record& record, uint64_t wall_ms) {
   if (record.tombstone()) return false;
-  return record.expires_at_ms() == 0 || host_.WallMillis() < record.expires_at_ms();
+  return record.expires_at_ms() == 0 || wall_ms < record.expires_at_ms();
 }
 
 bool Sequencer::IsPending(const Key* key, Version version) const {
@@ -28,6 +28,7 @@ void Sequencer::StartRead(Call* call) {
   }
   ++call->attempt;
   call->answered = 0;
+  call->asked_wall_ms = host_.WallMillis();
   call->stage = Call::Stage::kSingleRead;
   ++host_.stats().single_reads;
   if (!AskOne(call, choice.place, std::move(choice.lease))) AskQuorum(call);
@@ -93,6 +94,7 @@ void Sequencer::AskQuorum(Call* call) {
                 "too few replicas have an intact copy of the record");
   }
   ++call->attempt;
+  call->asked_wall_ms = host_.WallMillis();
   call->stage = Call::Stage::kQuorumRead;
   call->asked = 0;
   call->answered = 0;
@@ -239,6 +241,12 @@ void Sequencer::ReadDone(Call* call, const v1::Record& record) {
   switch (call->kind) {
     case Call::Kind::kGet:
       if (Live(record)) return FinishCall(call, v1::OUTCOME_DONE, v1::ERROR_CODE_OK, "", &record);
+      // It was live when it was asked for, and something else may have been written before it
+      // expired: then the key was never absent. Asked anew, it has expired before.
+      if (LiveAt(record, call->asked_wall_ms) && call->key->locked_by != call->id) {
+        ++call->attempt;
+        return Start(call);
+      }
       return FinishCall(call, v1::OUTCOME_DONE, v1::ERROR_CODE_NOT_FOUND, "the key is not there",
                         nullptr);
     case Call::Kind::kInternalRead:

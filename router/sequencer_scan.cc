@@ -25,6 +25,7 @@ void Sequencer::AskScan(Scan* scan) {
   scan->answered = 0;
   scan->suspect.clear();
   scan->ask_again = host_.Now() + host_.options().retransmit * 2;
+  scan->asked_wall_ms = host_.WallMillis();
   Key none;
   LoadBalancer::Picker::Choice choice = PickSingle(&none, scan->excluded);
   scan->single_seat = choice.place;
@@ -193,7 +194,9 @@ void Sequencer::FinishScan(Scan* scan) {
     page.complete = scan->complete;
     page.next_after = scan->last;
     for (auto& [name, record] : scan->entries) {
-      if (!Live(record)) continue;
+      // What has expired since may have been overwritten before that, and the key be there all the
+      // time.
+      if (!LiveAt(record, scan->asked_wall_ms)) continue;
       v1::ScanEntry& entry = page.entries.emplace_back();
       entry.set_key(name);
       *entry.mutable_version() = OriginOf(record);

@@ -65,6 +65,26 @@ TEST_F(Ttl, S22_IsSeenUntilItsTimeAndNotAfter) {
   EXPECT_EQ(Get().value, "next");
 }
 
+// The key is never absent: whoever reads it meanwhile has the one value or the other.
+TEST_F(Ttl, S22_ReadDuringWhichAnOverwrittenValueExpires) {
+  for (int late_us = -2000; late_us <= 2000; late_us += 250) {
+    ASSERT_TRUE(PutFor("first", milliseconds(300)).done());
+    const MonoTime written = scheduler_.now();
+    Wait(milliseconds(297) + std::chrono::microseconds(late_us));
+    cluster_.HoldAnswers([](const v1::ReplicaOp& op) { return op.has_read(); });
+    const Running read = Begin(cluster_.router_generation(), GetOp());
+    Wait(std::chrono::microseconds(250));  // it has been read by now
+    ASSERT_TRUE(Put("second").done());
+    ASSERT_LT(scheduler_.now(), written + milliseconds(300)) << "while the first one is there";
+    Wait(milliseconds(6));
+    cluster_.HoldAnswers(nullptr);
+    const Outcome outcome = End(read);
+    EXPECT_TRUE(outcome.done());
+    EXPECT_TRUE(outcome.value == "first" || outcome.value == "second")
+        << late_us << ": " << outcome.status.ShortDebugString();
+  }
+}
+
 // Each extension is a write like any other: who is acknowledged before the end has it extended, and
 // one that comes after it finds nothing to extend.
 TEST_F(Ttl, S22_ExtensionAtExpiry) {
