@@ -42,6 +42,8 @@ enum class Rule {
   kUnionTakesAFreshTerm,    // nothing else was ever sent under the term of a union
   kUnionIsBoundToItsBoots,  // a replica that starts again in between begins it again
   kUnionReachesAll,         // nobody votes again before every key is on all replicas
+  // R8:
+  kReadAgainIfItExpired,  // a read during which its value expires says nothing
   // R9:
   kRetryIsLookedFor,  // a request whose record is the current one is not applied a second time
   // Check:

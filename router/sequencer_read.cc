@@ -243,7 +243,8 @@ void Sequencer::ReadDone(Call* call, const v1::Record& record) {
       if (Live(record)) return FinishCall(call, v1::OUTCOME_DONE, v1::ERROR_CODE_OK, "", &record);
       // It was live when it was asked for, and something else may have been written before it
       // expired: then the key was never absent. Asked anew, it has expired before.
-      if (LiveAt(record, call->asked_wall_ms) && call->key->locked_by != call->id) {
+      if (LiveAt(record, call->asked_wall_ms) && call->key->locked_by != call->id &&
+          RINGKV_RULE(kReadAgainIfItExpired)) {
         ++call->attempt;
         return Start(call);
       }

@@ -67,6 +67,7 @@ INSTANTIATE_TEST_SUITE_P(
     Rules, GoldenAblation,
     testing::Values(RULE(kBehindAtSingleReads), RULE(kSettleBeforeCondition), RULE(kQuorumCommits),
                     RULE(kPendingIsNotReleased), RULE(kWriteBackUnderThisTerm),
+                    RULE(kReadAgainIfItExpired), RULE(kRetryIsLookedFor),
                     RULE(kCompareVersions), RULE(kPredecessorIsAwaited), RULE(kLeaseAtSingleReads),
                     RULE(kOnlyTheOneItPromised), RULE(kBehindOfSourceTakenOver),
                     RULE(kExcessIsResolved), RULE(kCandidateIsAwaited), RULE(kResultGoesToAll),

@@ -79,6 +79,8 @@ INSTANTIATE_TEST_SUITE_P(
                              "Routers.S08_RepliesOfEarlierAttemptsArriveInALaterOne"},
                     Scripted{Rule::kSourceVotesUnderItsBoot, "SourceVotesUnderItsBoot",
                              "Source.StartsAgainWithALostTailWhileItIsAsked"},
+                    Scripted{Rule::kReadAgainIfItExpired, "ReadAgainIfItExpired",
+                             "Ttl.S22_ReadDuringWhichAnOverwrittenValueExpires"},
                     Scripted{
                         Rule::kPredecessorIsAwaited, "PredecessorIsAwaited",
                         "RemovedByForce.ThreeRoutersInARowAndNoStaleReadWithinTheLeaseOfTheFirst"}),
