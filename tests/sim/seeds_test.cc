@@ -34,6 +34,9 @@ TEST(RareBranches, AreReachedByTheFixedSeeds) {
     options.seed = seed;
     RunReport report = RunSeed(options);
     sum.unknown += report.unknown;
+    sum.retries += report.retries;
+    sum.expiring += report.expiring;
+    sum.shard.retries_found += report.shard.retries_found;
     sum.faults.power_losses += report.faults.power_losses;
     sum.faults.router_crashes += report.faults.router_crashes;
     sum.faults.takeovers += report.faults.takeovers;
@@ -77,6 +80,9 @@ TEST(RareBranches, AreReachedByTheFixedSeeds) {
     sum.replica.collected += report.replica.collected;
   }
   EXPECT_GT(sum.unknown, 0u);
+  EXPECT_GT(sum.retries, 0u);
+  EXPECT_GT(sum.expiring, 0u);
+  EXPECT_GT(sum.shard.retries_found, 0u);
   EXPECT_GT(sum.faults.power_losses, 0u);
   EXPECT_GT(sum.faults.router_crashes, 0u);
   EXPECT_GT(sum.faults.takeovers, 0u);
