@@ -325,6 +325,11 @@ void SimCluster::SendMetadataAway(uint64_t generation, Duration outage) {
   scheduler_.After(outage, [this, generation] { SetMetadataAway(generation, false); });
 }
 
+void SimCluster::RestartRouter() {
+  if (router_ != nullptr) CrashRouter();
+  StartRouter();
+}
+
 void SimCluster::CrashRouter() {
   const bool done = ManualMetadata() && random_.Chance(0.5);
   if (done && mix_.late_transactions && random_.Chance(0.5))
