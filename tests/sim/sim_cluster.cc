@@ -61,41 +61,55 @@ SlotId SimCluster::SlotFor(const std::string& key) const { return SlotOf(TokenOf
 
 // ---- network --------------------------------------------------------------------------------
 
-Duration SimCluster::DrawDelay() {
+Duration SimCluster::DrawDelay(int from, int to) {
+  Duration clogged{};
+  for (int end : {from, to}) {
+    if (end == kRouters || nodes_[end]->clogged == Duration{}) continue;
+    clogged += Duration(static_cast<int64_t>(random_.Unit() * nodes_[end]->clogged.count()));
+  }
   if (random_.Chance(mix_.long_delay)) {
     ++counts_.messages_late;
-    return Duration(random_.Between(1'000'000, mix_.latest.count()));
+    return clogged + Duration(random_.Between(1'000'000, mix_.latest.count()));
   }
-  return microseconds(20) + Duration(static_cast<int64_t>(random_.Unit() * mix_.delay.count()));
+  return clogged + microseconds(20) +
+         Duration(static_cast<int64_t>(random_.Unit() * mix_.delay.count()));
 }
 
-void SimCluster::Deliver(uint64_t router, int node, std::function<void()> arrive) {
-  if (const Router* at = RouterOf(router); at != nullptr && at->cut_off.contains(node)) {
-    ++counts_.messages_lost;
-    return;
-  }
-  Deliver(node, std::move(arrive));
-}
-
-// To or from a node: lost, late or twice.
-void SimCluster::Deliver(int node, std::function<void()> arrive) {
-  if (nodes_[node]->cut_off || (faults_on_ && random_.Chance(mix_.loss))) {
+// Lost, late or twice.
+void SimCluster::Deliver(int from, int to, std::function<void()> arrive) {
+  auto cut_off = [this](int end) { return end != kRouters && nodes_[end]->cut_off; };
+  if (cut_off(from) || cut_off(to) || IsClosed(from, to) ||
+      (faults_on_ && random_.Chance(mix_.loss))) {
     ++counts_.messages_lost;
     return;
   }
   if (faults_on_ && random_.Chance(mix_.duplication)) {
     ++counts_.messages_duplicated;
-    scheduler_.After(DrawDelay(), arrive);
+    scheduler_.After(DrawDelay(from, to), arrive);
   }
-  scheduler_.After(DrawDelay(), std::move(arrive));
+  scheduler_.After(DrawDelay(from, to), std::move(arrive));
 }
 
-void SimCluster::DeliverBetween(int from, int to, std::function<void()> arrive) {
-  if (nodes_[from]->cut_off) {
+void SimCluster::ToNode(const Router& router, int node, std::function<void()> arrive) {
+  if (router.cut_off.contains(node)) {
     ++counts_.messages_lost;
     return;
   }
-  Deliver(to, std::move(arrive));
+  Deliver(kRouters, node, std::move(arrive));
+}
+
+void SimCluster::FromNode(int node, uint64_t router, std::function<void()> arrive) {
+  if (const Router* at = RouterOf(router); at != nullptr && at->cut_off.contains(node)) {
+    ++counts_.messages_lost;
+    return;
+  }
+  Deliver(node, kRouters, std::move(arrive));
+}
+
+// And is reached by it.
+bool SimCluster::Reaches(const Router* router, int i) const {
+  return !nodes_[i]->cut_off && !IsClosed(kRouters, i) && !IsClosed(i, kRouters) &&
+         (router == nullptr || !router->cut_off.contains(i));
 }
 
 // What a replica asks of another node, as the source of a sync.
@@ -110,8 +124,7 @@ void SimCluster::SendQuestions(int i) {
     if (hold_questions_ == SlotId(op->slot())) {
       held_questions_.push_back({i, source, op, asker});
     } else {
-      DeliverBetween(i, source,
-                     [this, i, source, op, asker] { OnQuestion(i, source, *op, asker); });
+      Deliver(i, source, [this, i, source, op, asker] { OnQuestion(i, source, *op, asker); });
     }
   }
 }
@@ -143,19 +156,17 @@ void SimCluster::OnQuestion(int from, int to, const v1::ReplicaOp& op, uint64_t 
   }
   std::vector<v1::ReplicaOpReply> replies;
   const v1::ReplicaOp* ops[] = {&op};
-  Status status = source.replica->Execute(ops, &replies);
-  RINGKV_CHECK(status.ok(), "the simulated disk works");
+  if (!WithDisk(to, [&] { return source.replica->Execute(ops, &replies); })) return;
   Trace([&] {
     return source.id + " answers " + nodes_[from]->id + " {" + op.ShortDebugString() + "} {" +
            replies[0].ShortDebugString() + "}";
   });
   auto answer = std::make_shared<v1::ReplicaOpReply>(std::move(replies[0]));
   // The process that asked is the one that gets the answer: a connection ends with it.
-  DeliverBetween(to, from, [this, from, answer, boot = source.boot, asker] {
+  Deliver(to, from, [this, from, answer, boot = source.boot, asker] {
     Node& target = *nodes_[from];
     if (target.generation != asker || !target.up || target.replica == nullptr) return;
-    Status taken = target.replica->OnSyncAnswer(boot, *answer);
-    RINGKV_CHECK(taken.ok(), "the simulated disk works");
+    if (!WithDisk(from, [&] { return target.replica->OnSyncAnswer(boot, *answer); })) return;
     SendQuestions(from);
   });
 }
@@ -171,7 +182,7 @@ void SimCluster::Flush(Router& router) {
       }
     }
     // Answers go to the router process that asked.
-    Deliver(router.generation, node, [this, node, batch, generation = router.generation] {
+    ToNode(router, node, [this, node, batch, generation = router.generation] {
       OnBatch(node, *batch, generation);
     });
   }
@@ -211,8 +222,9 @@ void SimCluster::OnBatch(int i, const v1::ReplicaBatch& batch, uint64_t router) 
   for (const v1::ReplicaOp& op : batch.ops()) (op.has_stats() ? stats : ops).push_back(&op);
   std::vector<v1::ReplicaOpReply> replies;
   const std::map<uint32_t, v1::DiskPromise> promises = PromisesOf(node, batch);
-  Status status = node.replica->Execute(ops, &replies);
-  RINGKV_CHECK(status.ok(), "the simulated disk works");
+  if (!WithDisk(i, [&] { return node.replica->Execute(ops, &replies); })) {
+    return NoteReinstated(RouterOf(router), i, batch, WrittenBeforeTheError(i, batch));
+  }
   CheckServed(i, promises, batch, replies);
   NoteLateApplies(batch);
   NoteReinstated(RouterOf(router), i, batch, replies);
@@ -226,6 +238,10 @@ void SimCluster::OnBatch(int i, const v1::ReplicaBatch& batch, uint64_t router) 
     v1::ReplicaOpReply* reply = answer->add_replies();
     reply->set_op(op->op());
     reply->mutable_stats();
+    if (node.scrub == nullptr) continue;
+    for (const v1::DamagedKey& key : node.scrub->damaged()) {
+      *reply->mutable_stats()->add_damaged() = key;
+    }
   }
   Trace([&] {
     std::string text = node.id + " executes";
@@ -242,9 +258,9 @@ void SimCluster::OnBatch(int i, const v1::ReplicaBatch& batch, uint64_t router) 
   if (hold_answers_ && std::any_of(batch.ops().begin(), batch.ops().end(), hold_answers_)) {
     return held_answers_.push_back(arrive);
   }
-  if (syncs == Duration{}) return Deliver(router, i, arrive);
+  if (syncs == Duration{}) return FromNode(i, router, arrive);
   scheduler_.After(syncs, [this, i, router, arrive, generation = node.generation] {
-    if (nodes_[i]->generation == generation && nodes_[i]->up) Deliver(router, i, arrive);
+    if (nodes_[i]->generation == generation && nodes_[i]->up) FromNode(i, router, arrive);
   });
 }
 
@@ -260,9 +276,11 @@ void SimCluster::PollLink(Router& router, int i) {
   Router::Link& link = router.links[i];
   if (!link.peer.has_value() || router.paused) return;
   const Peer peer = *link.peer;
-  bool answers = node.up && node.replica != nullptr && !node.cut_off &&
-                 !router.cut_off.contains(i) && node.stalled_until <= scheduler_.now();
+  bool answers = node.up && node.replica != nullptr && Reaches(&router, i) &&
+                 node.stalled_until <= scheduler_.now();
   bool dead = !node.up && random_.Chance(0.5);
+  // Sooner or later one of them misses what the other one has to answer.
+  if (IsClosed(kRouters, i) || IsClosed(i, kRouters)) dead |= random_.Chance(0.2);
   if (link.connected && (dead || (answers && node.boot != link.boot))) {
     link.connected = false;
     Trace([&] { return "router: link to " + node.id + " is down"; });
@@ -291,7 +309,6 @@ void SimCluster::HoldAnswers(std::function<bool(const v1::ReplicaOp& op)> to) {
   for (const auto& arrive : std::exchange(held_answers_, {})) arrive();
 }
 
-
 // ---- routers --------------------------------------------------------------------------------
 
 // The loop of a router's process: an event, what it makes the slots want, and what leaves for the
@@ -309,8 +326,8 @@ void SimCluster::RouterEvent(Router& router, const std::function<void()>& event)
 }
 
 void SimCluster::ArmTimer(Router& router) {
-  MonoTime due =
-      std::max(std::min(router.shard->NextDue(), router.membership->NextDue()), scheduler_.now());
+  const MonoTime local = std::min(router.shard->NextDue(), router.membership->NextDue());
+  const MonoTime due = std::max(router.clock->Real(local), scheduler_.now());
   if (router.timer_at != kNever && router.timer_at <= due) return;
   router.timer_at = due;
   scheduler_.At(due, [this, generation = router.generation, due] {
@@ -318,7 +335,7 @@ void SimCluster::ArmTimer(Router& router) {
       if (at.timer_at != due) return;
       at.timer_at = kNever;
       RouterEvent(at, [&] {
-        if (at.membership->NextDue() <= scheduler_.now()) at.membership->RunDue();
+        if (at.membership->NextDue() <= at.clock->Now()) at.membership->RunDue();
         at.shard->RunDue();
       });
     });
@@ -335,6 +352,7 @@ void SimCluster::SubmitTo(uint64_t generation, ClientCall call) {
   RINGKV_CHECK(RouterAlive(generation), "only a running router takes calls");
   auto shared = std::make_shared<ClientCall>(std::move(call));
   OnRouter(generation, [this, shared](Router& at) {
+    shared->deadline = at.clock->Local(shared->deadline);
     RouterEvent(at, [&] { at.shard->Submit(std::move(*shared)); });
   });
 }
@@ -357,14 +375,15 @@ SlotReport SimCluster::DescribeAt(uint64_t generation, SlotId slot) const {
 void SimCluster::LookAt(LookCall call) {
   if (router_ == nullptr) return;
   OnRouter(router_->generation, [this, call = std::move(call)](Router& at) {
-    RouterEvent(at, [&] { at.shard->LookAt(call); });
+    LookCall local = call;
+    local.deadline = at.clock->Local(call.deadline);
+    RouterEvent(at, [&] { at.shard->LookAt(std::move(local)); });
   });
 }
 
 Store* SimCluster::ReachableStore(int i) {
   Node& node = *nodes_[i];
-  const bool answers = node.up && node.replica != nullptr && !node.cut_off &&
-                       (router_ == nullptr || !router_->cut_off.contains(i)) &&
+  const bool answers = node.up && node.replica != nullptr && Reaches(router_.get(), i) &&
                        node.stalled_until <= scheduler_.now();
   return answers ? &node.store : nullptr;
 }

@@ -24,14 +24,20 @@ void SimCluster::StartNode(int i) {
   options.synced_writes = mix_.synced_writes;
   node.boot_sequence = std::make_unique<BootSequence>(node.store, random_, options);
   Trace([&] { return node.id + " starts"; });
-  TakeStep(i, node.boot_sequence->Begin());
+  TakeStep(i, [&node] { return node.boot_sequence->Begin(); });
   if (!mix_.synced_writes) SyncLoop(i, node.generation);
   SweepLoop(i, node.generation);
 }
 
-void SimCluster::TakeStep(int i, Result<BootStep> step) {
+void SimCluster::TakeStep(int i, const std::function<Result<BootStep>()>& take) {
   Node& node = *nodes_[i];
-  if (!step.ok()) return Violate(node.id + " cannot start: " + step.status().ToString());
+  std::optional<BootStep> step;
+  const bool taken = WithDisk(i, [&] {
+    Result<BootStep> result = take();
+    if (result.ok()) step = std::move(*result);
+    return result.status();
+  });
+  if (!taken) return;
   switch (step->kind) {
     case BootStep::Kind::kAsk:
       return Ask(i, step->request);
@@ -54,10 +60,20 @@ void SimCluster::TakeStep(int i, Result<BootStep> step) {
       options.sync_writes = mix_.synced_writes;
       std::vector<GroupId> groups;
       for (uint32_t g = 0; g < registered.groups; ++g) groups.push_back(GroupId(g));
-      auto replica = Replica::Open(node.store, options, groups);
-      RINGKV_CHECK(replica.ok(), replica.status().message());
-      node.replica = std::move(*replica);
+      const bool opened = WithDisk(i, [&] {
+        auto replica = Replica::Open(node.store, options, groups);
+        if (replica.ok()) node.replica = std::move(*replica);
+        return replica.status();
+      });
+      if (!opened) return;
       DropLater(i);
+      if (mix_.damage) {
+        Scrub::Options scrub;
+        scrub.period = milliseconds(2000);
+        node.scrub =
+            std::make_unique<Scrub>(node.store, scheduler_.clock(), Random(random_.Next()), scrub);
+        ScrubLoop(i, node.generation);
+      }
       // Before it has ever served it had nothing to lose; but the others may all have.
       const bool first = !std::exchange(node.served, true);
       if (first) {
@@ -91,7 +107,7 @@ void SimCluster::Ask(int i, const v1::RegisterRequest& request) {
   node.asking = request.nonce();
   const uint64_t ask = ++node.asks;
   uint64_t generation = node.generation;
-  Deliver(i, [this, i, request, generation] {
+  Deliver(i, kRouters, [this, i, request, generation] {
     const Router* to = AnyRouter();
     if (to == nullptr || to->cut_off.contains(i)) return;
     OnRouter(to->generation, [this, i, request, generation](Router& router) {
@@ -99,12 +115,14 @@ void SimCluster::Ask(int i, const v1::RegisterRequest& request) {
                    nonce = request.nonce()](Result<v1::RegisterReply> answer) {
         RINGKV_CHECK(answer.ok(), answer.status().message());
         auto reply = std::make_shared<v1::RegisterReply>(std::move(*answer));
-        Deliver(router, i, [this, i, reply, generation, nonce] {
+        const Router* from = RouterOf(router);
+        if (from == nullptr) return;
+        ToNode(*from, i, [this, i, reply, generation, nonce] {
           Node& to = *nodes_[i];
           // An answer of an earlier process, or a second one, finds nobody who waits for it.
           if (to.generation != generation || !to.up || to.replica != nullptr) return;
           if (to.asking != nonce) return;  // a call's answer goes to that call
-          TakeStep(i, to.boot_sequence->OnReply(*reply));
+          TakeStep(i, [&] { return to.boot_sequence->OnReply(*reply); });
         });
       };
       RouterEvent(router, [&] { router.membership->Register(request, done); });
@@ -121,7 +139,7 @@ void SimCluster::SyncLoop(int i, uint64_t generation) {
   scheduler_.After(mix_.sync_interval, [this, i, generation] {
     Node& node = *nodes_[i];
     if (node.generation != generation || !node.up) return;
-    if (node.stalled_until <= scheduler_.now()) (void)node.store.Sync();
+    if (node.stalled_until <= scheduler_.now()) WithDisk(i, [&node] { return node.store.Sync(); });
     SyncLoop(i, generation);
   });
 }
@@ -130,11 +148,50 @@ void SimCluster::SweepLoop(int i, uint64_t generation) {
   scheduler_.After(milliseconds(100), [this, i, generation] {
     Node& node = *nodes_[i];
     if (node.generation != generation || !node.up) return;
-    if (node.replica != nullptr && node.stalled_until <= scheduler_.now()) {
-      auto swept = node.replica->SweepStep(scheduler_.now());
-      if (!swept.ok()) Violate(node.id + " cannot sweep: " + swept.status().ToString());
-    }
+    if (node.replica != nullptr && node.stalled_until <= scheduler_.now())
+      WithDisk(i, [&] { return node.replica->SweepStep(scheduler_.now()).status(); });
     SweepLoop(i, generation);
+  });
+}
+
+void SimCluster::ScrubLoop(int i, uint64_t generation) {
+  scheduler_.After(milliseconds(20), [this, i, generation] {
+    Node& node = *nodes_[i];
+    if (node.generation != generation || node.scrub == nullptr) return;
+    if (node.stalled_until <= scheduler_.now())
+      WithDisk(i, [&node] { return node.scrub->Step().status(); });
+    ScrubLoop(i, generation);
+  });
+}
+
+// The disk that fails in one call works again for the next process; what the call wrote before that
+// may be there.
+bool SimCluster::WithDisk(int i, const std::function<Status()>& call) {
+  Node& node = *nodes_[i];
+  using Fails = Node::DiskFails;
+  if (node.disk_fails == Fails::kAtOnce) node.store.SetDiskError(true);
+  if (node.disk_fails == Fails::kAfterAWrite) node.store.SetDiskErrorAfterNextWrite();
+  const Status status = call();
+  if (node.disk_fails != Fails::kNot) {
+    node.store.SetDiskError(false);
+    node.store.Crash();
+  }
+  if (status.ok()) return true;
+  if (status.code() != StatusCode::kIoError || node.disk_fails == Fails::kNot) {
+    Violate(node.id + " fails: " + status.ToString());
+    return false;
+  }
+  ++counts_.disk_errors;
+  node.disk_fails = Fails::kNot;
+  Trace([&] { return node.id + " meets an error of its disk"; });
+  CrashForAWhile(i, Disk::kKept, milliseconds(random_.Between(5, 800)));
+  return false;
+}
+
+void SimCluster::CrashForAWhile(int i, Disk disk, Duration outage) {
+  CrashNode(i, disk);
+  scheduler_.After(outage, [this, i] {
+    if (!nodes_[i]->up) StartNode(i);
   });
 }
 
@@ -149,6 +206,7 @@ void SimCluster::CrashNode(int i, Disk disk) {
   node.stalled_until = MonoTime{};
   if (node.replica != nullptr) Add(node.replica->stats(), &node.past_stats);
   node.replica.reset();
+  node.scrub.reset();
   node.boot_sequence.reset();
   switch (disk) {
     case Disk::kKept:
