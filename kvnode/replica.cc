@@ -182,11 +182,13 @@ class Replica::DataRun {
       stored = FromProto(found.record.version());
     }
     std::string name = std::to_string(item.op->slot()) + '/' + apply.key();
+    bool unreadable = !found.status.ok();
     if (auto earlier = written->find(name); earlier != written->end()) {
       stored = std::max(stored, earlier->second);
+      unreadable = false;  // an earlier operation of this batch has mended it
     }
     if (apply.forget()) {
-      if (!found.status.ok() && written->count(name) == 0) {
+      if (unreadable) {
         batch->EraseRecord(KeyOf(item));
         NoteLowered(SlotId(item.op->slot()), UnknownVersionIn(*item.instance), item.instance,
                     batch);
@@ -194,9 +196,9 @@ class Replica::DataRun {
       return ToProto(stored, item.reply->mutable_apply()->mutable_stored());
     }
     Version version = FromProto(apply.record().version());
-    if (version > stored || !found.status.ok() || !RINGKV_RULE(kCompareVersions)) {
+    if (version > stored || unreadable || !RINGKV_RULE(kCompareVersions)) {
       batch->PutRecord(KeyOf(item), apply.record());
-      if (!found.status.ok()) {
+      if (unreadable) {
         NoteLowered(SlotId(item.op->slot()), UnknownVersionIn(*item.instance), item.instance,
                     batch);
       }

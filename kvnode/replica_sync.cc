@@ -81,13 +81,11 @@ class Replica::InstanceCopy final : public PullTarget {
     replica_.store_.MultiGet(keys, found);
     StoreBatch batch;
     for (size_t i = 0; i < entries.size(); ++i) {
-      // What is unreadable here has no version: the source's record mends it.
       if (found[i].status.code() == StatusCode::kIoError) return found[i].status;
+      // What is unreadable here may have been newer: only the owner mends it, under the key's lock.
+      if (!found[i].status.ok()) continue;
       const Version version = FromProto(entries[i]->record().version());
       if (found[i].found && FromProto(found[i].record.version()) >= version) continue;
-      if (!found[i].status.ok()) {
-        NoteLowered(slot_, UnknownVersionIn(instance_), &instance_, &batch);
-      }
       Put(*entries[i], version, &batch);
       ++replica_.stats_.pulled_records;
       replica_.stats_.pulled_bytes +=
@@ -101,12 +99,11 @@ class Replica::InstanceCopy final : public PullTarget {
     RecordLookup found;
     replica_.store_.MultiGet({&key, 1}, {&found, 1});
     if (found.status.code() == StatusCode::kIoError) return found.status;
+    if (!found.status.ok()) return Status::Ok();  // damaged meanwhile: as in TakeNewer
     if (found.found && FromProto(found.record.version()) > unless_above) return Status::Ok();
     ++replica_.stats_.leftovers;
     StoreBatch batch;
-    NoteLowered(slot_,
-                found.status.ok() ? FromProto(found.record.version()) : UnknownVersionIn(instance_),
-                &instance_, &batch);
+    NoteLowered(slot_, FromProto(found.record.version()), &instance_, &batch);
     Put(entry, FromProto(entry.record().version()), &batch);
     return Write(batch);
   }

@@ -109,8 +109,8 @@ Result<bool> SlotPull::PassIfEqual(PullTarget& copy) {
   return false;
 }
 
-// It has no version here, and the source's record mends it, if there is one; the owner is told in
-// any case. A range may be read several times.
+// The owner is told, and mends it: what the source has may be older than what was damaged. A range
+// may be read several times.
 void SlotPull::ReportDamaged(const std::string& key) {
   if (key <= damage_reported_) return;
   damage_reported_ = key;
@@ -216,6 +216,9 @@ Status SlotPull::OnDiff(const v1::SyncDiffReply& reply, PullTarget& copy) {
     const bool tracked = !compare_only_ && mine_of(key).term == term_;
     if (!tracked && RINGKV_RULE(kExcessIsResolved)) reports_.push_back(key);
   }
+  // The owner knows nothing of it: also where the target has a version of the present term, it may
+  // have missed a later one.
+  for (const std::string& key : reply.unreadable()) reports_.push_back(key);
   if (!reply.complete()) {
     cursor_ = reply.through();
     doubtful_ = true;

@@ -76,7 +76,7 @@ class DiffAnswer {
     if (!PassOver(&key)) return;
     reply_->set_through(key);
     if (Mine() != nullptr && Mine()->key() == key) ++next_;
-    reply_->add_differing(key);
+    reply_->add_unreadable(key);
   }
 
   // All that the target has below `key` (null: to the end of the range) is not above `above` here,
@@ -103,7 +103,7 @@ class DiffAnswer {
     if (!found.ok() && found.status().code() != StatusCode::kCorruption) {
       status_ = found.status();
     } else if (!found.ok()) {
-      reply_->add_differing(key);
+      reply_->add_unreadable(key);
     } else if (!found->has_value() || FromProto((*found)->version()) < there) {
       Lower(key, there, found->has_value() ? &**found : nullptr);
     }

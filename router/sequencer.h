@@ -252,6 +252,7 @@ class Sequencer {
     Mask asked = 0;
     Mask answered = 0;
     Mask voted = 0;         // answers that count for the quorum
+    Mask unreadable = 0;    // answered so, in a quorum read
     Mask candidates = 0;    // R5: seats whose answers are awaited, vote or not
     bool in_union = false;  // R11: the candidates are the quorum
     std::array<Version, kMaxSeats> versions{};
@@ -348,6 +349,8 @@ class Sequencer {
   void OnReadReply(int seat, const Expected& expected, const v1::ReplicaOpReply& reply);
   void OnSingleAnswer(Call* call, int seat, const v1::ReplicaOpReply& reply);
   void OnQuorumAnswer(Call* call, int seat, const v1::ReplicaOpReply& reply);
+  void DecideRead(Call* call);
+  void OnUnreadable(Call* call);
   void WriteBack(Call* call);
   void AwaitCommit(Call* call, Version version);
   void ReleaseReaders(Key* key, Version committed, const v1::Record& record);

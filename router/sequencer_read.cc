@@ -86,27 +86,24 @@ void Sequencer::AskQuorum(Call* call) {
         call, v1::ERROR_CODE_UNAVAILABLE,
         "too few replicas of slot " + std::to_string(slot_.value()) + " are reachable; try again");
   }
-  // As a quorum's answers would say, which are not waited for where it is known. Where a replica
-  // that may answer alone has it, the others are about to be mended from there.
+  // What is known to be unreadable is not asked, unless without it there is no quorum: it may be
+  // readable again (the node's list of damaged records is older than what it has written since).
   const bool intact = IsQuorum(VotingMask() & static_cast<Mask>(~call->key->corrupt_mask));
-  if (!call->in_union && !intact && MayAnswerAlone(call->key) == 0) {
-    return Fail(call, v1::ERROR_CODE_CORRUPTION,
-                "too few replicas have an intact copy of the record");
-  }
   ++call->attempt;
   call->asked_wall_ms = host_.WallMillis();
   call->stage = Call::Stage::kQuorumRead;
   call->asked = 0;
   call->answered = 0;
   call->voted = 0;
+  call->unreadable = 0;
   call->best.Clear();
   call->best_version = Version{};
   ++host_.stats().quorum_reads;
   for (size_t i = 0; i < seats_.size(); ++i) {
     int seat = static_cast<int>(i);
-    bool unreadable = (call->key->corrupt_mask & (1u << i)) != 0;
-    bool wanted = Votes(seat) || (call->candidates & (1u << i));
-    if (!wanted || !Reachable(seat) || unreadable) continue;
+    const bool passed_by = intact && (call->key->corrupt_mask & (1u << i)) != 0;
+    const bool awaited = (call->candidates & (1u << i)) != 0;
+    if (!(awaited || (Votes(seat) && !passed_by)) || !Reachable(seat)) continue;
     AskOne(call, seat, host_.Count(seats_[i].peer));
   }
   call->ask_again = host_.Now() + host_.options().retransmit;
@@ -119,6 +116,8 @@ void Sequencer::OnReadReply(int seat, const Expected& expected, const v1::Replic
   if (reply.code() == v1::REPLICA_CODE_CORRUPTION) {
     // Remembered until a repair mends it: the key is read elsewhere.
     call->key->corrupt_mask |= static_cast<Mask>(1u << seat);
+  } else if (reply.code() == v1::REPLICA_CODE_OK) {
+    call->key->corrupt_mask &= static_cast<Mask>(~(1u << seat));
   }
   if (call->stage == Call::Stage::kSingleRead) return OnSingleAnswer(call, seat, reply);
   if (call->stage == Call::Stage::kQuorumRead) return OnQuorumAnswer(call, seat, reply);
@@ -175,12 +174,9 @@ void Sequencer::OnQuorumAnswer(Call* call, int seat, const v1::ReplicaOpReply& r
   const bool awaited_here = (call->candidates & bit) != 0;
   bool votes = call->in_union ? awaited_here : reply.voting() && Votes(seat);
   if (reply.code() != v1::REPLICA_CODE_OK || (!votes && !awaited_here)) {
-    if (reply.code() == v1::REPLICA_CODE_CORRUPTION && !call->in_union) {
-      if (!IsQuorum(VotingMask() & static_cast<Mask>(~call->key->corrupt_mask))) {
-        Fail(call, v1::ERROR_CODE_CORRUPTION, "too few replicas have an intact copy of the record");
-      }
-    }
-    return;
+    if (reply.code() != v1::REPLICA_CODE_CORRUPTION) return;
+    call->unreadable |= bit;
+    return OnUnreadable(call);
   }
   if (call->answered & bit) return;
   call->answered |= bit;
@@ -192,12 +188,17 @@ void Sequencer::OnQuorumAnswer(Call* call, int seat, const v1::ReplicaOpReply& r
     call->best = record;
     call->best_version = version;
   }
+  DecideRead(call);
+}
+
+// Once a quorum, and every candidate, has answered.
+void Sequencer::DecideRead(Call* call) {
   if (!call->in_union && !IsQuorum(call->voted)) return;
   // An unreadable record is no candidate.
-  Mask awaited = call->candidates & static_cast<Mask>(~call->answered & ~call->key->corrupt_mask);
+  Mask awaited = call->candidates & static_cast<Mask>(~call->answered & ~call->unreadable);
   if (awaited != 0 && RINGKV_RULE(kCandidateIsAwaited)) return;
   if (call->in_union) {
-    if (!UnionMayDecide(call->key->corrupt_mask)) {
+    if (!UnionMayDecide(call->unreadable)) {
       return Fail(call, v1::ERROR_CODE_CORRUPTION,
                   "too few replicas have an intact copy of the record");
     }
@@ -221,6 +222,24 @@ void Sequencer::OnQuorumAnswer(Call* call, int seat, const v1::ReplicaOpReply& r
   ++call->attempt;
   call->needs_lock = true;
   Start(call);
+}
+
+// One that was asked cannot read its record. With those that were passed by there may be a quorum,
+// else it is an error; unless a replica that may answer alone has it: the others are about to be
+// mended from there.
+void Sequencer::OnUnreadable(Call* call) {
+  if (call->in_union || IsQuorum(VotingMask() & static_cast<Mask>(~call->key->corrupt_mask))) {
+    return DecideRead(call);
+  }
+  const Mask passed_by = VotingMask() & static_cast<Mask>(~call->asked);
+  Mask worth_asking = 0;
+  for (size_t i = 0; i < seats_.size(); ++i) {
+    if (Reachable(static_cast<int>(i))) worth_asking |= passed_by & static_cast<Mask>(1u << i);
+  }
+  if (worth_asking != 0) return AskQuorum(call);
+  if (IsQuorum(VotingMask() & static_cast<Mask>(~call->unreadable))) return DecideRead(call);
+  if (MayAnswerAlone(call->key) != 0) return;
+  Fail(call, v1::ERROR_CODE_CORRUPTION, "too few replicas have an intact copy of the record");
 }
 
 // A version of this term goes out again as it is. One of an older term gets a version of this one,

@@ -177,7 +177,10 @@ std::string ReplyText(const v1::ReplicaOpReply& reply) {
              EntriesText("instead ", reply.sync_diff().instead()) +
              (reply.sync_diff().differing().empty()
                   ? ""
-                  : ", differing " + Join(reply.sync_diff().differing()));
+                  : ", differing " + Join(reply.sync_diff().differing())) +
+             (reply.sync_diff().unreadable().empty()
+                  ? ""
+                  : ", unreadable " + Join(reply.sync_diff().unreadable()));
     case v1::ReplicaOpReply::kSetFloor:
       return text + (reply.set_floor().garbage_left() ? ", garbage left" : ", no garbage left");
     default:

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <functional>
 
 #include <memory>
 #include <string>
@@ -88,13 +89,15 @@ inline v1::ReplicaOp Pull(uint64_t id, Boot target, Boot source) {
 }
 
 // Carries questions until there is none; returns how many.
-inline int Carry(TestNode& target, TestNode& source) {
+inline int Carry(TestNode& target, TestNode& source,
+                 const std::function<void(const v1::ReplicaOp& question)>& answered = {}) {
   int carried = 0;
   for (auto questions = target.replica->TakeQuestions(); !questions.empty();
        questions = target.replica->TakeQuestions()) {
     for (const SyncQuestion& question : questions) {
       ++carried;
       v1::ReplicaOpReply answer = source.Run(question.op);
+      if (answered) answered(question.op);
       EXPECT_TRUE(target.replica->OnSyncAnswer(source.boot, answer).ok());
     }
   }

@@ -148,8 +148,26 @@ TEST(ReplicaSync, UnreadableRecordsOfEitherEndAreReportedAndHoldNothingUp) {
   EXPECT_EQ(state.trouble(), v1::REPLICA_CODE_OK) << state.trouble_message();
   EXPECT_EQ(state.state(), v1::PULL_STATE_DONE);
   EXPECT_THAT(state.reported(), testing::UnorderedElementsAre("a", "b"));
-  EXPECT_EQ(ValueAt(target, "b"), "b") << "the source's record has mended it";
   EXPECT_EQ(ValueAt(target, "c"), "c");
+  // That is for the owner to mend: what the source has may be older.
+  v1::ReplicaOp read = Op();
+  read.mutable_read()->set_key("b");
+  EXPECT_EQ(target.Run(read).code(), v1::REPLICA_CODE_CORRUPTION);
+}
+
+// An answer of the source that was under way when a newer record arrived, which was then damaged.
+TEST(ReplicaSync, UnreadableRecordDoesNotGiveWayToWhatTheSourceHadBefore) {
+  TestNode source(Boot(3)), target(Boot(7), /*voting=*/false);
+  source.Run(Apply("a", 2, 1, "older"));
+  target.Run(Pull(1, Boot(7), Boot(3)));
+  Carry(target, source, [&](const v1::ReplicaOp& question) {
+    if (!question.has_sync_diff()) return;
+    target.Run(Apply("a", kTestTerm, 9, "newer"));
+    ASSERT_TRUE(target.store.CorruptRecord({SlotId(kSlot), Incarnation(1), "a"}));
+  });
+  v1::ReplicaOp read = Op();
+  read.mutable_read()->set_key("a");
+  EXPECT_EQ(target.Run(read).code(), v1::REPLICA_CODE_CORRUPTION);
 }
 
 Version LoweredAt(TestNode& node) {

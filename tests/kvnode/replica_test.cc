@@ -110,6 +110,16 @@ TEST_F(ReplicaTest, UnreadableRecordIsCorruptionAndOnlyARepairReplacesIt) {
   EXPECT_EQ(Value("k"), "good");
 }
 
+TEST_F(ReplicaTest, OfTwoRepairsInOneTurnTheNewerStays) {
+  Run(Apply("k", 3, 5, "good"));
+  ASSERT_TRUE(store_.CorruptRecord({SlotId(5), Incarnation(1), "k"}));
+  v1::ReplicaOp newer = Apply("k", 3, 7, "newer"), older = Apply("k", 3, 6, "older");
+  newer.mutable_apply()->set_repair(true);
+  older.mutable_apply()->set_repair(true);
+  Run({newer, older});
+  EXPECT_EQ(Value("k"), "newer");
+}
+
 TEST_F(ReplicaTest, UnreadableRecordIsForgottenOnlyByARepairThatSaysSo) {
   Run(Apply("k", 3, 5, "leftover"));
   v1::ReplicaOp forget = Op();

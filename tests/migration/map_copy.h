@@ -84,13 +84,14 @@ class MapCopy final : public PullTarget {
   Status TakeNewer(const std::vector<const v1::SlotEntry*>& entries) override {
     for (const v1::SlotEntry* entry : entries) {
       bytes_taken += entry->key().size() + entry->record().value().size();
-      const bool mended = damaged.erase(entry->key()) != 0;
-      if (mended || At(entry->key()) < FromProto(entry->record().version()))
+      if (damaged.count(entry->key()) != 0) continue;
+      if (At(entry->key()) < FromProto(entry->record().version()))
         records[entry->key()] = entry->record();
     }
     return Status::Ok();
   }
   Status Replace(const v1::SlotEntry& entry, Version unless_above) override {
+    if (damaged.count(entry.key()) != 0) return Status::Ok();
     if (At(entry.key()) <= unless_above) records[entry.key()] = entry.record();
     return Status::Ok();
   }

@@ -46,6 +46,24 @@ class ShardLookTest : public ShardTest {
     Reply(peer, WithAttempt(std::move(reply), read), read.op());
   }
 
+  // Answers the ping that asks for statistics, which was sent.
+  void NamesAsDamaged(Peer peer, const std::string& key) {
+    const auto ping = std::find_if(sent_[peer].begin(), sent_[peer].end(),
+                                   [](const v1::ReplicaOp& op) { return op.has_stats(); });
+    ASSERT_TRUE(ping != sent_[peer].end());
+    v1::ReplicaOpReply stats;
+    v1::DamagedKey* damaged = stats.mutable_stats()->add_damaged();
+    damaged->set_inc(1);
+    damaged->set_key(key);
+    Reply(peer, stats, ping->op());
+  }
+  void CannotRead(Peer peer, const v1::ReplicaOp& read) {
+    v1::ReplicaOpReply unreadable;
+    unreadable.set_voting(true);
+    unreadable.set_code(v1::REPLICA_CODE_CORRUPTION);
+    Reply(peer, WithAttempt(std::move(unreadable), read), read.op());
+  }
+
   static v1::ReplicaOpReply WithAttempt(v1::ReplicaOpReply reply, const v1::ReplicaOp& op) {
     reply.set_attempt(op.attempt());
     return reply;
@@ -220,20 +238,40 @@ TEST_F(ShardLookTest, RecordThatANodeNamesAsDamagedIsSentToItAgain) {
 
 TEST_F(ShardLookTest, DamagedRecordOfWhichNobodyKnowsAnythingIsForgotten) {
   Advance(milliseconds(110));
-  const auto ping = std::find_if(sent_[kC].begin(), sent_[kC].end(),
-                                 [](const v1::ReplicaOp& op) { return op.has_stats(); });
-  ASSERT_TRUE(ping != sent_[kC].end());
-  v1::ReplicaOpReply stats;
-  v1::DamagedKey* damaged = stats.mutable_stats()->add_damaged();
-  damaged->set_inc(1);
-  damaged->set_key("k");
-  Reply(kC, stats, ping->op());
+  NamesAsDamaged(kC, "k");
   const std::vector<v1::ReplicaOp> asked = NextOps(kA);
   ASSERT_EQ(asked.size(), 1u);
   AnswerAbsent(kA, asked[0]);
   const v1::ReplicaOp sent = TakeOne(kC);
   EXPECT_TRUE(sent.apply().repair());
   EXPECT_TRUE(sent.apply().forget());
+}
+
+// A node's list is older than what it has written since.
+TEST_F(ShardLookTest, RecordThatIsSaidToBeDamagedEverywhereIsAskedForAllTheSame) {
+  Advance(milliseconds(110));
+  for (Peer peer : {kA, kB, kC}) NamesAsDamaged(peer, "k");
+  for (Peer peer : {kA, kB, kC}) Take(peer);
+  const uint64_t get = Get("k");
+  const v1::ReplicaOp a = TakeOne(kA), b = TakeOne(kB), c = TakeOne(kC);
+  CannotRead(kA, a);
+  EXPECT_FALSE(Done(get)) << "two may still have it";
+  AnswerWith(kB, b, MakeRecord(4, "v"));
+  AnswerWith(kC, c, MakeRecord(4, "v"));
+  ASSERT_TRUE(Done(get));
+  EXPECT_EQ(results_[get].get().value(), "v");
+}
+
+TEST_F(ShardLookTest, RecordThatAQuorumCannotReadIsAnErrorAsSoonAsThatIsKnown) {
+  Advance(milliseconds(110));
+  for (Peer peer : {kA, kB, kC}) NamesAsDamaged(peer, "k");
+  for (Peer peer : {kA, kB, kC}) Take(peer);
+  const uint64_t get = Get("k");
+  const v1::ReplicaOp a = TakeOne(kA), b = TakeOne(kB);
+  CannotRead(kA, a);
+  CannotRead(kB, b);
+  ASSERT_TRUE(Done(get));
+  EXPECT_EQ(results_[get].get().status().code(), v1::ERROR_CODE_CORRUPTION);
 }
 
 TEST_F(ShardLookTest, ReplicaThatIsBeingMadeCompleteIsNotCalledDifferent) {

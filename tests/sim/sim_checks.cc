@@ -82,9 +82,11 @@ std::set<std::string> SimCluster::KeysOf(SlotId slot) {
   std::set<std::string> keys;
   for (const Node* holder : Holders(slot)) {
     Node& node = const_cast<Node&>(*holder);
-    auto page = node.store.Scan(slot, IncOf(node, slot), "", "",
-                                {.max_bytes = 1u << 30, .max_entries = 1u << 30});
+    auto page =
+        node.store.Scan(slot, IncOf(node, slot), "", "",
+                        {.max_bytes = 1u << 30, .max_entries = 1u << 30, .past_damage = true});
     for (const StoredEntry& entry : page->entries) keys.insert(entry.key);
+    for (const DamagedRecord& record : page->damaged) keys.insert(record.key);
   }
   for (const auto& [key, version] : committed_) {
     if (SlotFor(key) == slot) keys.insert(key);
@@ -219,6 +221,16 @@ std::optional<v1::Record> SimCluster::StoredRecord(Node& node, const std::string
   return std::move(found.record);
 }
 
+// Its record cannot be read now: what it held is as good as lost there.
+bool SimCluster::IsDamaged(Node& node, SlotId slot, const std::string& key) {
+  const auto damaged = node.damaged.find(key);
+  if (damaged == node.damaged.end()) return false;
+  const RecordKey name{slot, damaged->second, key};
+  RecordLookup found;
+  node.store.MultiGet({&name, 1}, {&found, 1});
+  return found.status.code() == StatusCode::kCorruption;
+}
+
 Version SimCluster::StoredVersion(Node& node, const std::string& key, Incarnation inc) {
   const std::optional<v1::Record> record = StoredRecord(node, key, inc);
   if (record.has_value()) return FromProto(record->version());
@@ -242,7 +254,7 @@ void SimCluster::CheckFloor(const v1::ReplicaOp& op) {
       auto at = std::find_if(nodes_.begin(), nodes_.end(),
                              [&](const auto& n) { return n->id == replica.node(); });
       // A disk that was lost since is filled again before it counts.
-      if ((*at)->lost.count(op.slot()) != 0 ||
+      if ((*at)->lost.count(op.slot()) != 0 || IsDamaged(**at, key) ||
           StoredVersion(**at, key, Incarnation(replica.inc())) >= version)
         continue;
       Violate("I8: floor " + floor.ToString() + " although " + (*at)->id + " lacks " +
@@ -355,7 +367,7 @@ void SimCluster::CheckCommitted(const std::string& key, bool released) {
   for (const v1::ReplicaRef& replica : state_->slots()[slot].replicas()) {
     auto at = std::find_if(nodes_.begin(), nodes_.end(),
                            [&](const auto& n) { return n->id == replica.node(); });
-    if ((*at)->lost.count(slot) != 0) {
+    if ((*at)->lost.count(slot) != 0 || IsDamaged(**at, key)) {
       ++lost;
     } else {
       ++(StoredVersion(**at, key, Incarnation(replica.inc())) >= version ? holders : lacking);
@@ -387,6 +399,7 @@ void SimCluster::CheckClean(const Router& router, const std::string& key) {
     if (node.boot != router.links[i].boot) continue;
     // A former owner's opinion counts as long as it may rest on it.
     if (mix_.takeover && !MayReadAlone(router, report, node)) continue;
+    if (IsDamaged(node, key)) continue;
     const Version stored = StoredVersion(node, key, replica.inc);
     const bool behind = std::find(going_on.behind.begin(), going_on.behind.end(), replica.peer) !=
                         going_on.behind.end();
@@ -403,14 +416,16 @@ void SimCluster::CheckClean(const Router& router, const std::string& key) {
     for (const ReplicaReport& other : report.replicas) {
       if (other.learner) continue;
       Node& at = *nodes_[static_cast<size_t>(router.NodeOf(other.peer))];
-      if (at.lost.count(slot.value()) != 0 || StoredVersion(at, key, other.inc) >= stored)
+      if (at.lost.count(slot.value()) != 0 || IsDamaged(at, key) ||
+          StoredVersion(at, key, other.inc) >= stored)
         ++holders;
     }
     // The set may have changed since, which the router cannot know before it reads the metadata:
     // what left may be dropped already, and a quorum of the new set holds what counted.
     int holders_now = 0;
     for (Node* at : Holders(slot)) {
-      if (at->lost.count(slot.value()) != 0 || StoredVersion(*at, key, IncOf(*at, slot)) >= stored)
+      if (at->lost.count(slot.value()) != 0 || IsDamaged(*at, key) ||
+          StoredVersion(*at, key, IncOf(*at, slot)) >= stored)
         ++holders_now;
     }
     if (std::max(holders, holders_now) <= mix_.replicas / 2) {
@@ -422,7 +437,7 @@ void SimCluster::CheckClean(const Router& router, const std::string& key) {
 
 // Whether this router would release what it reads there and nowhere else.
 bool SimCluster::MayReadAlone(const Router& router, const SlotReport& report, const Node& node) {
-  if (scheduler_.now() >= router.lease_until && RINGKV_RULE(kLeaseAtSingleReads)) return false;
+  if (router.clock->Now() >= router.lease_until && RINGKV_RULE(kLeaseAtSingleReads)) return false;
   const GroupId group = GroupOf(report.slot, kSlots, state_->identity().groups());
   v1::DiskPromise promise;
   auto bytes = const_cast<Node&>(node).store.GetMeta(PromiseMetaName(group));
@@ -452,6 +467,21 @@ void SimCluster::NoteReinstated(const Router* router, int i, const v1::ReplicaBa
       }
     }
   }
+}
+
+// What the replies would have said of votes that a disk took in before it failed.
+std::vector<v1::ReplicaOpReply> SimCluster::WrittenBeforeTheError(int i,
+                                                                  const v1::ReplicaBatch& batch) {
+  std::vector<v1::ReplicaOpReply> replies;
+  for (const v1::ReplicaOp& op : batch.ops()) {
+    v1::DiskInstance fact;
+    auto bytes =
+        nodes_[i]->store.GetMeta(InstanceMetaName(SlotId(op.slot()), Incarnation(op.inc())));
+    if (!op.has_reinstate() || !bytes.ok() || !fact.ParseFromString(*bytes) || !fact.voting())
+      continue;
+    replies.emplace_back().set_op(op.op());
+  }
+  return replies;
 }
 
 // The replicas that are not what they should be.

@@ -35,6 +35,7 @@
 #include "kvnode/boot_sequence.h"
 #include "kvnode/memory_store.h"
 #include "kvnode/replica.h"
+#include "kvnode/scrub.h"
 #include "router/cluster_state.h"
 #include "router/membership.h"
 #include "router/shard.h"
@@ -77,6 +78,14 @@ struct FaultMix {
   // And a third takes over from the second, which has removed a node by force meanwhile.
   bool removals = false;
   Duration lease_ttl = std::chrono::milliseconds(1500);
+  bool one_way = false;  // between a router and a node, or two nodes: one way, or both
+  bool clog = false;     // all that goes to and from one node is late
+  Duration clogged = std::chrono::milliseconds(400);  // by so much at most
+  bool slow_disk = false;                             // syncs of one node take their time
+  bool disk_error = false;                            // a call to a disk fails: its process ends
+  bool damage = false;                                // records of one node cannot be read
+  // Monotonic clocks of routers run at their own pace, from their own start; wall clocks jump.
+  bool clocks = false;
   size_t max_behind = 200'000;  // keys for each node, before a replica stops being tracked
   Duration between_faults = std::chrono::milliseconds(800);
   // What clients do: send again, under the same request id, what they got no answer to (R9);
@@ -84,6 +93,8 @@ struct FaultMix {
   bool ttl = false;  // write what expires (R8)
 
   static FaultMix Draw(Random& random);
+  // Without those that were added later: a seed that once found a flaw still finds it.
+  void LeaveOutNewer() { one_way = clog = slow_disk = disk_error = damage = clocks = false; }
   std::string ToString() const;
 };
 
@@ -110,9 +121,16 @@ struct FaultCounts {
   uint64_t leases_ended = 0;   // of routers that were alive
   uint64_t former_ended = 0;   // owners that found out that they were none any more
   uint64_t retakes = 0;        // fresh terms in mid-life of groups of several slots
+  uint64_t ways_closed = 0;
+  uint64_t clogs = 0;
+  uint64_t slow_disks = 0;
+  uint64_t disk_errors = 0;
+  uint64_t damaged = 0;  // records
+  uint64_t clock_jumps = 0;
   uint64_t Total() const {
     return node_crashes + power_losses + router_crashes + partitions + stalls + wipes + old_copies +
-           changes + total_losses + takeovers + pauses + metadata_away;
+           changes + total_losses + takeovers + pauses + metadata_away + ways_closed + clogs +
+           slow_disks + disk_errors + damaged + clock_jumps;
   }
 };
 
@@ -287,6 +305,13 @@ class SimCluster {
     MonoTime stalled_until;
     Duration sync_time{};  // of its disk
     MonoTime sync_began;   // the last one that took time: it ends at stalled_until
+    Duration clogged{};    // what goes to and from it takes so much more, at most
+    enum class DiskFails { kNot, kAtOnce, kAfterAWrite };
+    DiskFails disk_fails = DiskFails::kNot;  // with the next call that needs it
+    std::unique_ptr<Scrub> scrub;            // while it serves
+    // Keys whose records could not be read when last looked at, and of which instances these are.
+    std::map<std::string, Incarnation> damaged;
+    std::set<std::string> ever_damaged;
     // When it promised which terms, by group. It only grows.
     std::map<uint32_t, std::map<uint32_t, MonoTime>> promised;
     std::set<std::pair<uint32_t, uint64_t>> retired;  // (slot, inc) that it said it has retired
@@ -294,14 +319,18 @@ class SimCluster {
   };
 
   // ---- network ----
-  // Between a router and a node.
-  void Deliver(uint64_t router, int node, std::function<void()> arrive);
-  void Deliver(int node, std::function<void()> arrive);
-  void DeliverBetween(int from, int to, std::function<void()> arrive);
+  // An end of a way: a node's number, or all routers.
+  static constexpr int kRouters = -1;
+  void Deliver(int from, int to, std::function<void()> arrive);
+  // Between this router and a node.
+  void ToNode(const Router& router, int node, std::function<void()> arrive);
+  void FromNode(int node, uint64_t router, std::function<void()> arrive);
+  bool IsClosed(int from, int to) const { return closed_.contains({from, to}); }
+  bool Reaches(const Router* router, int node) const;
   void SendQuestions(int node);
   // `asker`: generation of the process that asked.
   void OnQuestion(int from, int to, const v1::ReplicaOp& op, uint64_t asker);
-  Duration DrawDelay();
+  Duration DrawDelay(int from, int to);
   void Flush(Router& router);
   void OnBatch(int node, const v1::ReplicaBatch& batch, uint64_t router);
   void PollLink(int node);
@@ -331,10 +360,14 @@ class SimCluster {
   enum class Disk { kKept, kPowerLost, kTailLost, kWiped, kOldCopy };
   void CrashNode(int node, Disk disk);
   void NewDisk(int node);
-  void TakeStep(int node, Result<BootStep> step);
+  void TakeStep(int node, const std::function<Result<BootStep>()>& take);
   void Ask(int node, const v1::RegisterRequest& request);
   void SyncLoop(int node, uint64_t generation);
   void SweepLoop(int node, uint64_t generation);
+  void ScrubLoop(int node, uint64_t generation);
+  // Calls what uses the node's disk, which may fail. False: it did, and the process has ended.
+  bool WithDisk(int node, const std::function<Status()>& call);
+  void CrashForAWhile(int node, Disk disk, Duration outage);
 
   void DropLater(int node);
   Incarnation InstanceOn(int node, SlotId slot) const;
@@ -347,6 +380,16 @@ class SimCluster {
   void ForgetLostElsewhere(Node& node);
   void NextFault();
   void InjectFault();
+  int ChooseNode(bool loses, bool all_of_it);
+  void PutOldCopyBack(int node, Duration outage);
+  void CloseWays(Duration outage);
+  void Clog(int node, Duration outage);
+  void SlowDisk(int node, Duration outage);
+  void DamageRecords(int node);
+  void JumpClock();
+  void ForgetMended(Node& node);
+  static bool IsDamaged(Node& node, SlotId slot, const std::string& key);
+  bool IsDamaged(Node& node, const std::string& key) { return IsDamaged(node, SlotFor(key), key); }
   void LoseAllPower();
   void TakeOverForAWhile(Duration outage);
   void TakeOverAndRemove(Duration outage);
@@ -377,6 +420,7 @@ class SimCluster {
                    const v1::ReplicaBatch& batch, const std::vector<v1::ReplicaOpReply>& replies);
   void CheckAllLoop();
   std::string DescribeUnfinished() const;
+  std::vector<v1::ReplicaOpReply> WrittenBeforeTheError(int node, const v1::ReplicaBatch& batch);
   void NoteReinstated(const Router* router, int node, const v1::ReplicaBatch& batch,
                       const std::vector<v1::ReplicaOpReply>& replies);
   void CheckFloor(const v1::ReplicaOp& op);
@@ -394,6 +438,7 @@ class SimCluster {
   std::function<void(const std::string&)> trace_;
   std::string violation_;
 
+  std::set<std::pair<int, int>> closed_;  // ways, from and to
   Lose lose_;
   std::function<bool(const v1::ReplicaOp& op)> hold_answers_;
   std::vector<std::function<void()>> held_answers_;

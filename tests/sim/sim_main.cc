@@ -48,6 +48,13 @@ void Add(const RunReport& run, Totals* totals) {
   sum.faults.former_ended += run.faults.former_ended;
   sum.faults.late_transactions += run.faults.late_transactions;
   sum.faults.retakes += run.faults.retakes;
+  sum.faults.ways_closed += run.faults.ways_closed;
+  sum.faults.clogs += run.faults.clogs;
+  sum.faults.slow_disks += run.faults.slow_disks;
+  sum.faults.disk_errors += run.faults.disk_errors;
+  sum.faults.damaged += run.faults.damaged;
+  sum.faults.clock_jumps += run.faults.clock_jumps;
+  sum.replica.corrupt += run.replica.corrupt;
   sum.shard.lease_refusals += run.shard.lease_refusals;
   sum.faults.total_losses += run.faults.total_losses;
   sum.shard.unions += run.shard.unions;
@@ -116,6 +123,12 @@ void Print(const Totals& totals, double seconds) {
       n(sum.faults.node_crashes), n(sum.faults.power_losses), n(sum.faults.router_crashes),
       n(sum.faults.partitions), n(sum.faults.stalls), n(sum.faults.wipes), n(sum.faults.old_copies),
       n(sum.faults.total_losses));
+  std::printf(
+      "                 %llu ways closed, %llu clogged nodes, %llu slow disks, %llu disk errors, "
+      "%llu damaged records (met %llu times), %llu clock jumps\n",
+      n(sum.faults.ways_closed), n(sum.faults.clogs), n(sum.faults.slow_disks),
+      n(sum.faults.disk_errors), n(sum.faults.damaged), n(sum.replica.corrupt),
+      n(sum.faults.clock_jumps));
   std::printf(
       "routers          %llu takeovers beside a living owner (%llu found out), %llu pauses, %llu "
       "times without the metadata store, %llu leases ended, %llu reads refused for the lease\n",

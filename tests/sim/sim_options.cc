@@ -126,6 +126,13 @@ FaultMix FaultMix::Draw(Random& random) {
     mix.late_transactions = true;
     if (mix.metadata_faults == 0) mix.metadata_faults = apart.Unit() * 0.1;
   }
+  mix.one_way = apart.Chance(0.3);
+  mix.clog = apart.Chance(0.2);
+  mix.slow_disk = apart.Chance(0.2);
+  mix.disk_error = apart.Chance(0.25);
+  // One of three that cannot be read is a loss; what else is lost must not be on the others.
+  mix.damage = apart.Chance(0.3) && !mix.total_loss;
+  mix.clocks = apart.Chance(0.3);
   DrawClients(Random(apart.Next()), &mix);
   return mix;
 }
@@ -147,6 +154,12 @@ std::string FaultMix::ToString() const {
   if (removals) text += ", removals by force between takeovers";
   if (late_transactions) text += ", late transactions";
   if (total_loss) text += ", losses of all power";
+  if (one_way) text += ", single ways closed";
+  if (clog) text += ", clogged nodes";
+  if (slow_disk) text += ", slow disks";
+  if (disk_error) text += ", disk errors";
+  if (damage) text += ", damaged records";
+  if (clocks) text += ", clocks that drift and jump";
   if (client_retries) text += ", clients that try again";
   if (ttl) text += ", records that expire";
   text += ", " + std::to_string(groups) + " groups, " + std::to_string(max_behind) + " keys behind";

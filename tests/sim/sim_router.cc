@@ -14,6 +14,13 @@ namespace ringkv {
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
+namespace {
+
+// Leases allow for a hundredth between the clocks of a router and of the metadata store.
+constexpr int64_t kMostDriftPpm = 9'000;
+
+}  // namespace
+
 // What the control loop tells the shard; here without a thread in between.
 class SimCluster::Data final : public DataPlane {
  public:
@@ -162,7 +169,14 @@ void SimCluster::StartRouter() {
       });
     });
   }
-  router.clock = std::make_unique<Router::SkewedClock>(scheduler_.clock(), clock_skew_);
+  Duration began{};
+  int64_t fast_ppm = 0;
+  if (mix_.clocks) {
+    began = milliseconds(random_.Below(100'000'000));
+    fast_ppm = static_cast<int64_t>(random_.Below(2 * kMostDriftPpm + 1)) - kMostDriftPpm;
+  }
+  router.clock =
+      std::make_unique<Router::MachineClock>(scheduler_.clock(), began, fast_ppm, clock_skew_);
   widest_clock_skew_ = std::max(widest_clock_skew_, std::chrono::abs(clock_skew_));
   router.transport = std::make_unique<Transport>(*this, router);
   router.balancer = std::make_unique<LoadBalancer>(ReadBalancing(SimOptions(mix_)));
@@ -324,6 +338,11 @@ void SimCluster::SendMetadataAway(uint64_t generation, Duration outage) {
   Trace([&] { return "no metadata store for router " + std::to_string(generation); });
   SetMetadataAway(generation, true);
   scheduler_.After(outage, [this, generation] { SetMetadataAway(generation, false); });
+}
+
+void SimCluster::RestartRouter() {
+  if (router_ != nullptr) CrashRouter();
+  StartRouter();
 }
 
 void SimCluster::CrashRouter() {
@@ -678,23 +697,25 @@ void SimCluster::NoteRetired(int i, const v1::ReplicaBatch& batch,
 void SimCluster::DropLater(int i) {
   Node& node = *nodes_[static_cast<size_t>(i)];
   for (const InstanceName& name : node.replica->TakeDrops()) {
-    scheduler_.After(
-        milliseconds(random_.Between(1, 200)), [this, i, name, generation = node.generation] {
-          Node& at = *nodes_[static_cast<size_t>(i)];
-          if (at.generation != generation || !at.up || at.replica == nullptr) return;
-          if (Names(name.slot, at.id, name.inc.value())) {
-            Violate("I10: " + at.id + " drops what a row names, slot " +
-                    std::to_string(name.slot.value()));
-          }
-          const uint64_t others =
-              at.store.Stats().keys -
-              at.store.Scan(name.slot, name.inc, "", "", {.max_entries = 1u << 30})->entries.size();
-          RINGKV_CHECK(at.store.DropInstance(name.slot, name.inc).ok() && at.store.Sync().ok() &&
-                           at.replica->OnDropped(name).ok(),
-                       "the simulated disk works");
-          if (at.store.Stats().keys != others)
-            Violate("I10: a drop took records of another instance");
-        });
+    scheduler_.After(milliseconds(random_.Between(1, 200)), [this, i, name,
+                                                             generation = node.generation] {
+      Node& at = *nodes_[static_cast<size_t>(i)];
+      if (at.generation != generation || !at.up || at.replica == nullptr) return;
+      if (Names(name.slot, at.id, name.inc.value())) {
+        Violate("I10: " + at.id + " drops what a row names, slot " +
+                std::to_string(name.slot.value()));
+      }
+      const auto page = at.store.Scan(name.slot, name.inc, "", "",
+                                      {.max_entries = 1u << 30, .past_damage = true});
+      const uint64_t others = at.store.Stats().keys - page->entries.size() - page->damaged.size();
+      const bool dropped = WithDisk(i, [&]() -> Status {
+        RINGKV_RETURN_IF_ERROR(at.store.DropInstance(name.slot, name.inc));
+        RINGKV_RETURN_IF_ERROR(at.store.Sync());
+        return at.replica->OnDropped(name);
+      });
+      if (!dropped) return;
+      if (at.store.Stats().keys != others) Violate("I10: a drop took records of another instance");
+    });
   }
 }
 

@@ -2,6 +2,7 @@
 // and the rest.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -40,22 +41,42 @@ struct SimCluster::Router {
   MonoTime timer_at = kNever;
   MonoTime lease_until;
 
-  // The wall clock of its machine may be wrong.
-  class SkewedClock final : public Clock {
+  // The clocks of its machine: the monotonic one began at any time and runs at its own pace, the
+  // wall clock may be wrong.
+  class MachineClock final : public Clock {
    public:
-    SkewedClock(const Clock& clock, std::chrono::milliseconds skew) : clock_(clock), skew_(skew) {}
-    MonoTime Now() const override { return clock_.Now(); }
+    // `fast_ppm`: by how many microseconds a second it is too fast.
+    MachineClock(const Clock& real, Duration start, int64_t fast_ppm,
+                 std::chrono::milliseconds wall_skew)
+        : real_(real), start_(start), fast_ppm_(fast_ppm), wall_skew_(wall_skew) {}
+    MonoTime Now() const override { return Local(real_.Now()); }
     uint64_t WallMillis() const override {
-      return clock_.WallMillis() + static_cast<uint64_t>(skew_.count());
+      return real_.WallMillis() + static_cast<uint64_t>(wall_skew_.count());
+    }
+    void SetWallSkew(std::chrono::milliseconds skew) { wall_skew_ = skew; }
+
+    // What it shows at a moment, and the first moment at which it shows that.
+    MonoTime Local(MonoTime real) const {
+      if (real == kNever) return kNever;
+      return real + start_ + Duration(real.ns / 1'000'000 * fast_ppm_);
+    }
+    MonoTime Real(MonoTime local) const {
+      if (local == kNever) return kNever;
+      const Duration since = (local - start_) - MonoTime{};
+      MonoTime real{since.count() / (1'000'000 + fast_ppm_) * 1'000'000};
+      while (Local(real) < local) real = real + std::max(local - Local(real), Duration(1));
+      return real;
     }
 
    private:
-    const Clock& clock_;
-    const std::chrono::milliseconds skew_;
+    const Clock& real_;
+    const Duration start_;
+    const int64_t fast_ppm_;
+    std::chrono::milliseconds wall_skew_;
   };
 
   // What comes later uses what stands before it.
-  std::unique_ptr<SkewedClock> clock;
+  std::unique_ptr<MachineClock> clock;
   std::unique_ptr<Transport> transport;
   std::unique_ptr<LoadBalancer> balancer;
   // Its way to the metadata. What is late there takes effect whatever becomes of the router.

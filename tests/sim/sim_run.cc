@@ -104,6 +104,7 @@ void AwaitCollection(Scheduler& scheduler, SimCluster& cluster) {
 RunReport RunSeed(const RunOptions& options) {
   Random random(options.seed * 0x9e3779b97f4a7c15ULL + 1);
   FaultMix mix = options.mix ? *options.mix : FaultMix::Draw(random);
+  if (options.leave_out_newer) mix.LeaveOutNewer();
   RunReport report;
   report.mix = mix.ToString();
 

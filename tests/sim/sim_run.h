@@ -20,6 +20,8 @@ struct RunOptions {
   std::function<void(const std::string&)> trace;
   // Replaces what the seed would draw, for tests that want one mix.
   std::optional<FaultMix> mix;
+  // Without what later versions of the simulator draw as well (FaultMix::LeaveOutNewer).
+  bool leave_out_newer = false;
   // Whether `admin check` runs all the while, and not at the end only; of a seed's own: every
   // fourth.
   std::optional<bool> check_under_load;
