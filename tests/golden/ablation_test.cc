@@ -65,19 +65,17 @@ TEST(GoldenAblation, WithAllRulesNoScriptDiffers) { EXPECT_FALSE(IsNoticed(Rule:
   Ablation { Rule::name, #name }
 INSTANTIATE_TEST_SUITE_P(
     Rules, GoldenAblation,
-    testing::Values(RULE(kBehindAtSingleReads), RULE(kSettleBeforeCondition), RULE(kQuorumCommits),
-                    RULE(kPendingIsNotReleased), RULE(kWriteBackUnderThisTerm),
-                    RULE(kReadAgainIfItExpired), RULE(kRetryIsLookedFor),
-                    RULE(kCompareVersions), RULE(kPredecessorIsAwaited), RULE(kLeaseAtSingleReads),
-                    RULE(kOnlyTheOneItPromised), RULE(kBehindOfSourceTakenOver),
-                    RULE(kExcessIsResolved), RULE(kCandidateIsAwaited), RULE(kResultGoesToAll),
-                    RULE(kReinstateAfterCatchUp), RULE(kSourceVotesUnderItsBoot),
-                    RULE(kGapStartsSyncAnew), RULE(kRestartEndsSync), RULE(kSmallerStable),
-                    RULE(kFloorIsOnAllReplicas), RULE(kAbsentReadsAsTheFloor),
-                    RULE(kStableIsBoundToItsBoot), RULE(kLearnerDoesNotCount), RULE(kJointQuorum),
-                    RULE(kLearnerHasAllBeforeFlip), RULE(kUnionTakesAFreshTerm),
-                    RULE(kUnionIsBoundToItsBoots), RULE(kUnionReachesAll),
-                    RULE(kBehindBeforeAsked)),
+    testing::Values(
+        RULE(kBehindAtSingleReads), RULE(kSettleBeforeCondition), RULE(kQuorumCommits),
+        RULE(kPendingIsNotReleased), RULE(kWriteBackUnderThisTerm), RULE(kReadAgainIfItExpired),
+        RULE(kRetryIsLookedFor), RULE(kCompareVersions), RULE(kPredecessorIsAwaited),
+        RULE(kLeaseAtSingleReads), RULE(kOnlyTheOneItPromised), RULE(kBehindOfSourceTakenOver),
+        RULE(kExcessIsResolved), RULE(kCandidateIsAwaited), RULE(kResultGoesToAll),
+        RULE(kReinstateAfterCatchUp), RULE(kSourceVotesUnderItsBoot), RULE(kGapStartsSyncAnew),
+        RULE(kRestartEndsSync), RULE(kSmallerStable), RULE(kFloorIsOnAllReplicas),
+        RULE(kAbsentReadsAsTheFloor), RULE(kStableIsBoundToItsBoot), RULE(kLearnerDoesNotCount),
+        RULE(kJointQuorum), RULE(kLearnerHasAllBeforeFlip), RULE(kUnionTakesAFreshTerm),
+        RULE(kUnionIsBoundToItsBoots), RULE(kUnionReachesAll), RULE(kBehindBeforeAsked)),
     [](const auto& info) { return info.param.name; });
 
 }  // namespace
