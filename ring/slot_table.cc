@@ -1,12 +1,30 @@
 #include "ring/slot_table.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/check.h"
 #include "ring/fingerprint.h"
 #include "ring/page_arena.h"
 
 namespace ringkv {
+
+namespace {
+
+constexpr size_t kLineWords = 8;
+
+// A page that is taken again mostly shows an earlier version of the same rows, which readers may
+// still have in their caches. Only the lines that differ are written: the others stay there.
+void CopyPage(const uint64_t* from, size_t words, uint64_t* to) {
+  size_t at = 0;
+  for (; at + kLineWords <= words; at += kLineWords) {
+    if (std::memcmp(to + at, from + at, kLineWords * sizeof(uint64_t)) == 0) continue;
+    std::copy_n(from + at, kLineWords, to + at);
+  }
+  std::copy(from + at, from + words, to + at);
+}
+
+}  // namespace
 
 // A list of pages of one arena, each counted once for it there.
 struct SlotTable::Directory {
@@ -107,7 +125,7 @@ void SlotTable::MakeOwn(uint32_t index) {
   uint32_t& number = directory_->numbers[index];
   if (!directory_->arena->IsOwn(number)) {
     const PageArena::Page copy = directory_->arena->Take();
-    std::copy_n(PageAt(index), words_per_page(), copy.words);
+    CopyPage(PageAt(index), words_per_page(), copy.words);
     directory_->arena->Drop({&number, 1});
     directory_->origins[index] = OriginOf(copy.words, index);
     number = copy.number;
