@@ -1,6 +1,9 @@
 // Replica, the collection of garbage (docs/protocol.md, R7): sweeps that remove what the floor has
 // let go.
 #include "kvnode/garbage.h"
+
+#include <algorithm>
+
 #include "kvnode/replica.h"
 
 namespace ringkv {
@@ -35,14 +38,19 @@ Result<bool> Replica::SweepStep(MonoTime now) {
   limits.max_entries = kStepRecords;
   limits.max_bytes = kStepBytes;
   limits.keys_only = true;
+  limits.past_damage = true;
   auto page = store_.Scan(sweep.slot, sweep.inc, sweep.cursor, "", limits);
-  if (page.status().code() == StatusCode::kCorruption) {
+  if (!page.ok()) return page.status();
+  if (!page->stretches.empty()) {
     ++stats_.corrupt;
     at->second.garbage.OnFailed(now);
     sweep_.reset();
     return true;
   }
-  if (!page.ok()) return page.status();
+  // What these are shows when they are mended.
+  stats_.corrupt += page->damaged.size();
+  sweep.records += page->damaged.size();
+  sweep.suspects += page->damaged.size();
   StoreBatch batch;
   for (const StoredEntry& entry : page->entries) {
     ++sweep.records;
@@ -58,7 +66,8 @@ Result<bool> Replica::SweepStep(MonoTime now) {
     at->second.garbage.OnSwept(sweep.floor, sweep.records, sweep.suspects, now);
     sweep_.reset();
   } else {
-    sweep.cursor = page->entries.back().key;
+    if (!page->entries.empty()) sweep.cursor = page->entries.back().key;
+    if (!page->damaged.empty()) sweep.cursor = std::max(sweep.cursor, page->damaged.back().key);
   }
   return true;
 }

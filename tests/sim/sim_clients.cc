@@ -167,7 +167,9 @@ void SimClients::Send(int client) {
   to_router.slot = cluster_.SlotFor(mine.key);
   to_router.deadline = scheduler_.now() + milliseconds(random_.Between(200, 1500));
   to_router.op = mine.asked;
-  const SimCluster::Release release{mine.router, scheduler_.now(), mine.asked.has_get()};
+  // A retry that finds its request applied has only read.
+  const SimCluster::Release release{mine.router, scheduler_.now(),
+                                    mine.asked.has_get() || mine.op.retry};
   to_router.done = [this, client, number, key = mine.key, release](v1::OpResult result) {
     // As from another process: the answer takes a moment.
     auto kept = std::make_shared<v1::OpResult>(std::move(result));
