@@ -297,6 +297,10 @@ class Sequencer {
   bool QuorumThere() const { return IsQuorum(VotingMask() & ReachableMask()); }
   bool Reachable(int seat) const;
   Mask ReachableMask() const;
+  // Those that can be asked now, without these, are a quorum.
+  bool QuorumWithout(Mask left_out) const {
+    return IsQuorum(VotingMask() & ReachableMask() & static_cast<Mask>(~left_out));
+  }
   // Who votes and counts.
   Mask VotingMask() const;
   bool Votes(int seat) const { return (VotingMask() >> seat & 1) != 0; }

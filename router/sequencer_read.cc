@@ -88,7 +88,7 @@ void Sequencer::AskQuorum(Call* call) {
   }
   // What is known to be unreadable is not asked, unless without it there is no quorum: it may be
   // readable again (the node's list of damaged records is older than what it has written since).
-  const bool intact = IsQuorum(VotingMask() & static_cast<Mask>(~call->key->corrupt_mask));
+  const bool intact = QuorumWithout(call->key->corrupt_mask);
   ++call->attempt;
   call->asked_wall_ms = host_.WallMillis();
   call->stage = Call::Stage::kQuorumRead;
@@ -225,20 +225,13 @@ void Sequencer::DecideRead(Call* call) {
 }
 
 // One that was asked cannot read its record. With those that were passed by there may be a quorum,
-// else it is an error; unless a replica that may answer alone has it: the others are about to be
-// mended from there.
+// or one that may answer alone has it; else it is an error.
 void Sequencer::OnUnreadable(Call* call) {
-  if (call->in_union || IsQuorum(VotingMask() & static_cast<Mask>(~call->key->corrupt_mask))) {
-    return DecideRead(call);
-  }
-  const Mask passed_by = VotingMask() & static_cast<Mask>(~call->asked);
-  Mask worth_asking = 0;
-  for (size_t i = 0; i < seats_.size(); ++i) {
-    if (Reachable(static_cast<int>(i))) worth_asking |= passed_by & static_cast<Mask>(1u << i);
-  }
-  if (worth_asking != 0) return AskQuorum(call);
+  if (call->in_union || QuorumWithout(call->key->corrupt_mask)) return DecideRead(call);
+  const Mask passed_by = VotingMask() & ReachableMask() & static_cast<Mask>(~call->asked);
+  if (passed_by != 0) return AskQuorum(call);
   if (IsQuorum(VotingMask() & static_cast<Mask>(~call->unreadable))) return DecideRead(call);
-  if (MayAnswerAlone(call->key) != 0) return;
+  if (call->candidates == 0 && MayAnswerAlone(call->key) != 0) return StartRead(call);
   Fail(call, v1::ERROR_CODE_CORRUPTION, "too few replicas have an intact copy of the record");
 }
 
@@ -257,16 +250,19 @@ void Sequencer::WriteBack(Call* call) {
 }
 
 void Sequencer::ReadDone(Call* call, const v1::Record& record) {
+  // It was live when it was asked for, and something else may have been written before it expired,
+  // by another owner also under this one's lock: then the key was never absent. Asked anew, it has
+  // expired before.
+  const bool expired_meanwhile = !Live(record) && LiveAt(record, call->asked_wall_ms);
+  if (expired_meanwhile && call->kind != Call::Kind::kInternalRead &&
+      RINGKV_RULE(kReadAgainIfItExpired)) {
+    if (call->key->locked_by == call->id) return StartRead(call);
+    ++call->attempt;
+    return Start(call);
+  }
   switch (call->kind) {
     case Call::Kind::kGet:
       if (Live(record)) return FinishCall(call, v1::OUTCOME_DONE, v1::ERROR_CODE_OK, "", &record);
-      // It was live when it was asked for, and something else may have been written before it
-      // expired: then the key was never absent. Asked anew, it has expired before.
-      if (LiveAt(record, call->asked_wall_ms) && call->key->locked_by != call->id &&
-          RINGKV_RULE(kReadAgainIfItExpired)) {
-        ++call->attempt;
-        return Start(call);
-      }
       return FinishCall(call, v1::OUTCOME_DONE, v1::ERROR_CODE_NOT_FOUND, "the key is not there",
                         nullptr);
     case Call::Kind::kInternalRead:

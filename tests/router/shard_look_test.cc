@@ -262,6 +262,19 @@ TEST_F(ShardLookTest, RecordThatIsSaidToBeDamagedEverywhereIsAskedForAllTheSame)
   EXPECT_EQ(results_[get].get().value(), "v");
 }
 
+TEST_F(ShardLookTest, RecordThatIsSaidToBeDamagedIsAskedForWhereTheOthersThatAreThereAreNoQuorum) {
+  Advance(milliseconds(110));
+  NamesAsDamaged(kA, "k");
+  shard_.OnDisconnected(kC);
+  shard_.SetLeaseUntil(clock_.Now());  // none answers alone
+  for (Peer peer : {kA, kB, kC}) Take(peer);
+  const uint64_t get = Get("k");
+  AnswerWith(kA, TakeOne(kA), MakeRecord(4, "v"));
+  AnswerWith(kB, TakeOne(kB), MakeRecord(4, "v"));
+  ASSERT_TRUE(Done(get));
+  EXPECT_EQ(results_[get].get().value(), "v");
+}
+
 TEST_F(ShardLookTest, RecordThatAQuorumCannotReadIsAnErrorAsSoonAsThatIsKnown) {
   Advance(milliseconds(110));
   for (Peer peer : {kA, kB, kC}) NamesAsDamaged(peer, "k");

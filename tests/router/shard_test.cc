@@ -502,6 +502,36 @@ TEST_F(ShardTest, ExpiredRecordReadsAsAbsent) {
 }
 
 // Whether a node can be done without (docs/protocol.md, "Damaged disks").
+// Another owner may have written meanwhile, whatever this one has locked: the key was never absent.
+TEST_F(ShardTest, DeleteThatHasReadWhatExpiresMeanwhileReadsAgain) {
+  TakeSlot(/*first_term=*/true);
+  ConnectAll();
+  shard_.SetLeaseUntil(clock_.Now());  // a quorum is asked
+  v1::Op op;
+  op.mutable_del()->set_key("k");
+  const uint64_t del = Call(std::move(op));
+  auto answer = [&](const v1::ReplicaOp& read, Peer from, uint64_t seq, uint64_t expires_at_ms) {
+    v1::ReplicaOpReply reply;
+    reply.set_voting(true);
+    reply.set_attempt(read.attempt());
+    v1::Record* record = reply.mutable_read()->mutable_record();
+    ToProto(Version{Term(6), seq}, record->mutable_version());
+    record->set_value("v");
+    record->set_expires_at_ms(expires_at_ms);
+    Reply(from, reply, read.op());
+  };
+  const uint64_t soon = clock_.WallMillis() + 50;
+  const v1::ReplicaOp a = TakeOne(kA), b = TakeOne(kB);
+  Advance(std::chrono::milliseconds(60));
+  answer(a, kA, 1, soon);
+  answer(b, kB, 1, soon);
+  EXPECT_FALSE(Done(del)) << "it was there when it was asked for";
+  answer(TakeOne(kA), kA, 1, soon);
+  answer(TakeOne(kB), kB, 1, soon);
+  ASSERT_TRUE(Done(del));
+  EXPECT_EQ(results_[del].del().status().code(), v1::ERROR_CODE_NOT_FOUND);
+}
+
 TEST_F(ShardTest, CopyIsNeededUnlessAllOthersAreThereCompleteAndVoting) {
   TakeSlot(true);
   auto needed = [this] {

@@ -109,7 +109,7 @@ void SimCheck::OnDone() {
   last_ = check_->TakeEvent();
   for (const v1::CheckFinding& finding : last_.findings()) {
     const bool unreadable = finding.kind() == v1::FINDING_KIND_UNREADABLE;
-    if (unreadable && cluster_.faults().damaged > 0) continue;  // it may well be
+    if (unreadable && cluster_.WasDamaged(finding.key())) continue;  // it may well be
     if (finding.kind() != v1::FINDING_KIND_DIFFERENT && !unreadable) continue;
     cluster_.Violate("check: a finding where there is none: " + finding.ShortDebugString());
   }

@@ -230,13 +230,23 @@ std::optional<v1::Record> SimCluster::StoredRecord(Node& node, const std::string
 }
 
 // Its record cannot be read now: what it held is as good as lost there.
-bool SimCluster::IsDamaged(Node& node, SlotId slot, const std::string& key) {
+bool SimCluster::IsDamaged(Node& node, const std::string& key) {
   const auto damaged = node.damaged.find(key);
   if (damaged == node.damaged.end()) return false;
-  const RecordKey name{slot, damaged->second, key};
+  const RecordKey name{SlotFor(key), damaged->second.inc, key};
   RecordLookup found;
   node.store.MultiGet({&name, 1}, {&found, 1});
   return found.status.code() == StatusCode::kCorruption;
+}
+
+bool SimCluster::HoldsOrHeld(Node& node, const std::string& key, Incarnation inc, Version version) {
+  if (IsDamaged(node, key)) return node.damaged.at(key).version >= version;
+  return StoredVersion(node, key, inc) >= version;
+}
+
+bool SimCluster::WasDamaged(const std::string& key) const {
+  return std::any_of(nodes_.begin(), nodes_.end(),
+                     [&](const auto& node) { return node->ever_damaged.contains(key); });
 }
 
 Version SimCluster::StoredVersion(Node& node, const std::string& key, Incarnation inc) {
@@ -262,8 +272,8 @@ void SimCluster::CheckFloor(const v1::ReplicaOp& op) {
       auto at = std::find_if(nodes_.begin(), nodes_.end(),
                              [&](const auto& n) { return n->id == replica.node(); });
       // A disk that was lost since is filled again before it counts.
-      if ((*at)->lost.count(op.slot()) != 0 || IsDamaged(**at, key) ||
-          StoredVersion(**at, key, Incarnation(replica.inc())) >= version)
+      if ((*at)->lost.count(op.slot()) != 0 ||
+          HoldsOrHeld(**at, key, Incarnation(replica.inc()), version))
         continue;
       Violate("I8: floor " + floor.ToString() + " although " + (*at)->id + " lacks " +
               version.ToString() + " of " + key);
@@ -375,10 +385,10 @@ void SimCluster::CheckCommitted(const std::string& key, bool released) {
   for (const v1::ReplicaRef& replica : state_->slots()[slot].replicas()) {
     auto at = std::find_if(nodes_.begin(), nodes_.end(),
                            [&](const auto& n) { return n->id == replica.node(); });
-    if ((*at)->lost.count(slot) != 0 || IsDamaged(**at, key)) {
+    if ((*at)->lost.count(slot) != 0) {
       ++lost;
     } else {
-      ++(StoredVersion(**at, key, Incarnation(replica.inc())) >= version ? holders : lacking);
+      ++(HoldsOrHeld(**at, key, Incarnation(replica.inc()), version) ? holders : lacking);
     }
   }
   if (lacking >= quorum) Violate("I3: a quorum lacks version " + version.ToString() + " of " + key);
@@ -424,16 +434,13 @@ void SimCluster::CheckClean(const Router& router, const std::string& key) {
     for (const ReplicaReport& other : report.replicas) {
       if (other.learner) continue;
       Node& at = *nodes_[static_cast<size_t>(router.NodeOf(other.peer))];
-      if (at.lost.count(slot.value()) != 0 || IsDamaged(at, key) ||
-          StoredVersion(at, key, other.inc) >= stored)
-        ++holders;
+      if (at.lost.count(slot.value()) != 0 || HoldsOrHeld(at, key, other.inc, stored)) ++holders;
     }
     // The set may have changed since, which the router cannot know before it reads the metadata:
     // what left may be dropped already, and a quorum of the new set holds what counted.
     int holders_now = 0;
     for (Node* at : Holders(slot)) {
-      if (at->lost.count(slot.value()) != 0 || IsDamaged(*at, key) ||
-          StoredVersion(*at, key, IncOf(*at, slot)) >= stored)
+      if (at->lost.count(slot.value()) != 0 || HoldsOrHeld(*at, key, IncOf(*at, slot), stored))
         ++holders_now;
     }
     if (std::max(holders, holders_now) <= mix_.replicas / 2) {

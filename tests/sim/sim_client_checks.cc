@@ -34,8 +34,8 @@ void SimCluster::CheckNoSecondTime(const Router& router, const std::string& key,
   const uint32_t term = router.shard->Describe(slot).term.value();
   if (PromisedLater(slot, term, after_now) >= static_cast<int>(quorum)) return;
   // Where something was lost, it cannot be told what was current.
-  for (const Node* holder : holders) {
-    if (holder->lost.contains(slot.value())) return;
+  for (Node* holder : holders) {
+    if (holder->lost.contains(slot.value()) || IsDamaged(*holder, key)) return;
   }
   std::vector<std::pair<Version, Node*>> stored;
   stored.reserve(holders.size());

@@ -223,6 +223,7 @@ void SimCluster::OnBatch(int i, const v1::ReplicaBatch& batch, uint64_t router) 
   std::vector<v1::ReplicaOpReply> replies;
   const std::map<uint32_t, v1::DiskPromise> promises = PromisesOf(node, batch);
   if (!WithDisk(i, [&] { return node.replica->Execute(ops, &replies); })) {
+    NoteLateApplies(batch);
     return NoteReinstated(RouterOf(router), i, batch, WrittenBeforeTheError(i, batch));
   }
   CheckServed(i, promises, batch, replies);

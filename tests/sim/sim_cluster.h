@@ -94,7 +94,9 @@ struct FaultMix {
 
   static FaultMix Draw(Random& random);
   // Without those that were added later: a seed that once found a flaw still finds it.
-  void LeaveOutNewer() { one_way = clog = slow_disk = disk_error = damage = clocks = false; }
+  void LeaveOutNewer() {
+    one_way = clog = slow_disk = disk_error = damage = clocks = client_retries = ttl = false;
+  }
   std::string ToString() const;
 };
 
@@ -270,6 +272,8 @@ class SimCluster {
   void Violate(std::string what);
   // The first violation; empty while there is none.
   const std::string& violation() const { return violation_; }
+  // Some node's record of the key was damaged, ever.
+  bool WasDamaged(const std::string& key) const;
   const FaultCounts& faults() const { return counts_; }
   ShardStats shard_stats() const;      // over all router processes
   ReplicaStats replica_stats() const;  // over all node processes
@@ -309,8 +313,13 @@ class SimCluster {
     enum class DiskFails { kNot, kAtOnce, kAfterAWrite };
     DiskFails disk_fails = DiskFails::kNot;  // with the next call that needs it
     std::unique_ptr<Scrub> scrub;            // while it serves
-    // Keys whose records could not be read when last looked at, and of which instances these are.
-    std::map<std::string, Incarnation> damaged;
+    // Records that could not be read when last looked at, by key: of which instance, and what they
+    // were. Nothing but a mend changes them.
+    struct Damaged {
+      Incarnation inc;
+      Version version;
+    };
+    std::map<std::string, Damaged> damaged;
     std::set<std::string> ever_damaged;
     // When it promised which terms, by group. It only grows.
     std::map<uint32_t, std::map<uint32_t, MonoTime>> promised;
@@ -388,8 +397,9 @@ class SimCluster {
   void DamageRecords(int node);
   void JumpClock();
   void ForgetMended(Node& node);
-  static bool IsDamaged(Node& node, SlotId slot, const std::string& key);
-  bool IsDamaged(Node& node, const std::string& key) { return IsDamaged(node, SlotFor(key), key); }
+  bool IsDamaged(Node& node, const std::string& key);
+  // What is there of the key, or what it was before it was damaged.
+  bool HoldsOrHeld(Node& node, const std::string& key, Incarnation inc, Version version);
   void LoseAllPower();
   void TakeOverForAWhile(Duration outage);
   void TakeOverAndRemove(Duration outage);

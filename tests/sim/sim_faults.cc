@@ -228,9 +228,11 @@ void SimCluster::DamageRecords(int i) {
   for (uint64_t left = random_.Between(1, 3); left > 0; --left) {
     const std::string& key = keys[random_.Below(keys.size())];
     // A repair of the first damage that is still under way would take a second one for it.
+    const Incarnation inc = InstanceOn(i, SlotFor(key));
+    const Version version = StoredVersion(node, key, inc);
     if (node.ever_damaged.contains(key) || !CorruptRecord(i, key)) continue;
     ++counts_.damaged;
-    node.damaged[key] = InstanceOn(i, SlotFor(key));
+    node.damaged[key] = {inc, version};
     node.ever_damaged.insert(key);
     Trace([&] { return node.id + " cannot read its record of " + key; });
   }
