@@ -168,14 +168,15 @@ void Sequencer::ReadKeyForScan(Scan* scan, const std::string& name) {
   call->kind = Call::Kind::kInternalRead;
   call->deadline = scan->call.deadline;
   call->key = UseKey(name);
-  call->internal_done = [this, id = scan->id, name](const v1::OpStatus& status,
-                                                    const v1::Record* record) {
+  // Dead when it was asked for: it may never have lived, and the scan itself began before that.
+  call->internal_done = [this, id = scan->id, name, begun_ms = host_.WallMillis()](
+                            const v1::OpStatus& status, const v1::Record* record) {
     auto found = scans_.find(id);
     if (found == scans_.end()) return;
     Scan* at = found->second.get();
     --at->reads_left;
     if (record != nullptr && status.outcome() == v1::OUTCOME_DONE) {
-      at->entries[name] = *record;
+      if (LiveAt(*record, begun_ms)) at->entries[name] = *record;
     } else {
       at->failure = status;
     }

@@ -12,6 +12,16 @@
 
 namespace ringkv {
 
+// What is written is there until a moment from `from` to `until` and not after (R8). That moment
+// is one for all if all judge by one clock; else each operation judges by one that may be wrong,
+// so that up to `skew` before and after it some find it there and some do not.
+struct ExpiryWindow {
+  static constexpr int64_t kUnbounded = INT64_MAX;
+  int64_t from = 0;
+  int64_t until = kUnbounded;
+  int64_t skew = 0;
+};
+
 struct HistoryOp {
   enum class Kind {
     kGet,        // `result`: what was read
@@ -32,15 +42,7 @@ struct HistoryOp {
   uint64_t request = 0;
   bool retry = false;
 
-  // What is written is there until a moment from `from` to `until` and not after (R8). That moment
-  // is one for all if all judge by one clock; else each operation judges by one that may be wrong,
-  // so that up to `skew` before and after it some find it there and some do not.
-  struct Expiry {
-    static constexpr int64_t kUnbounded = INT64_MAX;
-    int64_t from = 0;
-    int64_t until = kUnbounded;
-    int64_t skew = 0;
-  };
+  using Expiry = ExpiryWindow;
   std::optional<Expiry> expiry;
 
   std::optional<std::string> result;  // kGet, kIncrement; nullopt: absent

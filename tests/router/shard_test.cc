@@ -270,6 +270,39 @@ TEST_F(ShardTest, APageOfAScanCountsToo) {
   EXPECT_EQ(balancer_.GetServerStatus("n1")->in_flight, 0u);
 }
 
+// It may never have lived: written when its time was over.
+TEST_F(ShardTest, PageOfAScanLeavesOutWhatHadExpiredWhenItsKeyWasAskedForByItself) {
+  TakeSlot(true);
+  ConnectAll();
+  Put("k", "pending");
+  Acknowledge(kA, TakeOne(kA));
+  const uint64_t soon = clock_.WallMillis() + 30;
+  ScanCall scan;
+  scan.slot = SlotId(0);
+  scan.deadline = clock_.Now() + milliseconds(1000);
+  std::optional<ScanCall::Page> page;
+  scan.done = [&page](ScanCall::Page done) { page = std::move(done); };
+  shard_.SubmitScan(std::move(scan));
+  const v1::ReplicaOp asked = TakeOne(kA);
+  Advance(milliseconds(60));
+  v1::ReplicaOpReply reply;
+  reply.set_voting(true);
+  reply.mutable_scan()->add_entries()->set_key("k");
+  reply.mutable_scan()->set_complete(true);
+  Reply(kA, reply, asked.op());
+  ASSERT_FALSE(page) << "the key has a write under way: it is read by itself";
+  const v1::ReplicaOp read = TakeOne(kA);
+  v1::ReplicaOpReply record;
+  record.set_voting(true);
+  record.set_attempt(read.attempt());
+  ToProto(Version{Term(6), 1}, record.mutable_read()->mutable_record()->mutable_version());
+  record.mutable_read()->mutable_record()->set_expires_at_ms(soon);
+  Reply(kA, record, read.op());
+  ASSERT_TRUE(page);
+  EXPECT_EQ(page->status.code(), v1::ERROR_CODE_OK);
+  EXPECT_TRUE(page->entries.empty());
+}
+
 TEST_F(ShardTest, AfterATakeoverReadsAskAQuorum) {
   TakeSlot(false);
   ConnectAll();
