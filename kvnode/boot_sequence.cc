@@ -48,6 +48,9 @@ BootSequence::BootSequence(Store& store, Random& random, BootOptions options)
 }
 
 Result<BootStep> BootSequence::Begin() {
+  // A process before this one may have ended with an error of the disk, on something that it had
+  // written and could not sync: what is read from here on is rested upon.
+  RINGKV_RETURN_IF_ERROR(store_.Sync().Annotate("syncing what the disk has"));
   RINGKV_RETURN_IF_ERROR(ReadDisk());
   if (!finishing_) RINGKV_RETURN_IF_ERROR(MakeIntent());
   BootStep step;

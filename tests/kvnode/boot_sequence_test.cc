@@ -136,6 +136,25 @@ TEST(BootSequence, EverythingThatServingRestsOnIsSynced) {
   EXPECT_EQ(machine.disk.unsynced_batches(), 0u);
 }
 
+// Else the power takes what the metadata knows of, and the disk looks like an older one.
+TEST(BootSequence, WhatAnEarlierProcessCouldNotSyncIsSyncedBeforeAnythingRestsOnIt) {
+  Machine machine;
+  machine.registrar.Grant(3, 1);
+  ASSERT_TRUE(RunStart(machine).has_value());
+  machine.disk.SetDiskErrorAfterNextWrite();
+  ASSERT_FALSE(RunStart(machine).has_value()) << "the write of its intent fails";
+  machine.disk.SetDiskError(false);
+  machine.disk.Crash();
+  BootSequence second(machine.disk, machine.random, machine.Options());
+  auto step = second.Begin();
+  ASSERT_TRUE(step.ok());
+  machine.registrar.Register(step->request);  // and nobody hears the answer
+  machine.LosePower();
+  auto third = RunStart(machine);
+  ASSERT_TRUE(third.has_value());
+  EXPECT_EQ(third->step.kind, Kind::kServe) << third->step.reason;
+}
+
 TEST(BootSequence, NewDiskUnderAnOldIdDoesNotVote) {
   Machine machine;
   machine.registrar.Grant(3, 1);
