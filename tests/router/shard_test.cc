@@ -287,10 +287,12 @@ TEST_F(ShardTest, PageOfAScanLeavesOutWhatHadExpiredWhenItsKeyWasAskedForByItsel
   Advance(milliseconds(60));
   v1::ReplicaOpReply reply;
   reply.set_voting(true);
+  reply.set_attempt(asked.attempt());
   reply.mutable_scan()->add_entries()->set_key("k");
   reply.mutable_scan()->set_complete(true);
   Reply(kA, reply, asked.op());
-  ASSERT_FALSE(page) << "the key has a write under way: it is read by itself";
+  ASSERT_FALSE(page) << "the key has a write under way: it is read after it";
+  Acknowledge(kB, TakeOne(kB));
   const v1::ReplicaOp read = TakeOne(kA);
   v1::ReplicaOpReply record;
   record.set_voting(true);
