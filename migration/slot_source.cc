@@ -52,8 +52,9 @@ class DiffAnswer {
     const Version here = FromProto(entry->record().version());
     // So old that it need not be what is there now: a page may show what was long replaced.
     if (here <= above_) {
-      if (listed) LookUp(mine->key(), FromProto(mine->version()));
-      if (listed) ++next_;
+      if (!listed) return;
+      LookUp(mine->key(), FromProto(mine->version()));
+      ++next_;
       return;
     }
     if (listed) {

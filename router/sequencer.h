@@ -294,7 +294,7 @@ class Sequencer {
   void NotePromise(Peer peer);
   // R1: nothing is acknowledged or given out before.
   bool MayRelease() const { return predecessor_gone_ || !RINGKV_RULE(kPredecessorIsAwaited); }
-  bool QuorumThere() const { return IsQuorum(VotingMask() & ReachableMask()); }
+  bool QuorumThere() const { return QuorumWithout(0); }
   bool Reachable(int seat) const;
   Mask ReachableMask() const;
   // Those that can be asked now, without these, are a quorum.

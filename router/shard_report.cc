@@ -97,4 +97,5 @@ ShardReport Shard::Report() const {
   for (SlotId slot : blocked) report.some_blocked.push_back(sequencers_.at(slot)->Report());
   return report;
 }
+
 }  // namespace ringkv

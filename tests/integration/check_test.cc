@@ -49,14 +49,8 @@ class CheckTest : public testing::Test {
     return false;
   }
 
-  // Looks again and again, for a minute at most.
-  static bool Until(const std::function<bool()>& holds) {
-    const auto deadline = std::chrono::steady_clock::now() + seconds(60);
-    while (!holds()) {
-      if (std::chrono::steady_clock::now() > deadline) return false;
-      std::this_thread::sleep_for(std::chrono::milliseconds(50));  // between two looks
-    }
-    return true;
+  bool Until(const std::function<bool()>& holds) {
+    return cluster_.WaitFor([&](const v1::GetClusterResponse&) { return holds(); });
   }
   bool Says(const std::string& id, const std::string& text) const {
     return cluster_.Log(id).find(text) != std::string::npos;

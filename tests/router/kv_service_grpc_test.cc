@@ -193,9 +193,12 @@ TEST_F(KvServiceTest, ReadsOfAllLoopsAreCountedAtTheirNode) {
   loops_->SetPeer(moved);
   // Until the loops know it as connected, the only replica is not reachable.
   const auto give_up = std::chrono::steady_clock::now() + kTestPatience;
-  while (Get("key").status().code() == v1::ERROR_CODE_UNAVAILABLE) {
+  v1::ErrorCode code = v1::ERROR_CODE_UNAVAILABLE;
+  while (code == v1::ERROR_CODE_UNAVAILABLE) {
     ASSERT_LT(std::chrono::steady_clock::now(), give_up);
+    code = Get("key").status().code();
   }
+  EXPECT_EQ(code, v1::ERROR_CODE_NOT_FOUND);
   EXPECT_EQ(node().address, "127.0.0.1:7599");
   EXPECT_GE(node().total, 1u);
   EXPECT_LT(node().total, total) << "they are those of the process at the new address";

@@ -275,6 +275,22 @@ TEST_F(ShardLookTest, RecordThatIsSaidToBeDamagedIsAskedForWhereTheOthersThatAre
   EXPECT_EQ(results_[get].get().value(), "v");
 }
 
+// n3 is complete, and may answer alone.
+TEST_F(ShardLookTest, ReadThatMeetsDamageOnAQuorumGoesToTheOneThatHasIt) {
+  shard_.SetLeaseUntil(clock_.Now());  // a quorum is asked
+  const uint64_t get = Get("k");
+  const v1::ReplicaOp a = TakeOne(kA), b = TakeOne(kB);
+  Take(kC);
+  shard_.SetLeaseUntil(clock_.Now() + milliseconds(1000));
+  CannotRead(kA, a);
+  EXPECT_FALSE(Done(get));
+  CannotRead(kB, b);
+  EXPECT_FALSE(Done(get));
+  AnswerWith(kC, TakeOne(kC), MakeRecord(4, "v"));
+  ASSERT_TRUE(Done(get)) << "at once";
+  EXPECT_EQ(results_[get].get().value(), "v");
+}
+
 TEST_F(ShardLookTest, RecordThatAQuorumCannotReadIsAnErrorAsSoonAsThatIsKnown) {
   Advance(milliseconds(110));
   for (Peer peer : {kA, kB, kC}) NamesAsDamaged(peer, "k");

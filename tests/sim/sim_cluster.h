@@ -407,6 +407,7 @@ class SimCluster {
   void SendMetadataAway(uint64_t router, Duration outage);
   Duration DrawOutage();
   void CheckSent(const Router& router, const v1::ReplicaOp& op);
+  bool IsCollectedAs(SlotId slot, const v1::Record& record, const std::string& written);
   void CheckNoSecondTime(const Router& router, const std::string& key, const v1::Record& record);
   void CheckCommitted(const std::string& key, bool released);
   void CheckClean(const std::string& key);

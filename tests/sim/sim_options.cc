@@ -64,6 +64,37 @@ void Add(const ReplicaStats& from, ReplicaStats* to) {
   to->collected += from.collected;
 }
 
+void Add(const FaultCounts& from, FaultCounts* to) {
+  to->messages_lost += from.messages_lost;
+  to->messages_duplicated += from.messages_duplicated;
+  to->messages_late += from.messages_late;
+  to->node_crashes += from.node_crashes;
+  to->power_losses += from.power_losses;
+  to->router_crashes += from.router_crashes;
+  to->partitions += from.partitions;
+  to->stalls += from.stalls;
+  to->wipes += from.wipes;
+  to->old_copies += from.old_copies;
+  to->changes += from.changes;
+  to->changes_refused += from.changes_refused;
+  to->metadata_faults += from.metadata_faults;
+  to->late_transactions += from.late_transactions;
+  to->total_losses += from.total_losses;
+  to->takeovers += from.takeovers;
+  to->removals += from.removals;
+  to->pauses += from.pauses;
+  to->metadata_away += from.metadata_away;
+  to->leases_ended += from.leases_ended;
+  to->former_ended += from.former_ended;
+  to->retakes += from.retakes;
+  to->ways_closed += from.ways_closed;
+  to->clogs += from.clogs;
+  to->slow_disks += from.slow_disks;
+  to->disk_errors += from.disk_errors;
+  to->damaged += from.damaged;
+  to->clock_jumps += from.clock_jumps;
+}
+
 ShardOptions SimOptions(const FaultMix& mix) {
   ShardOptions options;
   options.tick = SimCluster::kTick;

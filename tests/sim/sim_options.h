@@ -10,5 +10,6 @@ namespace ringkv {
 ShardOptions SimOptions(const FaultMix& mix);
 void Add(const ShardStats& from, ShardStats* to);
 void Add(const ReplicaStats& from, ReplicaStats* to);
+void Add(const FaultCounts& from, FaultCounts* to);
 
 }  // namespace ringkv

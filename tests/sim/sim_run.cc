@@ -5,6 +5,7 @@
 #include "tests/history/linearizability.h"
 #include "tests/sim/sim_check.h"
 #include "tests/sim/sim_clients.h"
+#include "tests/sim/sim_options.h"
 
 namespace ringkv {
 namespace {
@@ -164,6 +165,22 @@ RunReport RunSeed(const RunOptions& options) {
   report.shard = cluster.shard_stats();
   report.replica = cluster.replica_stats();
   return report;
+}
+
+void Add(const RunReport& from, RunReport* to) {
+  to->operations += from.operations;
+  to->done += from.done;
+  to->not_applied += from.not_applied;
+  to->unknown += from.unknown;
+  to->retries += from.retries;
+  to->expiring += from.expiring;
+  to->simulated_seconds += from.simulated_seconds;
+  to->checker_steps += from.checker_steps;
+  to->checks += from.checks;
+  to->looks += from.looks;
+  Add(from.faults, &to->faults);
+  Add(from.shard, &to->shard);
+  Add(from.replica, &to->replica);
 }
 
 }  // namespace ringkv

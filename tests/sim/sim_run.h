@@ -47,4 +47,7 @@ struct RunReport {
 
 RunReport RunSeed(const RunOptions& options);
 
+// Figures only: not the verdict, nor the mix.
+void Add(const RunReport& from, RunReport* to);
+
 }  // namespace ringkv
