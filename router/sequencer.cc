@@ -179,6 +179,7 @@ void Sequencer::OnPeerDown(Peer peer) {
   int i = SeatOf(peer);
   if (i < 0) return;
   seats_[i].usable = false;
+  ForgetUnanswered(i);
   OnPeerSlow(peer);
 }
 

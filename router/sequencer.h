@@ -209,6 +209,8 @@ class Sequencer {
     std::array<Version, kMaxSeats> missing{};  // everything below it is acknowledged
     Mask behind_mask = 0;
     Mask corrupt_mask = 0;          // the record there is unreadable
+    Mask unanswered = 0;            // a record of it is under way there, or being applied
+    MonoTime unanswered_since;      // if there is one
     uint64_t locked_by = 0;         // call id; 0: free
     std::deque<uint64_t> queue;     // calls that wait for the lock, or to read after it
     std::vector<uint64_t> readers;  // calls that are kAwaitingCommit; some may have ended
@@ -331,6 +333,8 @@ class Sequencer {
   void BeginWrite(Call* call, v1::Record record);
   void AddPending(Call* call, v1::Record record);
   void SendPending(Key* key, Pending& pending);
+  bool SendRecord(Key* key, int seat, const v1::Record& record, bool forget);
+  void ForgetUnanswered(int seat);
   void OnApplyReply(int seat, const Expected& expected, const v1::ReplicaOpReply& reply);
   void CommitIfQuorum(Key* key);
   void DropAcks(int seat);

@@ -118,6 +118,7 @@ void Sequencer::RemoveSeat(int i) {
 void Sequencer::ForgetAnswersOf(int i) {
   const Mask bit = static_cast<Mask>(1u << i);
   const Mask others = static_cast<Mask>(~bit);
+  ForgetUnanswered(i);
   for (Key* key : pending_keys_) {
     for (Pending& pending : key->pending) pending.acks &= others;
   }

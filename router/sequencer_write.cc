@@ -9,6 +9,11 @@
 #include "router/sequencer.h"
 
 namespace ringkv {
+namespace {
+
+constexpr int kRepairPatience = 16;
+
+}  // namespace
 
 // ---- R2 -------------------------------------------------------------------------------------
 
@@ -51,23 +56,39 @@ void Sequencer::SendPending(Key* key, Pending& pending) {
   for (size_t i = 0; i < seats_.size(); ++i) {
     int seat = static_cast<int>(i);
     if (!Reachable(seat) || (pending.acks & (1u << i))) continue;
-    v1::ReplicaOp op = MakeOp(seat);
-    op.mutable_apply()->set_key(key->name);
-    *op.mutable_apply()->mutable_record() = pending.record;
-    op.mutable_apply()->set_repair((key->corrupt_mask & (1u << i)) != 0);
-    Expected expected;
-    expected.kind = Expected::Kind::kApply;
-    expected.slot = slot_;
-    expected.key = key->name;
-    expected.version = pending.version;
-    host_.Send(seats_[i].peer, std::move(op), std::move(expected));
+    SendRecord(key, seat, pending.record, /*forget=*/false);
   }
+}
+
+bool Sequencer::SendRecord(Key* key, int seat, const v1::Record& record, bool forget) {
+  const Mask bit = static_cast<Mask>(1u << seat);
+  v1::ReplicaOp op = MakeOp(seat);
+  auto* apply = op.mutable_apply();
+  apply->set_key(key->name);
+  *apply->mutable_record() = record;
+  apply->set_repair((key->corrupt_mask & bit) != 0);
+  apply->set_forget(forget);
+  Expected expected;
+  expected.kind = Expected::Kind::kApply;
+  expected.slot = slot_;
+  expected.key = key->name;
+  expected.version = FromProto(record.version());
+  if (!host_.Send(seats_[seat].peer, std::move(op), std::move(expected))) return false;
+  if (key->unanswered == 0) key->unanswered_since = host_.Now();
+  key->unanswered |= bit;
+  return true;
+}
+
+// Answers to what was sent there will not come.
+void Sequencer::ForgetUnanswered(int i) {
+  for (auto& [name, key] : keys_) key.unanswered &= static_cast<Mask>(~(1u << i));
 }
 
 void Sequencer::OnApplyReply(int i, const Expected& expected, const v1::ReplicaOpReply& reply) {
   if (FindKey(expected.key) == nullptr) return;
   Key* key = UseKey(expected.key);
   Mask bit = static_cast<Mask>(1u << i);
+  key->unanswered &= static_cast<Mask>(~bit);
   if (reply.code() == v1::REPLICA_CODE_CORRUPTION) {
     key->corrupt_mask |= bit;
   } else if (reply.code() == v1::REPLICA_CODE_OK) {
@@ -141,6 +162,8 @@ void Sequencer::TickPending() {
 
 // ---- what replicas miss ---------------------------------------------------------------------
 
+// A node that takes long to apply what it has been sent already is not sent it again: it would take
+// twice as long. An answer that never comes is waited for kRepairPatience times as long as others.
 void Sequencer::TickRepairs() {
   MonoTime now = host_.Now();
   if (now < next_repair_) return;
@@ -151,7 +174,11 @@ void Sequencer::TickRepairs() {
   }
   std::vector<std::string> names;
   for (auto& [name, key] : keys_) {
-    bool wanting = ((key.behind_mask | key.corrupt_mask) & reachable) != 0;
+    if (now - key.unanswered_since >= host_.options().retransmit * kRepairPatience) {
+      key.unanswered = 0;
+    }
+    const Mask idle = reachable & static_cast<Mask>(~key.unanswered);
+    bool wanting = ((key.behind_mask | key.corrupt_mask) & idle) != 0;
     if (!wanting || !key.pending.empty() || key.repair != 0 || key.locked_by != 0) continue;
     if (now - key.sent < host_.options().retransmit) continue;
     if (!host_.BeginRepair()) {
@@ -190,26 +217,16 @@ void Sequencer::StartRepair(Key* key) {
 
 void Sequencer::SendRepair(const std::string& name, const v1::Record& record) {
   Key* key = FindKey(name);
+  const Mask idle = static_cast<Mask>(~key->unanswered);
   // Nothing was ever committed: an unreadable leftover there stands for nothing.
   const bool forget = record.version().term() == 0;
-  Version version = FromProto(record.version());
   sent_ = Sent::kAnything;
   for (size_t i = 0; i < seats_.size(); ++i) {
     Mask bit = static_cast<Mask>(1u << i);
     int seat = static_cast<int>(i);
     const Mask wanting = forget ? key->corrupt_mask : key->behind_mask | key->corrupt_mask;
-    if (!(wanting & bit) || !Reachable(seat)) continue;
-    v1::ReplicaOp op = MakeOp(seat);
-    op.mutable_apply()->set_key(name);
-    *op.mutable_apply()->mutable_record() = record;
-    op.mutable_apply()->set_repair((key->corrupt_mask & bit) != 0);
-    op.mutable_apply()->set_forget(forget);
-    Expected expected;
-    expected.kind = Expected::Kind::kApply;
-    expected.slot = slot_;
-    expected.key = name;
-    expected.version = version;
-    if (host_.Send(seats_[i].peer, std::move(op), std::move(expected))) ++host_.stats().repairs;
+    if (!(wanting & bit & idle) || !Reachable(seat)) continue;
+    if (SendRecord(key, seat, record, forget)) ++host_.stats().repairs;
   }
 }
 

@@ -448,6 +448,65 @@ TEST_F(ShardTest, ReturnedReplicaIsSentWhatItMissed) {
   EXPECT_TRUE(report.clean);
 }
 
+// Time goes by in which the nodes answer, but for what they were sent.
+class SlowNodeTest : public ShardTest {
+ protected:
+  // n3 comes back, and misses a write.
+  void SetUp() override {
+    TakeSlot(true);
+    ConnectAll();
+    shard_.OnDisconnected(kC);
+    Put("k", "v");
+    Acknowledge(kA, TakeOne(kA));
+    Acknowledge(kB, TakeOne(kB));
+    Connect(kC, Boot(2));
+  }
+
+  void AdvanceAlive(milliseconds by) {
+    for (milliseconds gone(0); gone < by; gone += milliseconds(15)) {
+      Advance(milliseconds(15));
+      Reply(kA, v1::ReplicaOpReply(), kNoOperation);
+      Reply(kB, v1::ReplicaOpReply(), kNoOperation);
+      Reply(kC, v1::ReplicaOpReply(), kNoOperation, Boot(2));
+    }
+  }
+
+  // What n3 is sent within the time, once n1 has said what there is.
+  std::optional<v1::ReplicaOp> RepairWithin(milliseconds limit) {
+    for (milliseconds gone(0); gone < limit; gone += milliseconds(15)) {
+      AdvanceAlive(milliseconds(15));
+      if (const auto read = Last(kA, v1::ReplicaOp::kRead)) AnswerRead(kA, *read, 7, 1, "v");
+      if (auto repair = Last(kC, v1::ReplicaOp::kApply)) return repair;
+    }
+    return std::nullopt;
+  }
+
+  uint64_t Behind() { return shard_.Describe(SlotId(0)).replicas[2].behind_keys; }
+
+  static constexpr uint64_t kNoOperation = 1'000'000;
+};
+
+TEST_F(SlowNodeTest, RepairThatIsNotAnsweredIsSentAgainInTheNextSession) {
+  ASSERT_TRUE(RepairWithin(milliseconds(300)).has_value());
+  EXPECT_FALSE(RepairWithin(milliseconds(3000)).has_value());
+  EXPECT_EQ(Behind(), 1u);
+  shard_.OnDisconnected(kC);
+  Connect(kC, Boot(2));
+  const auto again = RepairWithin(milliseconds(300));
+  ASSERT_TRUE(again.has_value());
+  Acknowledge(kC, *again, Boot(2));
+  EXPECT_EQ(Behind(), 0u);
+}
+
+// A session loses nothing that is under way in it. If one did, the key would not stay behind for good.
+TEST_F(SlowNodeTest, RepairThatIsNeverAnsweredIsSentAgainInTheEnd) {
+  ASSERT_TRUE(RepairWithin(milliseconds(300)).has_value());
+  const auto again = RepairWithin(milliseconds(10000));
+  ASSERT_TRUE(again.has_value());
+  Acknowledge(kC, *again, Boot(2));
+  EXPECT_EQ(Behind(), 0u);
+}
+
 TEST_F(ShardTest, FullQueueToAReplicaHoldsNobodyUp) {
   TakeSlot(true);
   ConnectAll();
