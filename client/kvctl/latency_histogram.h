@@ -23,6 +23,14 @@ class LatencyHistogram {
     max_ = std::max(max_, Duration(ns));
   }
 
+  void Merge(const LatencyHistogram& other) {
+    for (size_t bucket = 0; bucket < counts_.size(); ++bucket) {
+      counts_[bucket] += other.counts_[bucket];
+    }
+    count_ += other.count_;
+    max_ = std::max(max_, other.max_);
+  }
+
   uint64_t count() const { return count_; }
   Duration max() const { return max_; }
 

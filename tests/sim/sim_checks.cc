@@ -265,12 +265,16 @@ Floor SimCluster::FloorOf(Node& node, SlotId slot, Incarnation inc) {
   return {FromProto(fact.floor()), fact.expired_before_ms()};
 }
 
-// I8: the floor moves only when all replicas hold all that is at or below it.
+// I8: the floor moves only when all replicas hold all that is at or below it. What was written back
+// under a version above the floor is not at or below it any more: a quorum has it there, and whoever
+// lacks it is behind on that version.
 void SimCluster::CheckFloor(const v1::ReplicaOp& op) {
   if (!op.has_set_floor()) return;
   const Version floor = FromProto(op.set_floor().floor());
-  for (const auto& [key, version] : committed_) {
-    if (SlotFor(key).value() != op.slot() || version > floor) continue;
+  for (const auto& [key, written] : committed_) {
+    if (SlotFor(key).value() != op.slot()) continue;
+    const Version version = CommittedAs(key, written);
+    if (version > floor) continue;
     for (const v1::ReplicaRef& replica : state_->slots()[op.slot()].replicas()) {
       auto at = std::find_if(nodes_.begin(), nodes_.end(),
                              [&](const auto& n) { return n->id == replica.node(); });
