@@ -6,6 +6,7 @@ readonly benchmarks=(
   $'ring\tlook-ups, changes, memory and balance of this ring and of others; 10 minutes, less with --quick'
   $'reads\treads of nodes for each read of a client, on real processes; a minute'
   $'rejoin\twhat moves when a node returns that missed 1 % of a million keys, on real processes; minutes'
+  $'path\tputs and gets beside RocksDB alone and a gRPC echo, on real processes; 10 minutes'
   $'load_balancer\twhat a look-up of the load balancer costs, counting included'
 )
 

@@ -11,9 +11,10 @@
 namespace ringkv::bench {
 namespace {
 
-ClusterProcessesOptions Options(int slots) {
+ClusterProcessesOptions ProcessesOf(const BenchClusterOptions& cluster) {
   ClusterProcessesOptions options;
-  options.slots = slots;
+  options.slots = cluster.slots;
+  options.durability = cluster.durability;
   return options;
 }
 
@@ -34,11 +35,11 @@ std::string KeyName(uint64_t number) {
   return name;
 }
 
-BenchCluster::BenchCluster(int slots) {
+BenchCluster::BenchCluster(const BenchClusterOptions& options) {
   char name[] = "/tmp/ringkv-bench-XXXXXX";  // mkdtemp fills in the last six
   if (::mkdtemp(name) == nullptr) return;
   directory_ = name;
-  processes_ = std::make_unique<ClusterProcesses>(Options(slots), directory_);
+  processes_ = std::make_unique<ClusterProcesses>(ProcessesOf(options), directory_);
 }
 
 BenchCluster::~BenchCluster() {

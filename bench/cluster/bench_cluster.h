@@ -10,9 +10,14 @@
 
 namespace ringkv::bench {
 
+struct BenchClusterOptions {
+  int slots = 4096;
+  std::string durability = "periodic";
+};
+
 class BenchCluster {
  public:
-  explicit BenchCluster(int slots = 4096);
+  explicit BenchCluster(const BenchClusterOptions& options = {});
   ~BenchCluster();
 
   // What stands in the way, or ok.

@@ -1,0 +1,221 @@
+#include "bench/path/batch_load.h"
+
+#include <condition_variable>
+#include <cstdio>
+#include <mutex>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "client/batch_stream_grpc.h"
+#include "net/grpc_door.h"
+
+namespace ringkv::bench {
+
+std::string PathKey(uint64_t number) {
+  char name[17];
+  std::snprintf(name, sizeof name, "k%015llu", static_cast<unsigned long long>(number));
+  return name;
+}
+
+// One stream. Its state is guarded by its mutex; gRPC's threads come in through Events.
+class BatchLoad::Connection {
+ public:
+  Connection(BatchLoad& load, uint64_t seed) : load_(load), random_(seed) {
+    starts_.resize(static_cast<size_t>(load.shape_.in_flight));
+  }
+
+  Status Connect() {
+    ChannelOptions options;
+    options.connection = ringkv::Connection::kOwn;
+    auto channel = MakeChannel(load_.address_, options);
+    if (!channel->WaitForConnected(std::chrono::system_clock::now() + std::chrono::seconds(10))) {
+      return Status::Unavailable("cannot connect to " + load_.address_);
+    }
+    stream_ = BatchStream::Open(std::move(channel), std::make_unique<Events>(*this));
+    return Status::Ok();
+  }
+
+  void Begin() {
+    std::lock_guard lock(mutex_);
+    for (size_t slot = 0; slot < starts_.size(); ++slot) free_.push_back(slot);
+    WriteFree();
+  }
+
+  void BeginMeasuring() {
+    std::lock_guard lock(mutex_);
+    figures_ = {};
+  }
+
+  void AddFigures(LoadFigures* to) {
+    std::lock_guard lock(mutex_);
+    to->operations += figures_.operations;
+    to->failed += figures_.failed;
+    to->latency.Merge(figures_.latency);
+    if (to->first_error.empty()) to->first_error = figures_.first_error;
+  }
+
+  // Ends when everything is answered. Only once nothing new is begun.
+  void Finish() {
+    if (stream_ == nullptr) return;
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return closed_ || (in_flight_ == 0 && !writing_); });
+    BatchStream* stream = closed_ ? nullptr : stream_;
+    lock.unlock();
+    if (stream != nullptr) stream->Cancel();
+    lock.lock();
+    changed_.wait(lock, [this] { return closed_; });
+    closing_.reset();
+  }
+
+ private:
+  class Events final : public BatchStream::Events {
+   public:
+    explicit Events(Connection& connection) : connection_(connection) {}
+    void OnResults(v1::BatchResponse results) override { connection_.OnResults(results); }
+    void OnWritten() override {
+      std::lock_guard lock(connection_.mutex_);
+      connection_.writing_ = false;
+      connection_.WriteFree();
+      if (!connection_.writing_) connection_.changed_.notify_all();
+    }
+    void OnBroken() override { connection_.stream_->Release(); }
+    // The stream ends on the thread that waits for it: see BatchStream::Open.
+    void OnClosed(std::unique_ptr<BatchStream> self, const grpc::Status& status) override {
+      std::lock_guard lock(connection_.mutex_);
+      if (connection_.in_flight_ > 0) {
+        connection_.figures_.failed += connection_.in_flight_;
+        connection_.figures_.first_error = "the stream broke: " + status.error_message();
+      }
+      connection_.closing_ = std::move(self);
+      connection_.closed_ = true;
+      connection_.changed_.notify_all();
+    }
+
+   private:
+    Connection& connection_;
+  };
+
+  void OnResults(const v1::BatchResponse& results) {
+    const MonoTime now = clock_.Now();
+    std::lock_guard lock(mutex_);
+    for (const v1::OpResult& result : results.results()) {
+      const auto slot = static_cast<size_t>(result.id());
+      const v1::OpStatus& status =
+          result.has_get() ? result.get().status() : result.put().status();
+      if (status.code() == v1::ERROR_CODE_OK) {
+        ++figures_.operations;
+        figures_.latency.Add(now - starts_[slot]);
+      } else {
+        ++figures_.failed;
+        if (figures_.first_error.empty()) figures_.first_error = status.message();
+      }
+      free_.push_back(slot);
+      --in_flight_;
+    }
+    if (!writing_) WriteFree();
+    if (in_flight_ == 0) changed_.notify_all();
+  }
+
+  // With mutex_ held, and no write under way.
+  void WriteFree() {
+    v1::BatchRequest batch;
+    const MonoTime now = clock_.Now();
+    size_t bytes = 0;
+    while (!free_.empty() && bytes < kMostBytes) {
+      uint64_t number = 0;
+      if (load_.each_once_) {
+        number = load_.next_key_.fetch_add(1, std::memory_order_relaxed);
+        if (number >= load_.space_.keys) break;
+      } else {
+        if (load_.stopping_) break;
+        number = random_.Below(load_.space_.keys);
+      }
+      const size_t slot = free_.back();
+      free_.pop_back();
+      v1::Op* op = batch.add_ops();
+      op->set_id(slot);
+      if (!load_.each_once_ && random_.Chance(load_.mix_.reads)) {
+        op->mutable_get()->set_key(PathKey(number));
+      } else {
+        op->mutable_put()->set_key(PathKey(number));
+        const size_t size = load_.space_.value_bytes;
+        op->mutable_put()->set_value(
+            load_.bytes_.substr(random_.Below(load_.bytes_.size() - size), size));
+        bytes += size;
+      }
+      starts_[slot] = now;
+      ++in_flight_;
+    }
+    if (batch.ops_size() == 0) return;
+    writing_ = true;
+    stream_->Write(std::move(batch));
+  }
+
+  static constexpr size_t kMostBytes = 4 << 20;
+
+  BatchLoad& load_;
+  RealClock clock_;
+  BatchStream* stream_ = nullptr;  // owns itself until OnClosed
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  // All guarded by mutex_.
+  Random random_;
+  std::vector<MonoTime> starts_;  // by the slot of the operation, which is its id
+  std::vector<size_t> free_;
+  size_t in_flight_ = 0;
+  bool writing_ = false;
+  bool closed_ = false;
+  std::unique_ptr<BatchStream> closing_;
+  LoadFigures figures_;
+};
+
+BatchLoad::BatchLoad(std::string address, LoadShape shape, OpMix mix, KeySpace space)
+    : address_(std::move(address)), shape_(shape), mix_(std::move(mix)), space_(space) {
+  Random random(4711);
+  bytes_.resize(space.value_bytes + (1 << 20));
+  for (char& c : bytes_) c = static_cast<char>(random.Below(256));
+}
+
+BatchLoad::~BatchLoad() { Stop(); }
+
+Status BatchLoad::Start() {
+  for (int i = 0; i < shape_.connections; ++i) {
+    connections_.push_back(std::make_unique<Connection>(*this, static_cast<uint64_t>(i) + 1));
+    RINGKV_RETURN_IF_ERROR(connections_.back()->Connect());
+  }
+  for (auto& connection : connections_) connection->Begin();
+  return Status::Ok();
+}
+
+void BatchLoad::BeginMeasuring() {
+  for (auto& connection : connections_) connection->BeginMeasuring();
+  measured_from_ = RealClock().Now();
+}
+
+LoadFigures BatchLoad::EndMeasuring() {
+  LoadFigures figures;
+  for (auto& connection : connections_) connection->AddFigures(&figures);
+  figures.seconds = static_cast<double>((RealClock().Now() - measured_from_).count()) / 1e9;
+  return figures;
+}
+
+void BatchLoad::Stop() {
+  stopping_ = true;
+  for (auto& connection : connections_) connection->Finish();
+  connections_.clear();
+}
+
+Status BatchLoad::WriteAll() {
+  each_once_ = true;
+  RINGKV_RETURN_IF_ERROR(Start());
+  BeginMeasuring();
+  for (auto& connection : connections_) connection->Finish();
+  const LoadFigures figures = EndMeasuring();
+  connections_.clear();
+  if (figures.failed > 0) return Status::Unavailable(figures.first_error);
+  return Status::Ok();
+}
+
+}  // namespace ringkv::bench

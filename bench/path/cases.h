@@ -1,0 +1,54 @@
+// What `bench path` measures: the loads, the cases that they make up, and the figures of one of them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "client/kvctl/latency_histogram.h"
+
+namespace ringkv::bench {
+
+// Connections, each with so many operations in flight.
+struct LoadShape {
+  int connections = 1;
+  int in_flight = 1;
+
+  std::string Name() const {
+    return std::to_string(connections) + " x " + std::to_string(in_flight);
+  }
+};
+
+// What the operations are.
+struct OpMix {
+  std::string name;  // put, get, 50/50, 95/5
+  double reads = 0;  // of all operations
+};
+
+// The keys that are read and written, each as likely as any other.
+struct KeySpace {
+  uint64_t keys = 0;
+  size_t value_bytes = 0;
+};
+
+struct LoadFigures {
+  uint64_t operations = 0;
+  uint64_t failed = 0;
+  double seconds = 0;
+  LatencyHistogram latency;
+  std::string first_error;
+  std::map<std::string, double> cpu_us;  // by process, for each operation
+
+  double rate() const { return seconds > 0 ? static_cast<double>(operations) / seconds : 0; }
+  double cpu_us_total() const {
+    double sum = 0;
+    for (const auto& [process, us] : cpu_us) sum += us;
+    return sum;
+  }
+};
+
+// 16 bytes.
+std::string PathKey(uint64_t number);
+
+}  // namespace ringkv::bench
