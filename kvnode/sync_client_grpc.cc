@@ -20,8 +20,6 @@ v1::ReplicaOpReply Lost(uint64_t op, uint32_t attempt, std::string why) {
   return reply;
 }
 
-size_t BytesOf(const v1::ReplicaOp& op) { return op.ByteSizeLong(); }
-
 }  // namespace
 
 // The way to one node: the stream that is open, and what was asked on it.
@@ -53,13 +51,12 @@ class SyncClientGrpc::Link : public std::enable_shared_from_this<Link> {
       if (waiting_.empty()) oldest_ = clock_.Now();
       const uint64_t number = ++last_op_;
       op.set_op(number);
-      const size_t bytes = BytesOf(op);
-      sent = stream_->Send(std::move(op), bytes);
+      sent = stream_->Send(op);
       if (sent) waiting_[number] = {asked_as, attempt, generation_, answered};
       stream = stream_;
     }
     if (!sent) return answered(Boot(0), Lost(asked_as, attempt, "the way to the source is full"));
-    stream->Flush();
+    stream->Flush(clock_.Now());
   }
 
   void Stop() {
@@ -86,9 +83,10 @@ class SyncClientGrpc::Link : public std::enable_shared_from_this<Link> {
     const uint64_t generation = ++generation_;
     oldest_ = clock_.Now();
     ExchangeStream::Handlers handlers;
-    handlers.on_reply = [self = shared_from_this()](v1::ReplicaBatchReply batch) {
-      self->OnReplies(batch);
-    };
+    handlers.on_reply =
+        [self = shared_from_this()](const std::shared_ptr<v1::ReplicaBatchReply>& batch) {
+          self->OnReplies(*batch);
+        };
     handlers.on_end = [self = shared_from_this(), generation](const Status& why) {
       self->OnEnd(generation, why);
     };

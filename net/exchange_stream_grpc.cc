@@ -1,8 +1,57 @@
 #include "net/exchange_stream_grpc.h"
 
+#include <google/protobuf/arena.h>
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/wire_format_lite.h>
+
+#include <algorithm>
 #include <utility>
 
 namespace ringkv {
+namespace {
+
+using google::protobuf::internal::WireFormatLite;
+using google::protobuf::io::CodedOutputStream;
+
+constexpr size_t kPrefixBytes = 8;  // of an operation in a batch, at most
+constexpr char kExchangeMethod[] = "/ringkv.v1.Replica/Exchange";
+
+std::string BatchHeader(const std::string& cluster_uuid, const std::string& node) {
+  v1::ReplicaBatch batch;
+  batch.set_format_version(1);
+  batch.set_cluster_uuid(cluster_uuid);
+  batch.set_node(node);
+  return batch.SerializeAsString();
+}
+
+// A further element of ReplicaBatch.ops. `bytes`: op.ByteSizeLong(), which must have been asked
+// since the message was last changed.
+void AppendOp(const v1::ReplicaOp& op, size_t bytes, std::string* wire) {
+  constexpr uint32_t kTag = v1::ReplicaBatch::kOpsFieldNumber << 3 |
+                            static_cast<uint32_t>(WireFormatLite::WIRETYPE_LENGTH_DELIMITED);
+  const size_t at = wire->size();
+  const size_t prefix = CodedOutputStream::VarintSize32(kTag) +
+                        CodedOutputStream::VarintSize32(static_cast<uint32_t>(bytes));
+  if (wire->capacity() < at + prefix + bytes) {
+    wire->reserve(std::max(wire->capacity() * 2, at + prefix + bytes));
+  }
+  wire->resize(at + prefix + bytes);
+  auto* out = reinterpret_cast<uint8_t*>(wire->data() + at);
+  out = CodedOutputStream::WriteVarint32ToArray(kTag, out);
+  out = CodedOutputStream::WriteVarint32ToArray(static_cast<uint32_t>(bytes), out);
+  op.SerializeWithCachedSizesToArray(out);
+}
+
+// Without a copy.
+grpc::ByteBuffer ToByteBuffer(std::string bytes) {
+  auto* kept = new std::string(std::move(bytes));
+  const grpc::Slice slice(
+      kept->data(), kept->size(), [](void* string) { delete static_cast<std::string*>(string); },
+      kept);
+  return {&slice, 1};
+}
+
+}  // namespace
 
 void LiveStreams::Add() {
   std::lock_guard lock(mutex_);
@@ -35,81 +84,99 @@ std::shared_ptr<ExchangeStream> ExchangeStream::Open(std::shared_ptr<grpc::Chann
   return stream;
 }
 
+struct ExchangeStream::Incoming {
+  google::protobuf::Arena arena;
+  v1::ReplicaBatchReply* batch =
+      google::protobuf::Arena::CreateMessage<v1::ReplicaBatchReply>(&arena);
+};
+
 ExchangeStream::ExchangeStream(std::shared_ptr<grpc::Channel> channel, Options options,
                                Handlers handlers, std::shared_ptr<LiveStreams> live,
                                std::shared_ptr<StreamCounters> counters)
     : options_(std::move(options)),
       live_(std::move(live)),
       counters_(std::move(counters)),
-      stub_(v1::Replica::NewStub(std::move(channel))),
+      header_(BatchHeader(options_.cluster_uuid, options_.node)),
+      stub_(std::move(channel)),
       handlers_(std::move(handlers)) {}
 
 void ExchangeStream::Start() {
   self_ = shared_from_this();
   live_->Add();
-  auto hello = NewBatch();
-  hello->add_ops()->mutable_hello()->set_router(options_.router);
-  stub_->async()->Exchange(&context_, this);
+  v1::ReplicaOp hello;
+  hello.mutable_hello()->set_router(options_.router);
+  Batch first{header_, 1};
+  AppendOp(hello, hello.ByteSizeLong(), &first.wire);
+  stub_.PrepareBidiStreamingCall(&context_, kExchangeMethod, {}, this);
   // Flush comes from outside the reactions; the hold keeps the call from ending under it.
   AddHold();
   {
     std::lock_guard lock(mutex_);
     hold_ = true;
-    writing_ = std::move(hello);
+    sent_ops_ = 1;
+    unanswered_.push_back(1);
+    writing_ = ToByteBuffer(std::move(first.wire));
   }
-  StartRead(&incoming_);
-  StartWrite(writing_.get());
+  ReadNext();
+  StartWrite(&*writing_);
   StartCall();
 }
 
-std::unique_ptr<v1::ReplicaBatch> ExchangeStream::NewBatch() const {
-  auto batch = std::make_unique<Batch>();
-  batch->set_format_version(1);
-  batch->set_cluster_uuid(options_.cluster_uuid);
-  batch->set_node(options_.node);
-  return batch;
+void ExchangeStream::ReadNext() {
+  incoming_ = std::make_shared<Incoming>();
+  StartRead(incoming_->batch);
 }
 
-bool ExchangeStream::Send(v1::ReplicaOp op, size_t bytes) {
+bool ExchangeStream::Send(const v1::ReplicaOp& op) {
+  const size_t bytes = op.ByteSizeLong();
   std::lock_guard lock(mutex_);
   if (broken_ || queued_ops_ >= options_.max_ops) return false;
   // One operation always fits into an empty outbox, however large it is.
   if (queued_ops_ > 0 && queued_bytes_ + bytes > options_.max_bytes) return false;
-  const bool fits = !outbox_.empty() && outbox_.back().batch->ops_size() < kMaxBatchOps &&
-                    outbox_.back().bytes + bytes <= kBatchBytes;
-  if (!fits) outbox_.push_back({NewBatch(), 0});
-  *outbox_.back().batch->add_ops() = std::move(op);
-  outbox_.back().bytes += bytes;
+  const bool fits = !outbox_.empty() && outbox_.back().ops < kMaxBatchOps &&
+                    outbox_.back().wire.size() + kPrefixBytes + bytes <= kBatchBytes;
+  if (!fits) outbox_.push_back({header_, 0});
+  AppendOp(op, bytes, &outbox_.back().wire);
+  ++outbox_.back().ops;
   queued_bytes_ += bytes;
   ++queued_ops_;
   return true;
 }
 
 bool ExchangeStream::TakeNext() {
-  if (broken_ || writing_ != nullptr || outbox_.empty()) return false;
-  writing_ = std::move(outbox_.front().batch);
-  queued_ops_ -= static_cast<size_t>(writing_->ops_size());
-  queued_bytes_ -= outbox_.front().bytes;
+  if (broken_ || writing_.has_value() || outbox_.empty()) return false;
+  const bool held = !impatient_ && options_.max_unanswered_batches > 0 && outbox_.size() == 1 &&
+                    unanswered_.size() >= options_.max_unanswered_batches;
+  if (held) return false;
+  Batch& next = outbox_.front();
+  counters_->batches_out.fetch_add(1, std::memory_order_relaxed);
+  counters_->ops_out.fetch_add(next.ops, std::memory_order_relaxed);
+  counters_->bytes_out.fetch_add(next.wire.size(), std::memory_order_relaxed);
+  sent_ops_ += next.ops;
+  unanswered_.push_back(sent_ops_);
+  queued_ops_ -= next.ops;
+  writing_ = ToByteBuffer(std::move(next.wire));
   outbox_.pop_front();
+  queued_bytes_ = 0;
+  for (const Batch& batch : outbox_) queued_bytes_ += batch.wire.size();
+  held_since_ = kNever;
+  impatient_ = false;
   return true;
 }
 
-void ExchangeStream::Flush() {
+MonoTime ExchangeStream::Flush(MonoTime now) {
   {
     std::lock_guard lock(mutex_);
-    if (!TakeNext()) return;
+    if (broken_ || outbox_.empty()) return kNever;
+    if (held_since_ == kNever) held_since_ = now;
+    impatient_ = now - held_since_ >= options_.patience;
+    // What a write is in the way of leaves when that is done, unless it is held back by then.
+    if (!TakeNext()) return impatient_ ? kNever : held_since_ + options_.patience;
   }
-  // Outside the lock: gRPC serializes the batch here. Nobody else touches writing_ until
-  // OnWriteDone, and as long as it is set the hold is not given back.
-  Write();
-}
-
-void ExchangeStream::Write() {
-  counters_->batches_out.fetch_add(1, std::memory_order_relaxed);
-  counters_->ops_out.fetch_add(static_cast<uint64_t>(writing_->ops_size()),
-                               std::memory_order_relaxed);
-  counters_->bytes_out.fetch_add(writing_->ByteSizeLong(), std::memory_order_relaxed);
-  StartWrite(writing_.get());
+  // Outside the lock. Nobody else touches writing_ until OnWriteDone, and as long as it is set the
+  // hold is not given back.
+  StartWrite(&*writing_);
+  return kNever;
 }
 
 void ExchangeStream::OnWriteDone(bool ok) {
@@ -120,20 +187,29 @@ void ExchangeStream::OnWriteDone(bool ok) {
     if (!ok) broken_ = true;
     next = TakeNext();
   }
-  if (next) return Write();
+  if (next) return StartWrite(&*writing_);
   if (!ok) context_.TryCancel();  // lets the outstanding read come back
   EndIfIdle();
 }
 
 void ExchangeStream::OnReadDone(bool ok) {
   if (ok) {
+    const std::shared_ptr<Incoming> incoming = std::move(incoming_);
+    const auto replies = static_cast<uint64_t>(incoming->batch->replies_size());
     counters_->batches_in.fetch_add(1, std::memory_order_relaxed);
-    counters_->ops_in.fetch_add(static_cast<uint64_t>(incoming_.replies_size()),
-                                std::memory_order_relaxed);
-    counters_->bytes_in.fetch_add(incoming_.ByteSizeLong(), std::memory_order_relaxed);
+    counters_->ops_in.fetch_add(replies, std::memory_order_relaxed);
+    counters_->bytes_in.fetch_add(incoming->batch->ByteSizeLong(), std::memory_order_relaxed);
+    bool next = false;
+    {
+      std::lock_guard lock(mutex_);
+      answered_ops_ += replies;
+      while (!unanswered_.empty() && unanswered_.front() <= answered_ops_) unanswered_.pop_front();
+      next = TakeNext();
+    }
+    if (next) StartWrite(&*writing_);
     // Before the next read is started: replies are handed up in the order in which they came.
-    handlers_.on_reply(std::exchange(incoming_, {}));
-    StartRead(&incoming_);
+    handlers_.on_reply(std::shared_ptr<v1::ReplicaBatchReply>(incoming, incoming->batch));
+    ReadNext();
     return;
   }
   {
@@ -157,7 +233,7 @@ void ExchangeStream::Cancel() {
 void ExchangeStream::EndIfIdle() {
   {
     std::lock_guard lock(mutex_);
-    if (!broken_ || writing_ != nullptr || !hold_) return;
+    if (!broken_ || writing_.has_value() || !hold_) return;
     hold_ = false;
   }
   RemoveHold();

@@ -1,5 +1,8 @@
 // One Replica.Exchange stream to a node, of a router or of another node, from its Hello to its end:
-// gathers operations while a batch is being written and sends them together; hands replies up.
+// gathers operations while enough batches are under way and sends them together; hands replies up.
+//
+// Operations are encoded as they are handed in: the batch that leaves is a string of bytes, in the
+// wire format of a ReplicaBatch. Thousands of small messages are made, copied and freed nowhere.
 //
 // Guarantees
 //  1. At most one write is outstanding. A batch holds at most kBatchBytes and kMaxBatchOps, unless
@@ -12,7 +15,9 @@
 // itself alive until gRPC is done with it; the owner's pointer may go at any time.
 #pragma once
 
+#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
+#include <grpcpp/impl/codegen/proto_utils.h>
 
 #include <atomic>
 #include <condition_variable>
@@ -20,11 +25,13 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
+#include "base/clock.h"
 #include "base/limits.h"
 #include "base/status.h"
-#include "ringkv/v1/replica.grpc.pb.h"
+#include "ringkv/v1/replica.pb.h"
 
 namespace ringkv {
 
@@ -55,7 +62,7 @@ struct StreamCounters {
 };
 
 class ExchangeStream final
-    : public grpc::ClientBidiReactor<v1::ReplicaBatch, v1::ReplicaBatchReply>,
+    : public grpc::ClientBidiReactor<grpc::ByteBuffer, v1::ReplicaBatchReply>,
       public std::enable_shared_from_this<ExchangeStream> {
  public:
   struct Options {
@@ -64,10 +71,14 @@ class ExchangeStream final
     std::string cluster_uuid;
     std::string node;    // the node meant
     std::string router;  // who says Hello: a router, or another node
+    // What is handed in while so many batches are not answered leaves together, when the first of
+    // them is, or after `patience`. 0: whatever can be written is.
+    size_t max_unanswered_batches = 0;
+    Duration patience{0};
   };
   struct Handlers {
     // The first reply is that to Hello.
-    std::function<void(v1::ReplicaBatchReply)> on_reply;
+    std::function<void(std::shared_ptr<v1::ReplicaBatchReply>)> on_reply;
     std::function<void(Status)> on_end;
   };
 
@@ -77,9 +88,10 @@ class ExchangeStream final
                                               std::shared_ptr<StreamCounters> counters);
 
   // False: full, or ended; nothing was taken.
-  bool Send(v1::ReplicaOp op, size_t bytes);
-  // Starts a write if none is outstanding and something waits.
-  void Flush();
+  bool Send(const v1::ReplicaOp& op);
+  // Starts a write if something waits and nothing stands in the way. When it wants to be called
+  // again at the latest; kNever: it sends by itself what waits, or nothing does.
+  MonoTime Flush(MonoTime now);
   // Ends the stream soon; what waits is dropped.
   void Cancel();
 
@@ -91,38 +103,45 @@ class ExchangeStream final
   void OnDone(const grpc::Status& status) override;
 
  private:
-  using Batch = v1::ReplicaBatch;
-  struct Waiting {
-    std::unique_ptr<Batch> batch;
-    size_t bytes = 0;
+  struct Batch {
+    std::string wire;
+    size_t ops = 0;
   };
+  // On an arena: an answer is thousands of small messages, too.
+  struct Incoming;
 
   ExchangeStream(std::shared_ptr<grpc::Channel> channel, Options options, Handlers handlers,
                  std::shared_ptr<LiveStreams> live, std::shared_ptr<StreamCounters> counters);
   void Start();
-  std::unique_ptr<Batch> NewBatch() const;
   // Takes the next batch into writing_, if it may be written now. mutex_ held.
   bool TakeNext();
   void Write();
+  void ReadNext();
   // Gives the hold back once nobody will start an operation any more.
   void EndIfIdle();
 
   const Options options_;
   const std::shared_ptr<LiveStreams> live_;
   const std::shared_ptr<StreamCounters> counters_;
-  std::unique_ptr<v1::Replica::Stub> stub_;
+  const std::string header_;  // each batch begins with it
+  grpc::TemplatedGenericStub<grpc::ByteBuffer, v1::ReplicaBatchReply> stub_;
   grpc::ClientContext context_;
-  v1::ReplicaBatchReply incoming_;        // gRPC's while a read is outstanding
+  std::shared_ptr<Incoming> incoming_;    // gRPC's while a read is outstanding
   Handlers handlers_;                     // used by reactions only
   std::shared_ptr<ExchangeStream> self_;  // until OnDone
 
   mutable std::mutex mutex_;
   // All guarded by mutex_. `writing_` is gRPC's to read while it is set.
-  std::deque<Waiting> outbox_;
+  std::deque<Batch> outbox_;
   size_t queued_ops_ = 0;
   size_t queued_bytes_ = 0;
-  std::unique_ptr<Batch> writing_;
-  bool broken_ = false;  // no further operation will be started
+  std::optional<grpc::ByteBuffer> writing_;
+  uint64_t sent_ops_ = 0;
+  uint64_t answered_ops_ = 0;
+  std::deque<uint64_t> unanswered_;  // sent_ops_ after each batch that has not been answered whole
+  MonoTime held_since_ = kNever;     // something was handed in and has not left
+  bool impatient_ = false;           // for too long: it leaves as soon as it can be written
+  bool broken_ = false;              // no further operation will be started
   bool hold_ = false;
 };
 

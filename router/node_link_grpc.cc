@@ -13,21 +13,6 @@ namespace {
 enum StreamKind : size_t { kSmall = 0, kLarge = 1, kStreamKinds = 2 };
 
 constexpr Duration kLogInterval = std::chrono::seconds(5);
-constexpr size_t kOpOverheadBytes = 64;
-
-// About what the operation takes on the wire; exact sizes cost a walk over every message.
-size_t OpBytes(const v1::ReplicaOp& op) {
-  switch (op.body_case()) {
-    case v1::ReplicaOp::kApply:
-      return kOpOverheadBytes + op.apply().key().size() + op.apply().record().value().size();
-    case v1::ReplicaOp::kRead:
-      return kOpOverheadBytes + op.read().key().size();
-    case v1::ReplicaOp::kScan:
-      return kOpOverheadBytes + op.scan().after().size() + op.scan().prefix().size();
-    default:
-      return kOpOverheadBytes;
-  }
-}
 
 StreamKind KindOf(const v1::ReplicaOp& op) {
   const bool large = op.has_apply() && op.apply().record().value().size() > kLargeValueBytes;
@@ -45,8 +30,8 @@ class GrpcNodeLinks::Link {
   }
 
   void Retarget(const PeerAddress& to);
-  bool Send(v1::ReplicaOp op);
-  void Flush();
+  bool Send(const v1::ReplicaOp& op);
+  MonoTime Flush(MonoTime now);
   void RunDue(MonoTime now);
   void Close();
   void Drop();
@@ -100,9 +85,9 @@ void GrpcNodeLinks::Link::OpenStream(StreamKind kind) {
   const uint64_t session = session_;
   ExchangeStream::Handlers handlers;
   // The link lives until its loop has stopped (see the header), so posted tasks may name it.
-  handlers.on_reply = [this, loop, session, kind](v1::ReplicaBatchReply batch) {
-    loop->Post(
-        [this, session, kind, batch = std::move(batch)] { HandleReply(session, kind, batch); });
+  handlers.on_reply = [this, loop, session, kind](std::shared_ptr<v1::ReplicaBatchReply> batch) {
+    loop->PostOrRun(
+        [this, session, kind, batch = std::move(batch)] { HandleReply(session, kind, *batch); });
   };
   handlers.on_end = [this, loop, session](Status why) {
     loop->Post([this, session, why = std::move(why)] {
@@ -115,6 +100,8 @@ void GrpcNodeLinks::Link::OpenStream(StreamKind kind) {
   stream.cluster_uuid = to_.cluster_uuid;
   stream.node = to_.node.value();
   stream.router = options.router;
+  stream.max_unanswered_batches = options.max_unanswered_batches;
+  stream.patience = options.patience;
   ChannelOptions channel;
   channel.connection = Connection::kOwn;
   std::erase_if(channels_, [](const auto& old) { return old.use_count() == 1; });
@@ -230,19 +217,19 @@ void GrpcNodeLinks::Link::Retarget(const PeerAddress& to) {
   ArmAt(owner_.clock_.Now());  // it has just registered: it is there now
 }
 
-bool GrpcNodeLinks::Link::Send(v1::ReplicaOp op) {
+bool GrpcNodeLinks::Link::Send(const v1::ReplicaOp& op) {
   if (phase_ != Phase::kConnected) return false;
-  const size_t bytes = OpBytes(op);
-  const StreamKind kind = KindOf(op);
-  if (streams_[kind]->Send(std::move(op), bytes)) return true;
+  if (streams_[KindOf(op)]->Send(op)) return true;
   owner_.refused_full_.fetch_add(1, std::memory_order_relaxed);
   return false;
 }
 
-void GrpcNodeLinks::Link::Flush() {
+MonoTime GrpcNodeLinks::Link::Flush(MonoTime now) {
+  MonoTime due = kNever;
   for (auto& stream : streams_) {
-    if (stream != nullptr) stream->Flush();
+    if (stream != nullptr) due = std::min(due, stream->Flush(now));
   }
+  return due;
 }
 
 void GrpcNodeLinks::Link::RunDue(MonoTime now) {
@@ -297,10 +284,10 @@ GrpcNodeLinks::~GrpcNodeLinks() {
   RINGKV_CHECK(live_->count() == 0, "links are stopped before they are destroyed");
 }
 
-bool GrpcNodeLinks::Send(Peer peer, v1::ReplicaOp op) {
+bool GrpcNodeLinks::Send(Peer peer, const v1::ReplicaOp& op) {
   if (peer.value() >= links_.size() || links_[peer.value()] == nullptr) return false;
   Link& link = *links_[peer.value()];
-  if (!link.Send(std::move(op))) return false;
+  if (!link.Send(op)) return false;
   if (!link.dirty) {
     link.dirty = true;
     dirty_.push_back(&link);
@@ -325,11 +312,15 @@ void GrpcNodeLinks::DropPeer(Peer peer) {
 }
 
 void GrpcNodeLinks::Flush() {
-  for (Link* link : dirty_) {
-    link->dirty = false;
-    link->Flush();
-  }
-  dirty_.clear();
+  if (dirty_.empty()) return;
+  flush_due_ = kNever;
+  const MonoTime now = clock_.Now();
+  std::erase_if(dirty_, [&](Link* link) {
+    const MonoTime due = link->Flush(now);
+    flush_due_ = std::min(flush_due_, due);
+    link->dirty = due != kNever;
+    return !link->dirty;
+  });
 }
 
 void GrpcNodeLinks::RunDue() {

@@ -29,6 +29,9 @@ struct NodeLinkOptions {
   std::string router;
   size_t max_outbox_ops = 32'768;
   size_t max_outbox_bytes = 64u << 20;
+  // See ExchangeStream::Options.
+  size_t max_unanswered_batches = 1;
+  Duration patience = std::chrono::milliseconds(1);
   Duration hello_timeout = std::chrono::seconds(3);
   Duration retry_min = std::chrono::milliseconds(50);
   Duration refused_min = std::chrono::milliseconds(100);
@@ -42,11 +45,11 @@ class GrpcNodeLinks final : public NodeLinks {
   GrpcNodeLinks(NodeLinkOptions options, const Clock& clock, EventLoop& loop, LinkEvents& events);
   ~GrpcNodeLinks() override;
 
-  bool Send(Peer peer, v1::ReplicaOp op) override;
+  bool Send(Peer peer, const v1::ReplicaOp& op) override;
   void SetPeer(const PeerAddress& peer) override;
   void DropPeer(Peer peer) override;
   void Flush() override;
-  MonoTime NextDue() const override { return next_due_; }
+  MonoTime NextDue() const override { return std::min(next_due_, flush_due_); }
   void RunDue() override;
   std::vector<LinkReport> Report() const override;
   LinkCounts Counts() const override;
@@ -70,7 +73,8 @@ class GrpcNodeLinks final : public NodeLinks {
 
   // On the loop.
   std::vector<std::unique_ptr<Link>> links_;  // by peer
-  std::vector<Link*> dirty_;                  // got operations since the last Flush
+  std::vector<Link*> dirty_;                  // hold what no Flush has sent
+  MonoTime flush_due_ = kNever;               // of these
   MonoTime next_due_ = kNever;
   bool stopped_ = false;
 };

@@ -108,11 +108,15 @@ bool Sequencer::QuorumReachable() const { return !deposed_ && MayRelease() && Qu
 
 v1::ReplicaOp Sequencer::MakeOp(int seat) const {
   v1::ReplicaOp op;
-  op.set_slot(slot_.value());
-  op.set_inc(seats_[seat].inc.value());
-  op.set_term(term_.value());
-  op.set_owner(owner_.value());
+  Address(&op, seat);
   return op;
+}
+
+void Sequencer::Address(v1::ReplicaOp* op, int seat) const {
+  op->set_slot(slot_.value());
+  op->set_inc(seats_[seat].inc.value());
+  op->set_term(term_.value());
+  op->set_owner(owner_.value());
 }
 
 void Sequencer::Contact(Peer peer, Boot boot) {
@@ -147,7 +151,7 @@ void Sequencer::Contact(Peer peer, Boot boot) {
   Expected expected;
   expected.kind = Expected::Kind::kContact;
   expected.slot = slot_;
-  host_.Send(peer, std::move(op), std::move(expected));
+  host_.Send(peer, op, std::move(expected));
 }
 
 void Sequencer::OnContactReply(int i, const v1::ReplicaOpReply& reply) {

@@ -78,7 +78,11 @@ class SequencerHost {
   // Where other nodes reach it.
   virtual v1::SyncSource Locate(Peer peer) const = 0;
   // False: not sent; otherwise the answer, if one comes, goes to the sequencer's OnReply.
-  virtual bool Send(Peer peer, v1::ReplicaOp op, Expected expected) = 0;
+  // The operation gets its id, and is done with when this returns.
+  virtual bool Send(Peer peer, v1::ReplicaOp& op, Expected expected) = 0;
+  // Messages to be filled in and sent, as the last user left them: an Apply, a Read.
+  virtual v1::ReplicaOp& ApplyScratch() = 0;
+  virtual v1::ReplicaOp& ReadScratch() = 0;
   // Of a slot's replicas, which are to be asked in this order and of which some will do (bit i: the
   // i-th), the one to ask: the first that does not have too many reads in flight already.
   virtual LoadBalancer::Picker::Choice Choose(std::span<const Peer> row, uint32_t eligible) = 0;
@@ -261,6 +265,7 @@ class Sequencer {
     v1::Record best;  // highest answer of the attempt
     Version best_version;
     MonoTime ask_again;
+    int quorum_rounds = 0;       // so many times a quorum was asked
     uint64_t asked_wall_ms = 0;  // when the attempt began
     Version writing;             // kWriting, kWritingBack
     Version awaited;             // kAwaitingCommit
@@ -307,6 +312,7 @@ class Sequencer {
   Mask VotingMask() const;
   bool Votes(int seat) const { return (VotingMask() >> seat & 1) != 0; }
   v1::ReplicaOp MakeOp(int seat) const;
+  void Address(v1::ReplicaOp* op, int seat) const;
   Key* FindKey(const std::string& name);
   Key* UseKey(const std::string& name);
   void ReleaseKey(Key* key);
@@ -333,8 +339,11 @@ class Sequencer {
   void BeginWrite(Call* call, v1::Record record);
   void AddPending(Call* call, v1::Record record);
   void SendPending(Key* key, Pending& pending);
-  bool SendRecord(Key* key, int seat, const v1::Record& record, bool forget);
+  void SendPendingAgain(Key* key, Pending& pending);
+  v1::ReplicaOp& PrepareApply(const Key& key, const v1::Record& record, bool forget);
+  bool SendApply(v1::ReplicaOp& op, Key* key, int seat);
   void ForgetUnanswered(int seat);
+  void GiveUpAnswers(Key* key) const;
   void OnApplyReply(int seat, const Expected& expected, const v1::ReplicaOpReply& reply);
   void CommitIfQuorum(Key* key);
   void DropAcks(int seat);

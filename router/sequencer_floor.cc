@@ -38,7 +38,7 @@ void Sequencer::AdvanceFloor() {
     expected.kind = Expected::Kind::kSetFloor;
     expected.slot = slot_;
     expected.call = floor_.round;
-    host_.Send(seats_[i].peer, std::move(op), std::move(expected));
+    host_.Send(seats_[i].peer, op, std::move(expected));
   }
 }
 

@@ -8,6 +8,13 @@
 #include "router/sequencer.h"
 
 namespace ringkv {
+namespace {
+
+// Until a quorum is asked again, in times that something is sent again.
+constexpr int kRounds = 4;
+constexpr int kPatience[kRounds] = {1, 1, 4, 16};
+
+}  // namespace
 
 bool Sequencer::LiveAt(const v1::Record& record, uint64_t wall_ms) {
   if (record.tombstone()) return false;
@@ -66,7 +73,8 @@ LoadBalancer::Picker::Choice Sequencer::PickSingle(const Key* key, Mask asked) {
 bool Sequencer::AskOne(Call* call, int seat, ServerLease load) {
   call->asked |= static_cast<Mask>(1u << seat);
   call->ask_again = host_.Now() + host_.HedgeDelay(seats_[seat].peer);
-  v1::ReplicaOp op = MakeOp(seat);
+  v1::ReplicaOp& op = host_.ReadScratch();
+  Address(&op, seat);
   op.set_attempt(call->attempt);
   op.mutable_read()->set_key(call->key->name);
   Expected expected;
@@ -76,7 +84,7 @@ bool Sequencer::AskOne(Call* call, int seat, ServerLease load) {
   expected.attempt = call->attempt;
   expected.load = std::move(load);
   ++host_.stats().node_reads;
-  return host_.Send(seats_[seat].peer, std::move(op), std::move(expected));
+  return host_.Send(seats_[seat].peer, op, std::move(expected));
 }
 
 // R3(b): asks anew; answers to what was asked before no longer count.
@@ -106,7 +114,10 @@ void Sequencer::AskQuorum(Call* call) {
     if (!(awaited || (Votes(seat) && !passed_by)) || !Reachable(seat)) continue;
     AskOne(call, seat, host_.Count(seats_[i].peer));
   }
-  call->ask_again = host_.Now() + host_.options().retransmit;
+  // Longer from the third time on: what takes long to answer would never be done with questions
+  // that it has to answer anew.
+  const int round = std::min(call->quorum_rounds++, kRounds - 1);
+  call->ask_again = host_.Now() + host_.options().retransmit * kPatience[round];
 }
 
 void Sequencer::OnReadReply(int seat, const Expected& expected, const v1::ReplicaOpReply& reply) {
@@ -278,7 +289,11 @@ void Sequencer::ReadLate(Call* call) {
     LoadBalancer::Picker::Choice choice = PickSingle(call->key, call->asked);
     if (choice.place >= 0) {
       ++host_.stats().hedged_reads;
-      if (AskOne(call, choice.place, std::move(choice.lease))) return;
+      if (AskOne(call, choice.place, std::move(choice.lease))) {
+        // Both are at work on it. A large value takes its time; a node that is gone is noticed.
+        call->ask_again = host_.Now() + host_.options().retransmit;
+        return;
+      }
     }
   }
   AskQuorum(call);

@@ -248,7 +248,7 @@ void Sequencer::SendCreate(int i) {
   Expected expected;
   expected.kind = Expected::Kind::kCreate;
   expected.slot = slot_;
-  host_.Send(seats_[i].peer, std::move(op), std::move(expected));
+  host_.Send(seats_[i].peer, op, std::move(expected));
 }
 
 void Sequencer::OnCreateReply(int i, const v1::ReplicaOpReply& reply) {
@@ -276,7 +276,7 @@ void Sequencer::SendRetire(const Leaving& leaving) {
   Expected expected;
   expected.kind = Expected::Kind::kRetire;
   expected.slot = slot_;
-  host_.Send(leaving.peer, std::move(op), std::move(expected));
+  host_.Send(leaving.peer, op, std::move(expected));
 }
 
 void Sequencer::OnRetireReply(Peer peer, const Expected& expected,

@@ -62,7 +62,7 @@ void Sequencer::AskScan(Scan* scan) {
     expected.attempt = scan->attempt;
     expected.load = choice.place == seat ? std::move(choice.lease) : host_.Count(seats_[i].peer);
     scan->asked |= static_cast<Mask>(1u << i);
-    host_.Send(seats_[i].peer, std::move(op), std::move(expected));
+    host_.Send(seats_[i].peer, op, std::move(expected));
   }
 }
 

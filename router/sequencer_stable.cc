@@ -50,7 +50,7 @@ void Sequencer::AdvanceStable() {
     expected.kind = Expected::Kind::kPersist;
     expected.slot = slot_;
     expected.call = stable_round_.id;
-    host_.Send(seats_[i].peer, std::move(op), std::move(expected));
+    host_.Send(seats_[i].peer, op, std::move(expected));
   }
 }
 
@@ -82,7 +82,7 @@ void Sequencer::GiveStable() {
     expected.kind = Expected::Kind::kSetStable;
     expected.slot = slot_;
     expected.version = stable_;
-    host_.Send(seats_[i].peer, std::move(op), std::move(expected));
+    host_.Send(seats_[i].peer, op, std::move(expected));
   }
   stable_round_ = {};
 }

@@ -293,7 +293,7 @@ void Sequencer::SendPull(int i) {
   expected.kind = Expected::Kind::kPull;
   expected.slot = slot_;
   expected.call = sync.id;
-  host_.Send(seats_[i].peer, std::move(op), std::move(expected));
+  host_.Send(seats_[i].peer, op, std::move(expected));
 }
 
 void Sequencer::OnPullReply(int i, const Expected& expected, const v1::ReplicaOpReply& reply) {
@@ -406,7 +406,7 @@ void Sequencer::SendReinstate(int i) {
   }
   expected.slot = slot_;
   expected.call = sync.id;
-  host_.Send(seats_[i].peer, std::move(op), std::move(expected));
+  host_.Send(seats_[i].peer, op, std::move(expected));
 }
 
 void Sequencer::OnReinstateReply(int i, const Expected& expected, const v1::ReplicaOpReply& reply) {

@@ -9,11 +9,6 @@
 #include "router/sequencer.h"
 
 namespace ringkv {
-namespace {
-
-constexpr int kRepairPatience = 16;
-
-}  // namespace
 
 // ---- R2 -------------------------------------------------------------------------------------
 
@@ -53,30 +48,53 @@ void Sequencer::AddPending(Call* call, v1::Record record) {
 void Sequencer::SendPending(Key* key, Pending& pending) {
   key->sent = host_.Now();
   sent_ = std::max(sent_, union_.running ? Sent::kOfAUnion : Sent::kAnything);
+  v1::ReplicaOp& op = PrepareApply(*key, pending.record, /*forget=*/false);
   for (size_t i = 0; i < seats_.size(); ++i) {
     int seat = static_cast<int>(i);
     if (!Reachable(seat) || (pending.acks & (1u << i))) continue;
-    SendRecord(key, seat, pending.record, /*forget=*/false);
+    SendApply(op, key, seat);
   }
 }
 
-bool Sequencer::SendRecord(Key* key, int seat, const v1::Record& record, bool forget) {
+// To whoever has not acknowledged it and has nothing of the key to answer for.
+void Sequencer::SendPendingAgain(Key* key, Pending& pending) {
+  const Mask lacking = ReachableMask() & static_cast<Mask>(~pending.acks & ~key->unanswered);
+  if (lacking == 0) return;
+  ++host_.stats().retransmits;
+  key->sent = host_.Now();
+  sent_ = std::max(sent_, union_.running ? Sent::kOfAUnion : Sent::kAnything);
+  v1::ReplicaOp& op = PrepareApply(*key, pending.record, /*forget=*/false);
+  for (size_t i = 0; i < seats_.size(); ++i) {
+    if (lacking & (1u << i)) SendApply(op, key, static_cast<int>(i));
+  }
+}
+
+// For one seat after the other.
+v1::ReplicaOp& Sequencer::PrepareApply(const Key& key, const v1::Record& record, bool forget) {
+  v1::ReplicaOp& op = host_.ApplyScratch();
+  op.mutable_apply()->set_key(key.name);
+  *op.mutable_apply()->mutable_record() = record;
+  op.mutable_apply()->set_forget(forget);
+  return op;
+}
+
+bool Sequencer::SendApply(v1::ReplicaOp& op, Key* key, int seat) {
   const Mask bit = static_cast<Mask>(1u << seat);
-  v1::ReplicaOp op = MakeOp(seat);
-  auto* apply = op.mutable_apply();
-  apply->set_key(key->name);
-  *apply->mutable_record() = record;
-  apply->set_repair((key->corrupt_mask & bit) != 0);
-  apply->set_forget(forget);
+  Address(&op, seat);
+  op.mutable_apply()->set_repair((key->corrupt_mask & bit) != 0);
   Expected expected;
   expected.kind = Expected::Kind::kApply;
   expected.slot = slot_;
   expected.key = key->name;
-  expected.version = FromProto(record.version());
-  if (!host_.Send(seats_[seat].peer, std::move(op), std::move(expected))) return false;
+  expected.version = FromProto(op.apply().record().version());
+  if (!host_.Send(seats_[seat].peer, op, std::move(expected))) return false;
   if (key->unanswered == 0) key->unanswered_since = host_.Now();
   key->unanswered |= bit;
   return true;
+}
+
+void Sequencer::GiveUpAnswers(Key* key) const {
+  if (host_.Now() - key->unanswered_since >= host_.options().lost_after) key->unanswered = 0;
 }
 
 // Answers to what was sent there will not come.
@@ -155,15 +173,13 @@ void Sequencer::TickPending() {
   for (size_t k = 0; k < pending_keys_.size(); ++k) {
     Key* key = pending_keys_[k];
     if (now - key->sent < host_.options().retransmit) continue;
-    ++host_.stats().retransmits;
-    SendPending(key, key->pending.back());
+    GiveUpAnswers(key);
+    SendPendingAgain(key, key->pending.back());
   }
 }
 
 // ---- what replicas miss ---------------------------------------------------------------------
 
-// A node that takes long to apply what it has been sent already is not sent it again: it would take
-// twice as long. An answer that never comes is waited for kRepairPatience times as long as others.
 void Sequencer::TickRepairs() {
   MonoTime now = host_.Now();
   if (now < next_repair_) return;
@@ -174,9 +190,7 @@ void Sequencer::TickRepairs() {
   }
   std::vector<std::string> names;
   for (auto& [name, key] : keys_) {
-    if (now - key.unanswered_since >= host_.options().retransmit * kRepairPatience) {
-      key.unanswered = 0;
-    }
+    GiveUpAnswers(&key);
     const Mask idle = reachable & static_cast<Mask>(~key.unanswered);
     bool wanting = ((key.behind_mask | key.corrupt_mask) & idle) != 0;
     if (!wanting || !key.pending.empty() || key.repair != 0 || key.locked_by != 0) continue;
@@ -221,12 +235,13 @@ void Sequencer::SendRepair(const std::string& name, const v1::Record& record) {
   // Nothing was ever committed: an unreadable leftover there stands for nothing.
   const bool forget = record.version().term() == 0;
   sent_ = Sent::kAnything;
+  v1::ReplicaOp& op = PrepareApply(*key, record, forget);
   for (size_t i = 0; i < seats_.size(); ++i) {
     Mask bit = static_cast<Mask>(1u << i);
     int seat = static_cast<int>(i);
     const Mask wanting = forget ? key->corrupt_mask : key->behind_mask | key->corrupt_mask;
     if (!(wanting & bit & idle) || !Reachable(seat)) continue;
-    if (SendRecord(key, seat, record, forget)) ++host_.stats().repairs;
+    if (SendApply(op, key, seat)) ++host_.stats().repairs;
   }
 }
 

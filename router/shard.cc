@@ -6,6 +6,7 @@
 
 #include "base/rule.h"
 #include "router/client_request.h"
+#include "router/outstanding_ops.h"
 #include "router/sequencer.h"
 
 namespace ringkv {
@@ -28,12 +29,6 @@ size_t BytesOf(const v1::Op& op) {
 }
 
 }  // namespace
-
-struct Shard::Outstanding {
-  Peer peer;
-  Expected expected;
-  MonoTime sent;
-};
 
 class Shard::Host final : public SequencerHost {
  public:
@@ -58,9 +53,11 @@ class Shard::Host final : public SequencerHost {
     source.set_address(session.address);
     return source;
   }
-  bool Send(Peer peer, v1::ReplicaOp op, Expected expected) override {
-    return shard_.SendOp(peer, std::move(op), std::move(expected));
+  bool Send(Peer peer, v1::ReplicaOp& op, Expected expected) override {
+    return shard_.SendOp(peer, op, std::move(expected));
   }
+  v1::ReplicaOp& ApplyScratch() override { return apply_; }
+  v1::ReplicaOp& ReadScratch() override { return read_; }
   LoadBalancer::Picker::Choice Choose(std::span<const Peer> row, uint32_t eligible) override {
     std::array<BalancedServer*, kMaxReplicas> servers{};
     for (size_t i = 0; i < row.size(); ++i) {
@@ -109,6 +106,8 @@ class Shard::Host final : public SequencerHost {
 
  private:
   Shard& shard_;
+  v1::ReplicaOp apply_;
+  v1::ReplicaOp read_;
 };
 
 LoadBalancerOptions ReadBalancing(const ShardOptions& options) {
@@ -127,7 +126,8 @@ Shard::Shard(const ShardOptions& options, const Clock& clock, NodeTransport& tra
       nodes_(nodes),
       picker_(nodes),
       lease_until_(kNever),
-      host_(std::make_unique<Host>(*this)) {
+      host_(std::make_unique<Host>(*this)),
+      outstanding_(std::make_unique<OutstandingOps>()) {
   next_tick_ = next_watch_ = next_introduce_ = clock.Now();
   next_stable_ = clock.Now() + options.stable_interval;
   picker_.Offline();  // the rows are the grants'; nothing is looked up by key
@@ -157,6 +157,8 @@ void Shard::TakeGroup(const GroupGrant& grant) {
   for (const SlotGrant& slot : grant.slots) {
     group.slots.push_back(slot.slot);
     auto made = std::make_unique<Sequencer>(*host_, grant, slot);
+    if (by_slot_.size() <= slot.slot.value()) by_slot_.resize(slot.slot.value() + 1);
+    by_slot_[slot.slot.value()] = made.get();
     RINGKV_CHECK(sequencers_.emplace(slot.slot, std::move(made)).second, "a slot is taken once");
   }
   FindPeers(group);
@@ -207,6 +209,7 @@ void Shard::AdoptRow(GroupId id, const SlotGrant& row) {
 void Shard::EndGroup(GroupId id) {
   std::vector<std::unique_ptr<Sequencer>> ending;
   for (SlotId slot : groups_.at(id).slots) {
+    by_slot_[slot.value()] = nullptr;
     auto node = sequencers_.extract(slot);
     ending.push_back(std::move(node.mapped()));
   }
@@ -218,8 +221,8 @@ void Shard::EndGroup(GroupId id) {
   };
   std::erase_if(active_, ended);
   std::erase_if(waiting_syncs_, ended);
-  std::erase_if(outstanding_, [&](const auto& entry) {
-    const Expected& expected = entry.second.expected;
+  outstanding_->EraseIf([&](const OutstandingOp& op) {
+    const Expected& expected = op.expected;
     if (expected.kind == Expected::Kind::kStats) return false;
     if (expected.kind == Expected::Kind::kPromise) return expected.group == id;
     return std::find(slots.begin(), slots.end(), expected.slot) != slots.end();
@@ -282,16 +285,15 @@ void Shard::OnDisconnected(Peer peer) {
 }
 
 void Shard::DropOutstanding(Peer peer) {
-  std::erase_if(outstanding_, [peer](const auto& entry) { return entry.second.peer == peer; });
+  outstanding_->EraseIf([peer](const OutstandingOp& op) { return op.peer == peer; });
 }
 
-bool Shard::SendOp(Peer peer, v1::ReplicaOp op, Expected expected) {
-  if (!sessions_[peer.value()].connected) return false;
-  uint64_t id = ++last_op_;
-  op.set_op(id);
+bool Shard::SendOp(Peer peer, v1::ReplicaOp& op, Expected expected) {
+  if (!sessions_[peer.value()].connected || outstanding_->full()) return false;
+  op.set_op(outstanding_->NextId());
   expected.inc = Incarnation(op.inc());
-  if (!transport_.Send(peer, std::move(op))) return false;
-  outstanding_.emplace(id, Outstanding{peer, std::move(expected), clock_.Now()});
+  if (!transport_.Send(peer, op)) return false;
+  outstanding_->Put({peer, std::move(expected), clock_.Now()});
   return true;
 }
 
@@ -305,7 +307,7 @@ void Shard::SendPromise(Session& session, Peer peer, const Group& group) {
   Expected expected;
   expected.kind = Expected::Kind::kPromise;
   expected.group = group.id;
-  SendOp(peer, std::move(op), std::move(expected));
+  SendOp(peer, op, std::move(expected));
 }
 
 void Shard::OnPromiseReply(Peer peer, GroupId id, const v1::ReplicaOpReply& reply) {
@@ -330,33 +332,32 @@ void Shard::OnReplies(Peer peer, const v1::ReplicaBatchReply& batch) {
 }
 
 void Shard::OnReply(Peer peer, const v1::ReplicaOpReply& reply) {
-  auto found = outstanding_.find(reply.op());
-  if (found == outstanding_.end() || found->second.peer != peer) return;
-  Outstanding answered = std::move(found->second);
-  outstanding_.erase(found);
-  answered.expected.load.End();  // what the answer makes us ask comes after it
+  std::optional<OutstandingOp> answered = outstanding_->Take(reply.op(), peer);
+  if (!answered.has_value()) return;
+  answered->expected.load.End();  // what the answer makes us ask comes after it
   Session& session = sessions_[peer.value()];
-  const Expected& expected = answered.expected;
+  const Expected& expected = answered->expected;
   if (expected.kind == Expected::Kind::kStats) {
     if (!reply.has_stats()) return;
     session.stats = reply.stats();
     for (const v1::DamagedKey& key : session.stats.damaged()) {
-      auto owned = sequencers_.find(SlotId(key.slot()));
-      if (owned == sequencers_.end()) continue;
-      owned->second->OnDamaged(peer, Incarnation(key.inc()), key.key());
+      Sequencer* owned = FindSequencer(SlotId(key.slot()));
+      if (owned == nullptr) continue;
+      owned->OnDamaged(peer, Incarnation(key.inc()), key.key());
     }
     session.stats.clear_damaged();
     return;
   }
   if (expected.kind == Expected::Kind::kRead) {
-    double took = static_cast<double>((clock_.Now() - answered.sent).count());
+    double took = static_cast<double>((clock_.Now() - answered->sent).count());
     session.pace_ns += (took - session.pace_ns) / 16;
   }
   if (reply.code() == v1::REPLICA_CODE_STALE) {
     for (auto& [id, group] : groups_) {
-      bool meant = expected.kind == Expected::Kind::kPromise
-                       ? id == expected.group
-                       : sequencers_.count(expected.slot) != 0 && GroupOf(expected.slot) == &group;
+      bool meant =
+          expected.kind == Expected::Kind::kPromise
+              ? id == expected.group
+              : FindSequencer(expected.slot) != nullptr && GroupOf(expected.slot) == &group;
       if (meant && reply.promised_term() >= group.term.value()) return Depose(group);
     }
     return;
@@ -365,7 +366,7 @@ void Shard::OnReply(Peer peer, const v1::ReplicaOpReply& reply) {
   if (reply.code() == v1::REPLICA_CODE_NEED_PROMISE) {
     if (const Group* group = GroupOf(expected.slot)) session.promised[group->id] = false;
   }
-  sequencers_.at(expected.slot)->OnReply(peer, expected, reply);
+  FindSequencer(expected.slot)->OnReply(peer, expected, reply);
 }
 
 // R1, the other side: a node has promised a later term. Nothing of the group is ours any more.
@@ -384,8 +385,8 @@ bool Shard::Admit(const ClientCall& call, size_t bytes) {
 }
 
 void Shard::Submit(ClientCall call) {
-  auto found = sequencers_.find(call.slot);
-  if (found == sequencers_.end()) {
+  Sequencer* owner = FindSequencer(call.slot);
+  if (owner == nullptr) {
     return call.done(RefuseOp(
         call.op, v1::ERROR_CODE_UNAVAILABLE,
         "this router does not own slot " + std::to_string(call.slot.value()) + "; try again"));
@@ -403,12 +404,11 @@ void Shard::Submit(ClientCall call) {
     call_bytes_ -= bytes;
     done(std::move(result));
   };
-  found->second->Submit(std::move(call));
+  owner->Submit(std::move(call));
 }
 
 void Shard::SubmitScan(ScanCall call) {
-  auto found = sequencers_.find(call.slot);
-  if (found != sequencers_.end()) return found->second->SubmitScan(std::move(call));
+  if (Sequencer* owner = FindSequencer(call.slot)) return owner->SubmitScan(std::move(call));
   ScanCall::Page page;
   page.status.set_outcome(v1::OUTCOME_NOT_APPLIED);
   page.status.set_code(v1::ERROR_CODE_UNAVAILABLE);
@@ -418,8 +418,7 @@ void Shard::SubmitScan(ScanCall call) {
 }
 
 void Shard::LookAt(LookCall call) {
-  auto found = sequencers_.find(call.slot);
-  if (found != sequencers_.end()) return found->second->SubmitLook(std::move(call));
+  if (Sequencer* owner = FindSequencer(call.slot)) return owner->SubmitLook(std::move(call));
   KeyLook none;
   none.status.set_outcome(v1::OUTCOME_NOT_APPLIED);
   none.status.set_code(v1::ERROR_CODE_UNAVAILABLE);
@@ -487,7 +486,7 @@ void Shard::Watch() {
       session.last_ping = now;
       v1::ReplicaOp op;
       op.mutable_stats();
-      SendOp(peer, std::move(op), Expected{});
+      SendOp(peer, op, Expected{});
     }
     if (!session.suspected && now - session.last_heard >= options_.suspect) {
       session.suspected = true;
@@ -500,9 +499,8 @@ void Shard::Watch() {
 // answer any more.
 void Shard::Introduce() {
   MonoTime now = clock_.Now();
-  std::erase_if(outstanding_, [&](const auto& entry) {
-    return now - entry.second.sent >= options_.retransmit * 40;
-  });
+  outstanding_->EraseIf(
+      [&](const OutstandingOp& op) { return now - op.sent >= options_.retransmit * 40; });
   for (auto& [id, group] : groups_) {
     if (group.deposed) continue;
     for (Peer peer : group.peers) {

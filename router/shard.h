@@ -42,15 +42,18 @@ struct ShardOptions {
   Duration hedge_min = std::chrono::milliseconds(3);     // a read goes to another replica after
   Duration hedge_max = std::chrono::milliseconds(50);    //   a time in between, by the node's pace
   Duration retransmit = std::chrono::milliseconds(250);  // what was not acknowledged is sent again
-  size_t max_calls = 65'536;                             // in flight; more: OVERLOADED
-  size_t max_bytes = 256u << 20;                         // of keys and values in flight
-  size_t max_behind_keys = 200'000;                      // for each node; past it: not clean
-  size_t max_repairs = 512;                              // in flight at a time
-  size_t max_syncs = 32;                                 // slots in sync at a time
-  Duration sync_poll = std::chrono::milliseconds(20);    // how often a pull is asked how it is
-  Duration sync_stall = std::chrono::seconds(3);         // without a step: another source
-  Duration stable_interval = std::chrono::seconds(10);   // how often W is advanced
-  Duration term_pause = std::chrono::seconds(5);         // between fresh terms asked for a group
+  // But not while a node has it and has not answered: within a session nothing is lost, and a node
+  // that is slow would get everything twice. An answer is taken for lost after so long.
+  Duration lost_after = std::chrono::seconds(4);
+  size_t max_calls = 65'536;                            // in flight; more: OVERLOADED
+  size_t max_bytes = 256u << 20;                        // of keys and values in flight
+  size_t max_behind_keys = 200'000;                     // for each node; past it: not clean
+  size_t max_repairs = 512;                             // in flight at a time
+  size_t max_syncs = 32;                                // slots in sync at a time
+  Duration sync_poll = std::chrono::milliseconds(20);   // how often a pull is asked how it is
+  Duration sync_stall = std::chrono::seconds(3);        // without a step: another source
+  Duration stable_interval = std::chrono::seconds(10);  // how often W is advanced
+  Duration term_pause = std::chrono::seconds(5);        // between fresh terms asked for a group
   // Without a quorum, and with a complete replica from which others are filled: for so long, before
   // the union of all is taken instead.
   Duration union_patience = std::chrono::seconds(10);
@@ -70,8 +73,9 @@ LoadBalancerOptions ReadBalancing(const ShardOptions& options);
 class NodeTransport {
  public:
   virtual ~NodeTransport() = default;
-  // False: the queue to the node is full or closed; nothing was taken.
-  virtual bool Send(Peer peer, v1::ReplicaOp op) = 0;
+  // Copies, or encodes, what it is given. False: the queue to the node is full or closed; nothing
+  // was taken.
+  virtual bool Send(Peer peer, const v1::ReplicaOp& op) = 0;
 };
 
 struct ReplicaGrant {
@@ -260,6 +264,7 @@ struct TermRequest {
   std::vector<SlotId> slots;
 };
 
+class OutstandingOps;
 class Sequencer;
 
 class Shard {
@@ -343,7 +348,6 @@ class Shard {
     double pace_ns = 1e6;  // smoothed time of an answer to a read
     v1::NodeStats stats;
   };
-  struct Outstanding;
 
   void FindPeers(Group& group);
   void SendPromise(Session& session, Peer peer, const Group& group);
@@ -354,13 +358,16 @@ class Shard {
   void NeedTerm(GroupId id);
   // A slot of the group that its only complete copy fills without a quorum.
   std::optional<SlotId> FilledWithoutAQuorum(const Group& group) const;
-  bool SendOp(Peer peer, v1::ReplicaOp op, struct Expected expected);
+  bool SendOp(Peer peer, v1::ReplicaOp& op, struct Expected expected);
   void DropOutstanding(Peer peer);
   void Watch();      // pings and suspicion
   void Introduce();  // promises and contacts that are due
   void RunSyncs();
   bool Admit(const ClientCall& call, size_t bytes);
   const Group* GroupOf(SlotId slot) const;
+  Sequencer* FindSequencer(SlotId slot) const {
+    return slot.value() < by_slot_.size() ? by_slot_[slot.value()] : nullptr;
+  }
 
   const ShardOptions options_;
   const Clock& clock_;
@@ -375,11 +382,11 @@ class Shard {
   std::vector<Session> sessions_;  // by peer
   std::unordered_map<GroupId, Group> groups_;
   std::unordered_map<SlotId, std::unique_ptr<Sequencer>> sequencers_;
-  std::vector<Sequencer*> active_;  // to be ticked
+  std::vector<Sequencer*> by_slot_;  // the same; null: another shard's
+  std::vector<Sequencer*> active_;   // to be ticked
   std::deque<Sequencer*> waiting_syncs_;
-  std::unordered_map<uint64_t, Outstanding> outstanding_;  // by op
-  std::vector<RowRequest> requests_;                       // not taken yet
-  uint64_t last_op_ = 0;
+  std::unique_ptr<OutstandingOps> outstanding_;
+  std::vector<RowRequest> requests_;  // not taken yet
   uint64_t last_call_ = 0;
   uint64_t last_wall_ms_ = 0;
   size_t calls_ = 0;

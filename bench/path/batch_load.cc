@@ -101,8 +101,7 @@ class BatchLoad::Connection {
     std::lock_guard lock(mutex_);
     for (const v1::OpResult& result : results.results()) {
       const auto slot = static_cast<size_t>(result.id());
-      const v1::OpStatus& status =
-          result.has_get() ? result.get().status() : result.put().status();
+      const v1::OpStatus& status = result.has_get() ? result.get().status() : result.put().status();
       if (status.code() == v1::ERROR_CODE_OK) {
         ++figures_.operations;
         figures_.latency.Add(now - starts_[slot]);

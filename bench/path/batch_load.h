@@ -1,6 +1,6 @@
-// BatchLoad: clients without a client library: streams of batches (Kv.Batch), each on a TCP connection
-// of its own with a fixed number of operations in flight. What is answered together is followed by as
-// many new operations together. It runs on gRPC's threads.
+// BatchLoad: clients without a client library: streams of batches (Kv.Batch), each on a TCP
+// connection of its own with a fixed number of operations in flight. What is answered together is
+// followed by as many new operations together. It runs on gRPC's threads.
 #pragma once
 
 #include <atomic>
@@ -21,8 +21,8 @@ class BatchLoad {
   BatchLoad(const BatchLoad&) = delete;
   BatchLoad& operator=(const BatchLoad&) = delete;
 
-  // Connects and begins; what happens before BeginMeasuring is not counted. Unavailable: a connection
-  // could not be made.
+  // Connects and begins; what happens before BeginMeasuring is not counted. Unavailable: a
+  // connection could not be made.
   Status Start();
   void BeginMeasuring();
   // The figures since then, without CPU times. The load goes on.
@@ -30,7 +30,8 @@ class BatchLoad {
   // No new operations; waits until all are answered.
   void Stop();
 
-  // Writes every key of the space once, with this shape, and stops. The first error that was answered.
+  // Writes every key of the space once, with this shape, and stops. The first error that was
+  // answered.
   Status WriteAll();
 
  private:

@@ -1,4 +1,5 @@
-// What `bench path` measures: the loads, the cases that they make up, and the figures of one of them.
+// What `bench path` measures: the loads, the cases that they make up, and the figures of one of
+// them.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
-// EchoServer: a server of Kv.Batch that answers each batch at once with as many results as it holds:
-// what gRPC and the messages cost by themselves. A process of its own.
+// EchoServer: a server of Kv.Batch that answers each batch at once with as many results as it
+// holds: what gRPC and the messages cost by themselves. A process of its own.
 #pragma once
 
 #include <sys/types.h>
@@ -12,8 +12,8 @@ namespace ringkv::bench {
 
 class EchoServer {
  public:
-  // Forks, so: before the process has any thread. A get is answered with a value as long as the last
-  // one that its stream has put, 100 bytes before that. The child ends with the object.
+  // Forks, so: before the process has any thread. A get is answered with a value as long as the
+  // last one that its stream has put, 100 bytes before that. The child ends with the object.
   static Result<EchoServer> Fork();
   ~EchoServer();
   EchoServer(EchoServer&& other) noexcept;

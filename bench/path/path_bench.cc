@@ -16,9 +16,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr double kOfRocksDb = 0.6;             // of its throughput, by 64 x 16 with small values
-constexpr size_t kSmallValue = 100;            // bytes
-constexpr uint64_t kSpaceBytes = 256u << 20;   // of values at most
+constexpr double kOfRocksDb = 0.6;            // of its throughput, by 64 x 16 with small values
+constexpr size_t kSmallValue = 100;           // bytes
+constexpr uint64_t kSpaceBytes = 256u << 20;  // of values at most
 constexpr int kNodes = 3;
 
 // Removed with it.
@@ -137,8 +137,8 @@ Status PathBench::RunDurability(const std::string& durability) {
         // What RocksDB needs for such a mix.
         const double seconds_each =
             mix->reads / alone->get.rate() + (1 - mix->reads) / alone->put.rate();
-        const double cpu = mix->reads * alone->get.cpu_us_total() +
-                           (1 - mix->reads) * alone->put.cpu_us_total();
+        const double cpu =
+            mix->reads * alone->get.cpu_us_total() + (1 - mix->reads) * alone->put.cpu_us_total();
         const std::string name = mix->name + " " + shape->Name();
         Print("  echo  " + name, *echo, 0, 0);
         Print("  path  " + name, *path, path->rate() * seconds_each, path->cpu_us_total() / cpu);
@@ -193,8 +193,8 @@ Result<LoadFigures> PathBench::MeasureEcho(LoadShape shape, const OpMix& mix, Ke
   return figures;
 }
 
-Result<LoadFigures> PathBench::MeasurePath(BenchCluster& cluster, LoadShape shape,
-                                           const OpMix& mix, KeySpace space) {
+Result<LoadFigures> PathBench::MeasurePath(BenchCluster& cluster, LoadShape shape, const OpMix& mix,
+                                           KeySpace space) {
   ClusterProcesses& processes = cluster.processes();
   const auto cpu = [&processes] {
     std::map<std::string, double> seconds;

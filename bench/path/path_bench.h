@@ -1,5 +1,5 @@
-// PathBench: the whole path beside what it is made of, in one run: RocksDB alone, a gRPC echo of the
-// same messages, and a cluster. Blocking; prints a row for each case as it is measured.
+// PathBench: the whole path beside what it is made of, in one run: RocksDB alone, a gRPC echo of
+// the same messages, and a cluster. Blocking; prints a row for each case as it is measured.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -21,7 +21,7 @@ struct PathOptions {
   std::vector<size_t> value_bytes = {100, 1024, 65536};
   std::vector<std::string> shapes = {"64x16", "64x1", "1x1"};
   std::vector<std::string> mixes = {"put", "get", "50/50", "95/5"};
-  uint64_t keys = 100'000;        // fewer where values are large
+  uint64_t keys = 100'000;  // fewer where values are large
   std::string json_file;
 };
 

@@ -5,8 +5,8 @@
 
 namespace ringkv::bench {
 
-// User and system time of all its threads so far, in seconds; to 10 ms for another process, and 0 for
-// one that is gone.
+// User and system time of all its threads so far, in seconds; to 10 ms for another process, and 0
+// for one that is gone.
 double CpuSecondsOf(pid_t pid);
 double CpuSecondsOfThisProcess();
 

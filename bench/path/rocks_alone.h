@@ -1,5 +1,6 @@
-// What RocksDB does by itself: three databases in one process, one thread each, batches of operations
-// on random keys. A write goes to all three, as one of a cluster does; a read to one of them.
+// What RocksDB does by itself: three databases in one process, one thread each, batches of
+// operations on random keys. A write goes to all three, as one of a cluster does; a read to one of
+// them.
 #pragma once
 
 #include <memory>

@@ -89,7 +89,7 @@ Status OwnerMachine::Run(const Command& command, std::vector<std::string>* effec
 
 void OwnerMachine::Say(std::string effect) { effects_->push_back(std::move(effect)); }
 
-bool OwnerMachine::Send(Peer peer, v1::ReplicaOp op) {
+bool OwnerMachine::Send(Peer peer, const v1::ReplicaOp& op) {
   Node& node = nodes_[peer];
   if (node.queue_full) return false;
   if (op.has_stats()) {
@@ -97,7 +97,7 @@ bool OwnerMachine::Send(Peer peer, v1::ReplicaOp op) {
     return true;
   }
   Say("-> " + NodeName(peer) + ' ' + SentText(peer, op));
-  node.sent[KindOf(op)].push_back(std::move(op));
+  node.sent[KindOf(op)].push_back(op);
   return true;
 }
 

@@ -63,7 +63,7 @@ class OwnerMachine final : public Machine, private NodeTransport {
   };
 
   // ---- NodeTransport
-  bool Send(Peer peer, v1::ReplicaOp op) override;
+  bool Send(Peer peer, const v1::ReplicaOp& op) override;
 
   // ---- commands: each takes its arguments, and acts if they make sense
   Status Options(Arguments& args);
@@ -105,7 +105,11 @@ class OwnerMachine final : public Machine, private NodeTransport {
   std::vector<std::string>* effects_ = nullptr;  // of the command that runs
   std::map<uint64_t, uint64_t> syncs_;           // ids of pulls, by their place in the script
   std::map<uint64_t, std::string> calls_;        // what clients asked for
-  ShardOptions options_;
+  ShardOptions options_ = [] {
+    ShardOptions options;
+    options.lost_after = options.retransmit;  // scripts lose single messages
+    return options;
+  }();
   LoadBalancer balancer_{ReadBalancing(ShardOptions())};
   std::unique_ptr<Shard> shard_;
 };

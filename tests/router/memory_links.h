@@ -25,8 +25,8 @@ class MemoryLinks final : public NodeLinks {
     loop_.Post([this] { Execute(); });
   }
 
-  bool Send(Peer, v1::ReplicaOp op) override {
-    queue_.push_back(std::move(op));
+  bool Send(Peer, const v1::ReplicaOp& op) override {
+    queue_.push_back(op);
     return true;
   }
   void SetPeer(const PeerAddress& peer) override {
@@ -57,7 +57,7 @@ class MemoryLinks final : public NodeLinks {
     for (v1::ReplicaOp& op : queue_) {
       const bool data = op.has_apply() || op.has_read() || op.has_scan();
       if (held_ && data) {
-        kept.push_back(std::move(op));
+        kept.push_back(op);
       } else {
         Answer(op, batch.add_replies());
       }

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "base/limits.h"
 #include "tests/router/fake_replica_grpc.h"
 
@@ -189,6 +191,46 @@ TEST_F(NodeLinkTest, GathersWhileAWriteIsOutstanding) {
     EXPECT_LE(batch.ops, kMaxBatchOps);
     EXPECT_LE(batch.bytes, kBatchBytes);
   }
+}
+
+TEST_F(NodeLinkTest, HoldsBackWhatComesWhileABatchIsNotAnswered) {
+  node_.await.Do([&] { node_.reading = false; });
+  NodeLinkOptions options;
+  options.max_unanswered_batches = 1;
+  options.patience = std::chrono::minutes(10);
+  StartLinks(options);
+  ASSERT_TRUE(Connected(1));
+  OnLoop([&] { ASSERT_TRUE(links_->Send(Peer(0), Apply(1))); });
+  EXPECT_EQ(Report().queued_ops, 0u);
+  OnLoop([&] { ASSERT_TRUE(links_->Send(Peer(0), Apply(2))); });
+  OnLoop([&] { ASSERT_TRUE(links_->Send(Peer(0), Apply(3))); });
+  EXPECT_EQ(Report().queued_ops, 2u);
+}
+
+TEST_F(NodeLinkTest, WhatIsHeldBackLeavesWithTheAnswer) {
+  NodeLinkOptions options;
+  options.max_unanswered_batches = 1;
+  options.patience = std::chrono::minutes(10);
+  StartLinks(options);
+  ASSERT_TRUE(Connected(1));
+  for (uint64_t i = 1; i <= 5000; ++i) {
+    loop_->Post([this, i] { links_->Send(Peer(0), Apply(i)); });
+  }
+  ASSERT_TRUE(seen_.For([&] { return replies_ == 5000; }));
+}
+
+TEST_F(NodeLinkTest, WhatIsHeldBackLeavesWhenPatienceEnds) {
+  node_.await.Do([&] { node_.reading = false; });
+  NodeLinkOptions options;
+  options.max_unanswered_batches = 1;
+  options.patience = milliseconds(20);
+  StartLinks(options);
+  ASSERT_TRUE(Connected(1));
+  OnLoop([&] { ASSERT_TRUE(links_->Send(Peer(0), Apply(1))); });
+  OnLoop([&] { ASSERT_TRUE(links_->Send(Peer(0), Apply(2))); });
+  const MonoTime limit = clock_.Now() + std::chrono::seconds(30);
+  while (Report().queued_ops != 0 && clock_.Now() < limit) std::this_thread::yield();
+  EXPECT_EQ(Report().queued_ops, 0u);
 }
 
 TEST_F(NodeLinkTest, ClosesABatchByCountAndBySize) {

@@ -27,9 +27,9 @@ class ShardTest : public testing::Test, public NodeTransport {
     }
   }
 
-  bool Send(Peer peer, v1::ReplicaOp op) override {
+  bool Send(Peer peer, const v1::ReplicaOp& op) override {
     if (full_.count(peer) != 0) return false;
-    sent_[peer].push_back(std::move(op));
+    sent_[peer].push_back(op);
     return true;
   }
 
@@ -58,7 +58,7 @@ class ShardTest : public testing::Test, public NodeTransport {
     std::vector<v1::ReplicaOp> ops;
     for (v1::ReplicaOp& op : sent_[peer]) {
       if (op.has_stats() || (op.has_pull() && !syncs_shown_)) continue;
-      ops.push_back(std::move(op));
+      ops.push_back(op);
     }
     sent_[peer].clear();
     return ops;

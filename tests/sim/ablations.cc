@@ -36,10 +36,10 @@ FaultMix LateRegistrations() {
 FaultMix DyingRouters() {
   FaultMix mix;
   mix.synced_writes = true;
-  mix.loss = 0.25;
+  mix.loss = 0.2;
   mix.router_crash = true;
   mix.partition = true;
-  mix.between_faults = std::chrono::milliseconds(250);
+  mix.between_faults = std::chrono::milliseconds(400);
   return mix;
 }
 

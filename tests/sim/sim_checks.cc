@@ -266,8 +266,8 @@ Floor SimCluster::FloorOf(Node& node, SlotId slot, Incarnation inc) {
 }
 
 // I8: the floor moves only when all replicas hold all that is at or below it. What was written back
-// under a version above the floor is not at or below it any more: a quorum has it there, and whoever
-// lacks it is behind on that version.
+// under a version above the floor is not at or below it any more: a quorum has it there, and
+// whoever lacks it is behind on that version.
 void SimCluster::CheckFloor(const v1::ReplicaOp& op) {
   if (!op.has_set_floor()) return;
   const Version floor = FromProto(op.set_floor().floor());

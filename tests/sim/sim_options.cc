@@ -100,6 +100,7 @@ ShardOptions SimOptions(const FaultMix& mix) {
   options.tick = SimCluster::kTick;
   options.max_behind_keys = mix.max_behind;
   options.max_syncs = 4;
+  options.lost_after = options.retransmit;  // here, single messages are lost
   options.sync_stall = milliseconds(1000);
   options.stable_interval = milliseconds(500);
   options.term_pause = milliseconds(300);

@@ -14,12 +14,12 @@ class SimCluster::Transport final : public NodeTransport {
   Transport(SimCluster& cluster, const Router& router)
       : cluster_(cluster), router_(router), outbox_(cluster.nodes_.size()) {}
 
-  bool Send(Peer peer, v1::ReplicaOp op) override {
+  bool Send(Peer peer, const v1::ReplicaOp& op) override {
     cluster_.CheckSent(router_, op);
     cluster_.CheckFloor(op);
     auto& batch = outbox_[static_cast<size_t>(router_.NodeOf(peer))];
     if (batch == nullptr) batch = std::make_shared<v1::ReplicaBatch>();
-    *batch->add_ops() = std::move(op);
+    *batch->add_ops() = op;
     return true;
   }
 
