@@ -160,7 +160,7 @@ bool ExchangeStream::TakeNext() {
   queued_bytes_ = 0;
   for (const Batch& batch : outbox_) queued_bytes_ += batch.wire.size();
   held_since_ = kNever;
-  impatient_ = false;
+  impatient_ = !outbox_.empty();  // what filled more than one batch goes on as it can be written
   return true;
 }
 

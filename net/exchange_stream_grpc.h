@@ -140,7 +140,7 @@ class ExchangeStream final
   uint64_t answered_ops_ = 0;
   std::deque<uint64_t> unanswered_;  // sent_ops_ after each batch that has not been answered whole
   MonoTime held_since_ = kNever;     // something was handed in and has not left
-  bool impatient_ = false;           // for too long: it leaves as soon as it can be written
+  bool impatient_ = false;           // nothing is held back: it leaves as soon as it can be written
   bool broken_ = false;              // no further operation will be started
   bool hold_ = false;
 };

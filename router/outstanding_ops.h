@@ -20,7 +20,7 @@ struct OutstandingOp {
 class OutstandingOps {
  public:
   // The id under which Put keeps the next operation.
-  uint64_t NextId() const { return (serial_ + 1) << kPlaceBits | NextPlace(); }
+  uint64_t NextId() const { return NextSerial() << kPlaceBits | NextPlace(); }
   bool full() const { return free_.empty() && places_.size() >= kMaxPlaces; }
 
   void Put(OutstandingOp op) {
@@ -31,7 +31,7 @@ class OutstandingOps {
     } else {
       free_.pop_back();
     }
-    ++serial_;
+    serial_ = NextSerial();
     places_[place] = {id, std::move(op)};
   }
 
@@ -55,12 +55,15 @@ class OutstandingOps {
  private:
   static constexpr int kPlaceBits = 24;
   static constexpr uint64_t kMaxPlaces = uint64_t{1} << kPlaceBits;
+  static constexpr uint64_t kMaxSerial = (uint64_t{1} << (64 - kPlaceBits)) - 1;
 
   struct Place {
     uint64_t id = 0;  // 0: free
     OutstandingOp op;
   };
 
+  // From 1 on, also after all of them: 0 is nobody's.
+  uint64_t NextSerial() const { return serial_ % kMaxSerial + 1; }
   uint64_t NextPlace() const { return free_.empty() ? places_.size() : free_.back(); }
   void Free(uint64_t place) {
     places_[place] = {};

@@ -265,7 +265,7 @@ class Sequencer {
     v1::Record best;  // highest answer of the attempt
     Version best_version;
     MonoTime ask_again;
-    int quorum_rounds = 0;       // so many times a quorum was asked
+    int late_rounds = 0;         // so many times a quorum did not answer in time
     uint64_t asked_wall_ms = 0;  // when the attempt began
     Version writing;             // kWriting, kWritingBack
     Version awaited;             // kAwaitingCommit
@@ -344,6 +344,8 @@ class Sequencer {
   bool SendApply(v1::ReplicaOp& op, Key* key, int seat);
   void ForgetUnanswered(int seat);
   void GiveUpAnswers(Key* key) const;
+  // A read of the owner's own may be of a large value, at nodes that have much to do.
+  Duration InternalPatience() const { return host_.options().lost_after * 2; }
   void OnApplyReply(int seat, const Expected& expected, const v1::ReplicaOpReply& reply);
   void CommitIfQuorum(Key* key);
   void DropAcks(int seat);

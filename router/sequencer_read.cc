@@ -10,7 +10,9 @@
 namespace ringkv {
 namespace {
 
-// Until a quorum is asked again, in times that something is sent again.
+// Until a quorum that is late is asked again, in times that something is sent again. Longer from
+// the third time on: what takes long to answer would never be done with questions that it has to
+// answer anew.
 constexpr int kRounds = 4;
 constexpr int kPatience[kRounds] = {1, 1, 4, 16};
 
@@ -28,6 +30,7 @@ bool Sequencer::IsPending(const Key* key, Version version) const {
 
 void Sequencer::StartRead(Call* call) {
   call->asked = 0;
+  call->late_rounds = 0;
   LoadBalancer::Picker::Choice choice = PickSingle(call->key, 0);
   if (choice.place < 0) {
     if (!host_.LeaseValid()) ++host_.stats().lease_refusals;
@@ -107,16 +110,15 @@ void Sequencer::AskQuorum(Call* call) {
   call->best.Clear();
   call->best_version = Version{};
   ++host_.stats().quorum_reads;
+  bool all_sent = true;
   for (size_t i = 0; i < seats_.size(); ++i) {
     int seat = static_cast<int>(i);
     const bool passed_by = intact && (call->key->corrupt_mask & (1u << i)) != 0;
     const bool awaited = (call->candidates & (1u << i)) != 0;
     if (!(awaited || (Votes(seat) && !passed_by)) || !Reachable(seat)) continue;
-    AskOne(call, seat, host_.Count(seats_[i].peer));
+    if (!AskOne(call, seat, host_.Count(seats_[i].peer))) all_sent = false;
   }
-  // Longer from the third time on: what takes long to answer would never be done with questions
-  // that it has to answer anew.
-  const int round = std::min(call->quorum_rounds++, kRounds - 1);
+  const int round = all_sent ? std::min(call->late_rounds, kRounds - 1) : 0;
   call->ask_again = host_.Now() + host_.options().retransmit * kPatience[round];
 }
 
@@ -185,7 +187,11 @@ void Sequencer::OnQuorumAnswer(Call* call, int seat, const v1::ReplicaOpReply& r
   const bool awaited_here = (call->candidates & bit) != 0;
   bool votes = call->in_union ? awaited_here : reply.voting() && Votes(seat);
   if (reply.code() != v1::REPLICA_CODE_OK || (!votes && !awaited_here)) {
-    if (reply.code() != v1::REPLICA_CODE_CORRUPTION) return;
+    if (reply.code() != v1::REPLICA_CODE_CORRUPTION) {
+      // It is not at work on it: however patient the call was to be, it may be another one soon.
+      call->ask_again = std::min(call->ask_again, host_.Now() + host_.options().retransmit);
+      return;
+    }
     call->unreadable |= bit;
     return OnUnreadable(call);
   }
@@ -296,6 +302,7 @@ void Sequencer::ReadLate(Call* call) {
       }
     }
   }
+  if (call->stage == Call::Stage::kQuorumRead) ++call->late_rounds;
   AskQuorum(call);
 }
 

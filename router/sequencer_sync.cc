@@ -343,7 +343,7 @@ void Sequencer::Resolve(int i, const std::string& name) {
   call->id = host_.NextCallId();
   call->kind = Call::Kind::kInternalRead;
   call->needs_lock = true;
-  call->deadline = host_.Now() + host_.options().retransmit * 8;
+  call->deadline = host_.Now() + std::max(host_.options().retransmit * 8, InternalPatience());
   call->candidates = static_cast<Mask>(1u << i);
   if (sync.compare_only) call->candidates |= static_cast<Mask>(1u << sync.source);
   if (union_.running) {

@@ -213,7 +213,7 @@ void Sequencer::StartRepair(Key* key) {
   Call* call = owned.get();
   call->id = host_.NextCallId();
   call->kind = Call::Kind::kInternalRead;
-  call->deadline = host_.Now() + host_.options().retransmit * 4;
+  call->deadline = host_.Now() + std::max(host_.options().retransmit * 4, InternalPatience());
   call->key = UseKey(key->name);
   key->repair = call->id;
   call->internal_done = [this, name = key->name](const v1::OpStatus& status,

@@ -32,6 +32,7 @@ class BatchLoad::Connection {
     if (!channel->WaitForConnected(std::chrono::system_clock::now() + std::chrono::seconds(10))) {
       return Status::Unavailable("cannot connect to " + load_.address_);
     }
+    std::lock_guard lock(mutex_);  // its events wait until it is known
     stream_ = BatchStream::Open(std::move(channel), std::make_unique<Events>(*this));
     return Status::Ok();
   }
@@ -79,7 +80,10 @@ class BatchLoad::Connection {
       connection_.WriteFree();
       if (!connection_.writing_) connection_.changed_.notify_all();
     }
-    void OnBroken() override { connection_.stream_->Release(); }
+    void OnBroken() override {
+      std::lock_guard lock(connection_.mutex_);
+      connection_.stream_->Release();
+    }
     // The stream ends on the thread that waits for it: see BatchStream::Open.
     void OnClosed(std::unique_ptr<BatchStream> self, const grpc::Status& status) override {
       std::lock_guard lock(connection_.mutex_);

@@ -12,12 +12,14 @@ namespace ringkv::bench {
 
 class EchoServer {
  public:
-  // Forks, so: before the process has any thread. A get is answered with a value as long as the
-  // last one that its stream has put, 100 bytes before that. The child ends with the object.
+  // Forks, so: before the process has any thread. The child ends with the object.
   static Result<EchoServer> Fork();
   ~EchoServer();
   EchoServer(EchoServer&& other) noexcept;
   EchoServer& operator=(EchoServer&&) = delete;
+
+  // Soon, and until it is told otherwise. 100 bytes at first.
+  void AnswerGetsWith(size_t value_bytes);
 
   pid_t pid() const { return pid_; }
   const std::string& address() const { return address_; }

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <csignal>
 #include <utility>
 
@@ -16,7 +17,9 @@ namespace {
 
 class EchoCall final : public grpc::ServerBidiReactor<v1::BatchRequest, v1::BatchResponse> {
  public:
-  EchoCall() { StartRead(&request_); }
+  explicit EchoCall(const std::atomic<size_t>& value_bytes) : value_bytes_(value_bytes) {
+    StartRead(&request_);
+  }
 
   void OnReadDone(bool ok) override {
     if (!ok) return Finish(grpc::Status::OK);
@@ -27,12 +30,10 @@ class EchoCall final : public grpc::ServerBidiReactor<v1::BatchRequest, v1::Batc
       if (op.has_get()) {
         result->mutable_get()->mutable_status()->set_outcome(v1::OUTCOME_DONE);
         result->mutable_get()->mutable_version()->set_term(1);
-        result->mutable_get()->set_value(value_);
+        result->mutable_get()->mutable_value()->assign(value_bytes_.load(), 'x');
       } else {
         result->mutable_put()->mutable_status()->set_outcome(v1::OUTCOME_DONE);
         result->mutable_put()->mutable_version()->set_term(1);
-        // What was last put is what is got.
-        if (value_.size() != op.put().value().size()) value_ = op.put().value();
       }
     }
     StartWrite(&response_);
@@ -47,13 +48,17 @@ class EchoCall final : public grpc::ServerBidiReactor<v1::BatchRequest, v1::Batc
  private:
   v1::BatchRequest request_;
   v1::BatchResponse response_;
-  std::string value_ = std::string(100, 'x');
+  const std::atomic<size_t>& value_bytes_;
 };
 
 class EchoService final : public v1::Kv::CallbackService {
+ public:
+  std::atomic<size_t> value_bytes{100};
+
+ private:
   grpc::ServerBidiReactor<v1::BatchRequest, v1::BatchResponse>* Batch(
       grpc::CallbackServerContext* /*context*/) override {
-    return new EchoCall;  // until OnDone
+    return new EchoCall(value_bytes);  // until OnDone
   }
 };
 
@@ -65,8 +70,14 @@ class EchoService final : public v1::Kv::CallbackService {
   const std::string line = started.ok() ? server.address() : "";
   if (::write(report, line.data(), line.size()) < 0) ::_exit(1);
   ::close(report);
-  char byte = 0;
-  while (::read(lifeline, &byte, 1) > 0) {
+  // Decimal numbers, each with a line's end.
+  size_t number = 0;
+  for (char byte = 0; ::read(lifeline, &byte, 1) > 0;) {
+    if (byte == '\n') {
+      service.value_bytes = std::exchange(number, 0);
+    } else {
+      number = number * 10 + static_cast<size_t>(byte - '0');
+    }
   }
   ::_exit(0);
 }
@@ -103,6 +114,11 @@ EchoServer::EchoServer(EchoServer&& other) noexcept
     : pid_(std::exchange(other.pid_, 0)),
       lifeline_(std::exchange(other.lifeline_, -1)),
       address_(std::move(other.address_)) {}
+
+void EchoServer::AnswerGetsWith(size_t value_bytes) {
+  const std::string line = std::to_string(value_bytes) + "\n";
+  (void)!::write(lifeline_, line.data(), line.size());
+}
 
 EchoServer::~EchoServer() {
   if (lifeline_ >= 0) ::close(lifeline_);

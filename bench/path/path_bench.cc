@@ -178,6 +178,7 @@ Result<PathBench::Alone> PathBench::MeasureAlone(Durability durability, KeySpace
 }
 
 Result<LoadFigures> PathBench::MeasureEcho(LoadShape shape, const OpMix& mix, KeySpace space) {
+  echo_.AnswerGetsWith(space.value_bytes);
   BatchLoad load(echo_.address(), shape, mix, space);
   RINGKV_RETURN_IF_ERROR(load.Start());
   std::this_thread::sleep_for(std::chrono::duration<double>(options_.warm_seconds / 2));

@@ -45,7 +45,8 @@ class FakeReplica final : public v1::Replica::CallbackService {
   v1::ReplicaCode hello_code = v1::REPLICA_CODE_OK;
   uint64_t boot = 1;
   std::string store_uuid = std::string(16, 's');
-  bool reading = true;  // false: takes Hello only, then reads nothing
+  bool reading = true;    // false: takes Hello only, then reads nothing
+  bool answering = true;  // false: answers Hello only
   std::vector<Batch> batches;
   uint64_t ops = 0;
   int hellos = 0;
@@ -67,6 +68,11 @@ class FakeReplica final : public v1::Replica::CallbackService {
       if (!ok) return FinishOnce();
       outgoing_.Clear();
       fake_.Answer(incoming_, &outgoing_);
+      const bool hello = incoming_.ops_size() == 1 && incoming_.ops(0).has_hello();
+      if (!hello && !fake_.await.Get([&] { return fake_.answering; })) {
+        incoming_.Clear();
+        return StartRead(&incoming_);
+      }
       StartWrite(&outgoing_);
     }
     void OnWriteDone(bool ok) override {

@@ -207,6 +207,19 @@ TEST_F(NodeLinkTest, HoldsBackWhatComesWhileABatchIsNotAnswered) {
   EXPECT_EQ(Report().queued_ops, 2u);
 }
 
+TEST_F(NodeLinkTest, WhatFillsMoreThanOneBatchIsNotHeldBack) {
+  node_.await.Do([&] { node_.answering = false; });
+  NodeLinkOptions options;
+  options.max_unanswered_batches = 1;
+  options.patience = std::chrono::minutes(10);
+  StartLinks(options);
+  ASSERT_TRUE(Connected(1));
+  OnLoop([&] {
+    for (uint64_t i = 0; i < kMaxBatchOps + 10; ++i) ASSERT_TRUE(links_->Send(Peer(0), Apply(i)));
+  });
+  EXPECT_TRUE(node_.await.For([&] { return node_.ops == kMaxBatchOps + 10; }));
+}
+
 TEST_F(NodeLinkTest, WhatIsHeldBackLeavesWithTheAnswer) {
   NodeLinkOptions options;
   options.max_unanswered_batches = 1;

@@ -389,7 +389,7 @@ class SimCluster {
   void ForgetLostElsewhere(Node& node);
   void NextFault();
   void InjectFault();
-  int ChooseNode(bool loses, bool all_of_it);
+  int ChooseNode(bool loses, bool what_it_had);
   void PutOldCopyBack(int node, Duration outage);
   void CloseWays(Duration outage);
   void Clog(int node, Duration outage);

@@ -77,7 +77,7 @@ std::vector<FaultKind> KindsOf(const FaultMix& mix) {
 
 // A minority of the disks may have lost something at any time, but for losses of all power; and a
 // minority all of it.
-int SimCluster::ChooseNode(bool loses, bool all_of_it) {
+int SimCluster::ChooseNode(bool loses, bool what_it_had) {
   const int drawn = static_cast<int>(random_.Below(nodes_.size()));
   if (!loses) return drawn;
   for (const auto& node : nodes_) {
@@ -92,7 +92,7 @@ int SimCluster::ChooseNode(bool loses, bool all_of_it) {
   const int emptied = first([](const Node& node) { return !node.emptied.empty(); });
   const int lost = first([](const Node& node) { return !node.lost.empty(); });
   if (damaged >= 0) return damaged;
-  if (emptied >= 0 && all_of_it) return emptied;
+  if (emptied >= 0 && what_it_had) return emptied;
   return lost >= 0 ? lost : drawn;
 }
 
@@ -104,7 +104,7 @@ void SimCluster::InjectFault() {
   const bool all_of_it = kind == Kind::kWipe || kind == Kind::kOldCopy;
   const int i = ChooseNode(
       all_of_it || kind == Kind::kDamage || (kind == Kind::kPowerLoss && !mix_.synced_writes),
-      all_of_it);
+      all_of_it || kind == Kind::kDamage);
   Node& node = *nodes_[static_cast<size_t>(i)];
   Duration outage =
       milliseconds(random_.Chance(0.7) ? random_.Between(5, 800) : random_.Between(800, 3000));
