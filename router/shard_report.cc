@@ -11,13 +11,20 @@ namespace {
 // Whether the slot can do without the copy on that node.
 bool IsNeeded(const SlotReport& slot, Peer peer) {
   size_t replicas = 0, others = 0;
-  bool is_one = false;
+  bool is_one = false, is_filled = false;
   for (const ReplicaReport& replica : slot.replicas) {
+    if (replica.learner) {
+      if (replica.peer != peer) return true;  // a change is under way
+      is_filled = true;
+      continue;
+    }
     is_one = is_one || replica.peer == peer;
-    if (replica.learner) return true;  // a change is under way
     ++replicas;
     if (replica.peer != peer && replica.reachable && replica.clean && replica.voting) ++others;
   }
+  // It counts in no quorum yet. Where its disk has failed, it never will, and the change waits for a
+  // disk that works: to wait for the change would be to wait for ever.
+  if (is_filled) return slot.joint || others < replicas;
   if (!is_one) return false;
   return slot.blocked != BlockedBy::kNothing || others + 1 < replicas || others <= replicas / 2;
 }

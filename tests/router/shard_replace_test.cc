@@ -276,6 +276,23 @@ TEST_F(ShardReplaceTest, AcknowledgementsOfTheReplicaThatLeftCountForNobody) {
   EXPECT_TRUE(Done(put));
 }
 
+// A node whose disk has failed waits for leave to replace it, and the change that was to fill it waits
+// for the node.
+TEST_F(ShardReplaceTest, DiskOfALearnerMayGoUntilItCounts) {
+  Begin();
+  auto needed = [this] { return shard_.Report().peers[kD.value()].needed_slots; };
+  EXPECT_EQ(needed(), 0u);
+  EXPECT_EQ(shard_.Report().peers[kB.value()].needed_slots, 1u);
+  shard_.OnDisconnected(kC);
+  EXPECT_EQ(needed(), 1u);
+  Connect(kC);
+  EXPECT_EQ(needed(), 0u);
+  Fill();
+  Tick(milliseconds(20));
+  ASSERT_TRUE(Report().joint);
+  EXPECT_EQ(needed(), 1u);
+}
+
 TEST_F(ShardReplaceTest, LearnerThatCanNeverBeMadeIsGivenUp) {
   Begin();
   v1::ReplicaOp create = Await(kD, v1::ReplicaOp::kCreate);
