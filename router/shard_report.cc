@@ -22,8 +22,8 @@ bool IsNeeded(const SlotReport& slot, Peer peer) {
     ++replicas;
     if (replica.peer != peer && replica.reachable && replica.clean && replica.voting) ++others;
   }
-  // It counts in no quorum yet. Where its disk has failed, it never will, and the change waits for a
-  // disk that works: to wait for the change would be to wait for ever.
+  // It counts in no quorum yet. Where its disk has failed, it never will, and the change waits for
+  // a disk that works: to wait for the change would be to wait for ever.
   if (is_filled) return slot.joint || others < replicas;
   if (!is_one) return false;
   return slot.blocked != BlockedBy::kNothing || others + 1 < replicas || others <= replicas / 2;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstdint>
 #include <vector>
 
@@ -38,7 +39,8 @@ class LatencyHistogram {
   // without any.
   Duration At(double fraction) const {
     if (count_ == 0) return Duration(0);
-    const auto rank = std::max<uint64_t>(1, static_cast<uint64_t>(fraction * double(count_) + 0.5));
+    const auto rank =
+        std::max<uint64_t>(1, static_cast<uint64_t>(std::llround(fraction * double(count_))));
     uint64_t seen = 0;
     for (size_t bucket = 0; bucket < counts_.size(); ++bucket) {
       seen += counts_[bucket];

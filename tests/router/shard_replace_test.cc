@@ -276,8 +276,8 @@ TEST_F(ShardReplaceTest, AcknowledgementsOfTheReplicaThatLeftCountForNobody) {
   EXPECT_TRUE(Done(put));
 }
 
-// A node whose disk has failed waits for leave to replace it, and the change that was to fill it waits
-// for the node.
+// A node whose disk has failed waits for leave to replace it, and the change that was to fill it
+// waits for the node.
 TEST_F(ShardReplaceTest, DiskOfALearnerMayGoUntilItCounts) {
   Begin();
   auto needed = [this] { return shard_.Report().peers[kD.value()].needed_slots; };
