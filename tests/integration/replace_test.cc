@@ -145,7 +145,9 @@ TEST_F(ReplaceTest, PauseResumeAbortAndShow) {
     EXPECT_NE(second.err.find("migrations abort 1"), std::string::npos) << second.err;
     EXPECT_EQ(Kvctl({"admin", "migrations", "resume", "1"}).code, 0);
     KvctlResult aborted = Kvctl({"admin", "migrations", "abort", "1"});
-    EXPECT_EQ(aborted.code, 0) << aborted.err;
+    // What was left may have moved meanwhile.
+    const bool over = aborted.code == 5 && aborted.err.find("is over") != std::string::npos;
+    EXPECT_TRUE(aborted.code == 0 || over) << aborted.code << ": " << aborted.err;
   }
   EXPECT_EQ(Kvctl({"admin", "migrations", "watch"}).code, 0);
   ASSERT_TRUE(WaitNoMigration());
