@@ -366,7 +366,9 @@ void Shard::OnReply(Peer peer, const v1::ReplicaOpReply& reply) {
   if (reply.code() == v1::REPLICA_CODE_NEED_PROMISE) {
     if (const Group* group = GroupOf(expected.slot)) session.promised[group->id] = false;
   }
-  FindSequencer(expected.slot)->OnReply(peer, expected, reply);
+  Sequencer* owner = FindSequencer(expected.slot);
+  RINGKV_CHECK(owner != nullptr, "what a group has asked is forgotten with it");
+  owner->OnReply(peer, expected, reply);
 }
 
 // R1, the other side: a node has promised a later term. Nothing of the group is ours any more.
