@@ -115,7 +115,6 @@ class ExchangeStream final
   void Start();
   // Takes the next batch into writing_, if it may be written now. mutex_ held.
   bool TakeNext();
-  void Write();
   void ReadNext();
   // Gives the hold back once nobody will start an operation any more.
   void EndIfIdle();

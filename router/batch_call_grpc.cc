@@ -113,7 +113,7 @@ void BatchCall::Dispatch(v1::BatchRequest& batch, MonoTime now) {
   for (size_t i = 0; i < parts.size(); ++i) {
     if (parts[i].empty()) continue;
     ShardLoop* loop = ports_[i].loop;
-    loop->PostOrRun([loop, calls = std::move(parts[i])]() mutable {
+    loop->Post([loop, calls = std::move(parts[i])]() mutable {
       for (ClientCall& call : calls) loop->shard().Submit(std::move(call));
     });
   }

@@ -58,8 +58,7 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
     ShardLoop* loop = &context_.loops.loop(context_.LoopOfSlot(call.slot));
     call.op = std::move(op);
     // The loops outlive the gRPC server, so the task is always taken.
-    loop->PostOrRun(
-        [loop, call = std::move(call)]() mutable { loop->shard().Submit(std::move(call)); });
+    loop->Post([loop, call = std::move(call)]() mutable { loop->shard().Submit(std::move(call)); });
   }
 
   static void Answer(Link& link, v1::OpResult result) {

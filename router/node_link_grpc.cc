@@ -56,9 +56,9 @@ class GrpcNodeLinks::Link {
   PeerAddress to_;
   Phase phase_ = Phase::kWaiting;
   uint64_t session_ = 0;  // what streams of an earlier one post is ignored
-  // Those in use, and those that gRPC still holds. A channel that dies on one of gRPC's own
-  // threads, which may run this loop's tasks, must not be the process's last: it would join those
-  // threads, itself among them. The one that net/grpc_door holds for ever sees to that.
+  // Those in use, and those that gRPC still holds. A channel must not die on one of gRPC's own
+  // threads, where a stream may hold it last: the process's last one joins those threads, itself
+  // among them.
   std::vector<std::shared_ptr<grpc::Channel>> channels_;
   std::shared_ptr<ExchangeStream> streams_[kStreamKinds];
   Boot boot_;               // of the session, once the first Hello was answered
@@ -86,7 +86,7 @@ void GrpcNodeLinks::Link::OpenStream(StreamKind kind) {
   ExchangeStream::Handlers handlers;
   // The link lives until its loop has stopped (see the header), so posted tasks may name it.
   handlers.on_reply = [this, loop, session, kind](std::shared_ptr<v1::ReplicaBatchReply> batch) {
-    loop->PostOrRun(
+    loop->Post(
         [this, session, kind, batch = std::move(batch)] { HandleReply(session, kind, *batch); });
   };
   handlers.on_end = [this, loop, session](Status why) {

@@ -339,7 +339,7 @@ class Sequencer {
   void BeginWrite(Call* call, v1::Record record);
   void AddPending(Call* call, v1::Record record);
   void SendPending(Key* key, Pending& pending);
-  void SendPendingAgain(Key* key, Pending& pending);
+  void SendPendingTo(Mask seats, Key* key, Pending& pending);
   v1::ReplicaOp& PrepareApply(const Key& key, const v1::Record& record, bool forget);
   bool SendApply(v1::ReplicaOp& op, Key* key, int seat);
   void ForgetUnanswered(int seat);

@@ -45,27 +45,17 @@ void Sequencer::AddPending(Call* call, v1::Record record) {
   SendPending(key, key->pending.back());
 }
 
+// To whoever has not acknowledged it.
 void Sequencer::SendPending(Key* key, Pending& pending) {
-  key->sent = host_.Now();
-  sent_ = std::max(sent_, union_.running ? Sent::kOfAUnion : Sent::kAnything);
-  v1::ReplicaOp& op = PrepareApply(*key, pending.record, /*forget=*/false);
-  for (size_t i = 0; i < seats_.size(); ++i) {
-    int seat = static_cast<int>(i);
-    if (!Reachable(seat) || (pending.acks & (1u << i))) continue;
-    SendApply(op, key, seat);
-  }
+  SendPendingTo(ReachableMask() & static_cast<Mask>(~pending.acks), key, pending);
 }
 
-// To whoever has not acknowledged it and has nothing of the key to answer for.
-void Sequencer::SendPendingAgain(Key* key, Pending& pending) {
-  const Mask lacking = ReachableMask() & static_cast<Mask>(~pending.acks & ~key->unanswered);
-  if (lacking == 0) return;
-  ++host_.stats().retransmits;
+void Sequencer::SendPendingTo(Mask seats, Key* key, Pending& pending) {
   key->sent = host_.Now();
   sent_ = std::max(sent_, union_.running ? Sent::kOfAUnion : Sent::kAnything);
   v1::ReplicaOp& op = PrepareApply(*key, pending.record, /*forget=*/false);
   for (size_t i = 0; i < seats_.size(); ++i) {
-    if (lacking & (1u << i)) SendApply(op, key, static_cast<int>(i));
+    if (seats & (1u << i)) SendApply(op, key, static_cast<int>(i));
   }
 }
 
@@ -174,7 +164,11 @@ void Sequencer::TickPending() {
     Key* key = pending_keys_[k];
     if (now - key->sent < host_.options().retransmit) continue;
     GiveUpAnswers(key);
-    SendPendingAgain(key, key->pending.back());
+    Pending& pending = key->pending.back();
+    const Mask seats = ReachableMask() & static_cast<Mask>(~pending.acks & ~key->unanswered);
+    if (seats == 0) continue;
+    ++host_.stats().retransmits;
+    SendPendingTo(seats, key, pending);
   }
 }
 

@@ -44,7 +44,6 @@ class ShardLoop final : private LinkEvents {
   void Stop();
 
   bool Post(EventLoop::Task task) { return loop_.Post(std::move(task)); }
-  bool PostOrRun(EventLoop::Task task) { return loop_.PostOrRun(std::move(task)); }
   size_t pending_tasks() const { return loop_.PendingTasks(); }
   LinkCounts link_counts() const { return links_->Counts(); }
 
