@@ -1,12 +1,11 @@
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
-#include <cstdio>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
 
 #include "bench/path/path_bench.h"
+#include "tests/bench/program_run.h"
 
 namespace ringkv::bench {
 namespace {
@@ -36,21 +35,8 @@ TEST(PathLoads, KeysHave16Bytes) {
   EXPECT_EQ(PathKey(123'456'789).size(), 16u);
 }
 
-struct Ended {
-  int code = -1;
-  std::string output;  // both streams
-};
-
 Ended RunProgram(const std::string& arguments) {
-  Ended ended;
-  const std::string command = std::string(RINGKV_BENCH_PATH) + " " + arguments + " 2>&1";
-  FILE* pipe = popen(command.c_str(), "r");
-  if (pipe == nullptr) return ended;
-  char buffer[4096];
-  while (size_t bytes = fread(buffer, 1, sizeof(buffer), pipe)) ended.output.append(buffer, bytes);
-  const int status = pclose(pipe);
-  if (WIFEXITED(status)) ended.code = WEXITSTATUS(status);
-  return ended;
+  return bench::RunProgram(RINGKV_BENCH_PATH, arguments);
 }
 
 TEST(PathProgram, MeasuresRocksDbEchoAndClusterAndWritesJson) {

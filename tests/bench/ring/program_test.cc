@@ -1,13 +1,13 @@
 // The program itself, as `./dev bench ring` runs it, with little to do.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
-#include <cstdio>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
+
+#include "tests/bench/program_run.h"
 
 namespace ringkv::bench {
 namespace {
@@ -15,21 +15,8 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-struct Ended {
-  int code = -1;
-  std::string output;  // both streams
-};
-
 Ended RunProgram(const std::string& arguments) {
-  Ended ended;
-  const std::string command = std::string(RINGKV_BENCH_RING) + " " + arguments + " 2>&1";
-  FILE* pipe = popen(command.c_str(), "r");
-  if (pipe == nullptr) return ended;
-  char buffer[4096];
-  while (size_t bytes = fread(buffer, 1, sizeof(buffer), pipe)) ended.output.append(buffer, bytes);
-  const int status = pclose(pipe);
-  if (WIFEXITED(status)) ended.code = WEXITSTATUS(status);
-  return ended;
+  return bench::RunProgram(RINGKV_BENCH_RING, arguments);
 }
 
 TEST(BenchRing, MeasuresEveryContenderAndWritesJson) {
