@@ -13,7 +13,7 @@
 namespace ringkv {
 namespace {
 
-constexpr uint64_t kSeeds = 4000;  // at most: nearly all take a few hundred
+constexpr uint64_t kSeeds = 2000;
 
 class AblatedSeeds : public testing::TestWithParam<Ablation> {};
 

@@ -51,6 +51,9 @@ struct FaultMix {
   uint32_t groups = 16;        // of the 16 slots: what is owned together has one term
   bool synced_writes = false;  // durability `sync`, else `periodic`
   double loss = 0;             // of a message
+  // An answer is taken for lost after so long (ShardOptions). Short, for single messages are lost
+  // here; where none is, as within a real session, it is what routers have.
+  Duration lost_after = std::chrono::milliseconds(250);
   double duplication = 0;
   Duration delay = std::chrono::microseconds(200);
   double long_delay = 0;  // chance of a delay up to `latest`: reordering

@@ -100,7 +100,7 @@ ShardOptions SimOptions(const FaultMix& mix) {
   options.tick = SimCluster::kTick;
   options.max_behind_keys = mix.max_behind;
   options.max_syncs = 4;
-  options.lost_after = options.retransmit;  // here, single messages are lost
+  options.lost_after = mix.lost_after;
   options.sync_stall = milliseconds(1000);
   options.stable_interval = milliseconds(500);
   options.term_pause = milliseconds(300);
@@ -166,6 +166,8 @@ FaultMix FaultMix::Draw(Random& random) {
   mix.damage = apart.Chance(0.3) && !mix.total_loss;
   mix.clocks = apart.Chance(0.3);
   DrawClients(Random(apart.Next()), &mix);
+  const bool loses_messages = mix.loss > 0 || mix.partition || mix.one_way;
+  if (!loses_messages) mix.lost_after = ShardOptions().lost_after;
   return mix;
 }
 
@@ -173,6 +175,7 @@ std::string FaultMix::ToString() const {
   std::string text = "durability " + std::string(synced_writes ? "sync" : "periodic") + ", loss " +
                      std::to_string(loss) + ", duplication " + std::to_string(duplication) +
                      ", long delays " + std::to_string(long_delay);
+  if (lost_after > milliseconds(250)) text += ", nothing lost within a session";
   if (node_crash) text += ", node crashes";
   if (power_loss) text += ", power losses";
   if (router_crash) text += ", router crashes";
