@@ -161,40 +161,6 @@ TEST_F(ShardTest, LateReadIsAskedOfAnotherReplicaToo) {
   EXPECT_TRUE(Done(get));
 }
 
-// A large value takes long at each of them: asked again and again it would never come.
-TEST_F(ShardTest, BothThatWereAskedForAReadAreWaitedFor) {
-  TakeSlot(true);
-  ConnectAll();
-  const uint64_t get = Get("k");
-  const v1::ReplicaOp first = TakeOne(kA);
-  Advance(milliseconds(12));
-  TakeOne(kB);
-  Advance(milliseconds(230));
-  EXPECT_EQ(shard_.stats().quorum_reads, 0u);
-  AnswerRead(kA, first, 7, 0, "");
-  EXPECT_TRUE(Done(get));
-}
-
-TEST_F(ShardTest, QuorumThatIsSlowIsAskedAgainLaterEachTime) {
-  TakeSlot(true);
-  Connect(kA);
-  Connect(kB);
-  Connect(kC);
-  shard_.SetLeaseUntil(clock_.Now());  // no replica answers alone
-  v1::Op op;
-  op.mutable_get()->set_key("k");
-  Call(op, milliseconds(5000));
-  std::vector<uint64_t> rounds;  // asked so far, a second after the other
-  for (int second = 0; second < 4; ++second) {
-    for (int i = 0; i < 10; ++i) {
-      Advance(milliseconds(100));
-      for (Peer peer : {kA, kB, kC}) Reply(peer, v1::ReplicaOpReply(), 1'000'000);
-    }
-    rounds.push_back(shard_.stats().quorum_reads);
-  }
-  EXPECT_EQ(rounds, (std::vector<uint64_t>{3, 4, 4, 4}));
-}
-
 // ---- whom a single read is asked of (the balancer's rule) -----------------------------------
 
 TEST_F(ShardTest, ReadsOfAHotSlotSpreadOverItsCleanReplicasAndComeBackToThePrimary) {
@@ -483,66 +449,6 @@ TEST_F(ShardTest, ReturnedReplicaIsSentWhatItMissed) {
   ReplicaReport report = shard_.Describe(SlotId(0)).replicas[2];
   EXPECT_EQ(report.behind_keys, 0u);
   EXPECT_TRUE(report.clean);
-}
-
-// Time goes by in which the nodes answer, but for what they were sent.
-class SlowNodeTest : public ShardTest {
- protected:
-  // n3 comes back, and misses a write.
-  void SetUp() override {
-    TakeSlot(true);
-    ConnectAll();
-    shard_.OnDisconnected(kC);
-    Put("k", "v");
-    Acknowledge(kA, TakeOne(kA));
-    Acknowledge(kB, TakeOne(kB));
-    Connect(kC, Boot(2));
-  }
-
-  void AdvanceAlive(milliseconds by) {
-    for (milliseconds gone(0); gone < by; gone += milliseconds(15)) {
-      Advance(milliseconds(15));
-      Reply(kA, v1::ReplicaOpReply(), kNoOperation);
-      Reply(kB, v1::ReplicaOpReply(), kNoOperation);
-      Reply(kC, v1::ReplicaOpReply(), kNoOperation, Boot(2));
-    }
-  }
-
-  // What n3 is sent within the time, once n1 has said what there is.
-  std::optional<v1::ReplicaOp> RepairWithin(milliseconds limit) {
-    for (milliseconds gone(0); gone < limit; gone += milliseconds(15)) {
-      AdvanceAlive(milliseconds(15));
-      if (const auto read = Last(kA, v1::ReplicaOp::kRead)) AnswerRead(kA, *read, 7, 1, "v");
-      if (auto repair = Last(kC, v1::ReplicaOp::kApply)) return repair;
-    }
-    return std::nullopt;
-  }
-
-  uint64_t Behind() { return shard_.Describe(SlotId(0)).replicas[2].behind_keys; }
-
-  static constexpr uint64_t kNoOperation = 1'000'000;
-};
-
-TEST_F(SlowNodeTest, RepairThatIsNotAnsweredIsSentAgainInTheNextSession) {
-  ASSERT_TRUE(RepairWithin(milliseconds(300)).has_value());
-  EXPECT_FALSE(RepairWithin(milliseconds(3000)).has_value());
-  EXPECT_EQ(Behind(), 1u);
-  shard_.OnDisconnected(kC);
-  Connect(kC, Boot(2));
-  const auto again = RepairWithin(milliseconds(300));
-  ASSERT_TRUE(again.has_value());
-  Acknowledge(kC, *again, Boot(2));
-  EXPECT_EQ(Behind(), 0u);
-}
-
-// A session loses nothing that is under way in it. If one did, the key would not stay behind for
-// good.
-TEST_F(SlowNodeTest, RepairThatIsNeverAnsweredIsSentAgainInTheEnd) {
-  ASSERT_TRUE(RepairWithin(milliseconds(300)).has_value());
-  const auto again = RepairWithin(milliseconds(10000));
-  ASSERT_TRUE(again.has_value());
-  Acknowledge(kC, *again, Boot(2));
-  EXPECT_EQ(Behind(), 0u);
 }
 
 TEST_F(ShardTest, FullQueueToAReplicaHoldsNobodyUp) {
