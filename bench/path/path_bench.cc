@@ -1,15 +1,13 @@
 #include "bench/path/path_bench.h"
 
-#include <stdlib.h>
-
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
 #include <thread>
 
 #include "bench/path/batch_load.h"
 #include "bench/path/process_cpu.h"
 #include "bench/path/rocks_alone.h"
+#include "tests/client/kvctl_process.h"
 
 namespace ringkv::bench {
 namespace {
@@ -20,23 +18,6 @@ constexpr double kOfRocksDb = 0.6;            // of its throughput, by 64 x 16 w
 constexpr size_t kSmallValue = 100;           // bytes
 constexpr uint64_t kSpaceBytes = 256u << 20;  // of values at most
 constexpr int kNodes = 3;
-
-// Removed with it.
-class Directory {
- public:
-  Directory() {
-    char name[] = "/tmp/ringkv-bench-XXXXXX";  // mkdtemp fills in the last six
-    if (::mkdtemp(name) != nullptr) path_ = name;
-  }
-  ~Directory() {
-    std::error_code ignored;
-    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
-  }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 Json ToJson(const LoadFigures& figures) {
   const auto us = [&](double fraction) {
@@ -164,9 +145,8 @@ Status PathBench::RunDurability(const std::string& durability) {
 }
 
 Result<PathBench::Alone> PathBench::MeasureAlone(Durability durability, KeySpace space) {
-  const Directory directory;
-  if (directory.path().empty()) return Status::IoError("cannot make a directory in /tmp");
-  const auto rocks = RocksAlone::Open(directory.path(), durability, space);
+  const ScratchDirectory directory;
+  const auto rocks = RocksAlone::Open(directory.Path("rocksdb"), durability, space);
   if (!rocks.ok()) return rocks.status();
   const auto put = (*rocks)->Put(options_.seconds);
   if (!put.ok()) return put.status();

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <filesystem>
 #include <thread>
 
 #include "base/clock.h"
@@ -58,6 +59,9 @@ RocksAlone::~RocksAlone() = default;
 Result<std::unique_ptr<RocksAlone>> RocksAlone::Open(const std::string& directory,
                                                      Durability durability, KeySpace space) {
   std::unique_ptr<RocksAlone> alone(new RocksAlone(durability, space));
+  std::error_code failed;
+  std::filesystem::create_directories(directory, failed);
+  if (failed) return Status::IoError("cannot make " + directory + ": " + failed.message());
   for (int i = 0; i < kInstances; ++i) {
     rocksdb::DB* database = nullptr;
     RINGKV_RETURN_IF_ERROR(FromRocks(

@@ -22,7 +22,7 @@ class RocksAlone {
   static constexpr int kInstances = 3;
   static constexpr size_t kBatch = 100;  // operations
 
-  // Opens the databases in `directory` and stores all keys.
+  // Opens the databases in `directory`, which is made if it is not there, and stores all keys.
   static Result<std::unique_ptr<RocksAlone>> Open(const std::string& directory,
                                                   Durability durability, KeySpace space);
   ~RocksAlone();
