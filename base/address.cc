@@ -2,6 +2,8 @@
 
 #include <charconv>
 
+#include "base/hex.h"
+
 namespace ringkv {
 namespace {
 
@@ -20,7 +22,7 @@ bool IsHostCharacter(char c, bool bracketed) {
 
 Result<HostPort> ParseAddress(std::string_view address, PortZero port_zero) {
   auto bad = [&](std::string_view why) {
-    return Status::InvalidArgument("'" + std::string(address.substr(0, 300)) +
+    return Status::InvalidArgument("'" + Printable(address, 300) +
                                    "' is not an address: " + std::string(why) +
                                    "; it needs host:port, such as 127.0.0.1:7400");
   };

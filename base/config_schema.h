@@ -48,8 +48,17 @@ struct ConfigProblem {
   int line = 0;
 };
 
+// Two options that do not go together, or a value that only another one makes wrong: which, and why.
+struct ConfigConflict {
+  std::string key;
+  Status status;  // ok: there is none
+};
+
 class ConfigSchema {
  public:
+  // Judges the fields once every source was read and each value is good by itself.
+  using Check = std::function<ConfigConflict()>;
+
   class Option {
    public:
     // Some source must give a value; there is no default.
@@ -116,6 +125,9 @@ class ConfigSchema {
   // elsewhere `id=host:port[@zone][*vnodes],…`. No id and no address twice.
   Option& AddNodes(std::string key, std::vector<NodeEntry>* field, std::string help);
 
+  void AddCheck(Check check) { checks_.push_back(std::move(check)); }
+  const std::vector<Check>& checks() const { return checks_; }
+
   // A RINGKV_ variable that belongs to someone else and is no error here. RINGKV_ROUTER (kvctl) and
   // everything under RINGKV_TEST_ are known to be so.
   void IgnoreEnvironment(std::string name) { ignored_environment_.push_back(std::move(name)); }
@@ -159,6 +171,7 @@ class ConfigSchema {
   std::string program_;
   std::string about_;
   std::deque<Option> options_;  // in the order of Add; a deque, so that references stay good
+  std::vector<Check> checks_;
   std::vector<std::string> ignored_environment_;
 };
 

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "base/address.h"
+#include "base/hex.h"
 
 namespace ringkv {
 namespace {
@@ -29,7 +30,7 @@ Result<Version> ParseVersion(std::string_view text) {
   if (dot == std::string_view::npos || !ParseWhole(text.substr(0, dot), &term) ||
       !ParseWhole(text.substr(dot + 1), &seq)) {
     return Status::InvalidArgument(
-        "'" + std::string(text) +
+        "'" + Printable(text, 80) +
         "' is not a version; a version looks like 3.17, as put and get print it");
   }
   return Version{Term(term), seq};
@@ -41,7 +42,7 @@ Result<NodeId> NodeId::Parse(std::string_view text) {
       std::all_of(text.begin(), text.end(), [](char c) { return IsLowerOrDigit(c) || c == '-'; });
   if (!good) {
     return Status::InvalidArgument(
-        "'" + std::string(text.substr(0, 80)) +
+        "'" + Printable(text, 80) +
         "' is not a node id; it needs 1 to 63 of [a-z0-9-], starting with a "
         "letter or digit");
   }

@@ -22,17 +22,24 @@ constexpr Duration kOneTry = std::chrono::milliseconds(700);
 // For what a router has to ask its nodes for.
 constexpr Duration kOneLongTry = std::chrono::milliseconds(2500);
 
+Status NoAnswer(const std::string& address) {
+  return Status::Unavailable("router " + address +
+                             " cannot be reached, or does not answer; check that a router runs "
+                             "there, or name another (kvctl: --router or RINGKV_ROUTER)");
+}
+
 Status FromGrpc(const std::string& address, const grpc::Status& status) {
   std::string message = "router " + address + ": " + status.error_message();
   switch (status.error_code()) {
     case grpc::StatusCode::INVALID_ARGUMENT:
       return Status::InvalidArgument(std::move(message));
+    case grpc::StatusCode::UNIMPLEMENTED:
+      return NotARouter(address);
     case grpc::StatusCode::PERMISSION_DENIED:
     case grpc::StatusCode::UNAUTHENTICATED:
-    case grpc::StatusCode::UNIMPLEMENTED:
       return Status::Refused(std::move(message));
     case grpc::StatusCode::DEADLINE_EXCEEDED:
-      return Status::Unavailable("router " + address + " cannot be reached, or does not answer");
+      return NoAnswer(address);
     default:
       return Status::Unavailable(std::move(message));
   }
@@ -59,7 +66,7 @@ class CheckReader final : public grpc::ClientReadReactor<v1::CheckReplicasEvent>
     const bool came =
         changed_.wait_for(lock, patience, [this] { return !events_.empty() || done_; });
     if (!came)
-      return Status::Unavailable("router " + address + " cannot be reached, or does not answer");
+      return NoAnswer(address);
     if (events_.empty()) {
       if (status_.ok()) return false;
       return FromGrpc(address, status_);
@@ -185,7 +192,7 @@ class GrpcAdminClient final : public AdminClient {
       }
       if (!PauseBeforeNext(attempt, std::min(end, begun + timeout_))) break;
     }
-    return Status(last.code(), last.message() + "; tried " + Names());
+    return OutOfRouters(last);
   }
 
  private:
@@ -235,9 +242,7 @@ class GrpcAdminClient final : public AdminClient {
       }
       if (!PauseBeforeNext(attempt, deadline)) break;
     }
-    return Status(last.code(), last.message() + "; tried " + Names() +
-                                   "; check that a router runs there, or name another (kvctl: "
-                                   "--router or RINGKV_ROUTER)");
+    return OutOfRouters(last);
   }
 
   // Something that is to be done once. A router that answers nothing to a question was not ordered
@@ -277,10 +282,11 @@ class GrpcAdminClient final : public AdminClient {
     return true;
   }
 
-  std::string Names() const {
+  Status OutOfRouters(const Status& last) const {
+    if (routers_.size() == 1) return last;
     std::string names;
     for (const std::string& address : routers_) names += (names.empty() ? "" : ", ") + address;
-    return names;
+    return Status(last.code(), last.message() + "; tried " + names);
   }
 
   const std::vector<std::string> routers_;

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "base/status.h"
 #include "net/grpc_door.h"
 
 namespace ringkv {
@@ -14,6 +15,13 @@ namespace ringkv {
 // again is the client's own decision.
 inline std::shared_ptr<grpc::Channel> MakeRouterChannel(const std::string& address) {
   return MakeChannel(address, {.connection = Connection::kOwn});
+}
+
+// What answers there knows none of a router's services: a node, for example.
+inline Status NotARouter(const std::string& address) {
+  return Status::InvalidArgument("what answers at " + address +
+                                 " is no router, or one of another version; give the gRPC address "
+                                 "of a router (7400 by default; kvctl: --router or RINGKV_ROUTER)");
 }
 
 }  // namespace ringkv

@@ -202,9 +202,11 @@ void RouterLink::LaneClosed(size_t index, const grpc::Status& status) {
   lane.breaking = false;
 
   const std::string what = Describe(address_, status);
+  const bool stranger = status.error_code() == grpc::StatusCode::UNIMPLEMENTED;
+  Status refused = stranger ? NotARouter(address_) : Status::Refused(what);
   if (current && state_ != State::kDown) GoDown(Status::Unavailable(what));
   owner_.OnLost(*this, std::move(lost),
-                untouched ? Status::Refused(what) : Status::Unavailable(what), untouched);
+                untouched ? std::move(refused) : Status::Unavailable(what), untouched);
 }
 
 }  // namespace ringkv

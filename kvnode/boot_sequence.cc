@@ -215,7 +215,14 @@ Result<BootStep> BootSequence::OnReply(const v1::RegisterReply& reply) {
     }
     case v1::REGISTER_OUTCOME_ADDRESS_IN_USE:
       return AskAgain(Kind::kAskLater,
-                      WithDetail("another node has registered the address " + options_.address,
+                      WithDetail("another node has registered the address " + options_.address +
+                                     ": give this one another `listen`, or `advertise`",
+                                 reply.message()));
+    case v1::REGISTER_OUTCOME_ID_IN_USE:
+      return AskAgain(Kind::kAskLater,
+                      WithDetail("another process runs as " + node +
+                                     ": stop that one, or give this one another `id` (and a "
+                                     "`data-dir` of its own)",
                                  reply.message()));
     case v1::REGISTER_OUTCOME_TRY_AGAIN:
       return AskAgain(Kind::kAskLater,

@@ -50,6 +50,7 @@ Result<std::unique_ptr<DiskDirectory>> DiskDirectory::Open(std::string path,
                                                            const RocksOptions& options,
                                                            const Clock& clock) {
   std::unique_ptr<DiskDirectory> disk(new DiskDirectory(std::move(path), options, clock));
+  RINGKV_RETURN_IF_ERROR(CheckDataDirUse(disk->path_, DataDirUse::kNode));
   RINGKV_RETURN_IF_ERROR(disk->Lock());
   RINGKV_RETURN_IF_ERROR(disk->OpenStore());
   return disk;

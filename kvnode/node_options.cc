@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "base/address.h"
+#include "base/config_values.h"
 #include "base/ids.h"
 #include "base/limits.h"
 
@@ -24,7 +25,8 @@ void AddNodeOptions(NodeOptions* options, ConfigSchema* schema) {
   schema->AddString("data-dir", &options->data_dir,
                     "Directory of its data; made if it is not there.");
   schema->AddAddresses("routers", &options->routers, "Routers to register with, in any order.");
-  schema->AddString("zone", &options->zone, "Failure domain, such as a rack; empty: none.");
+  schema->AddString("zone", &options->zone, "Failure domain, such as a rack; empty: none.", CheckZone,
+                    "1 to 63 of [A-Za-z0-9._-]");
   schema->AddUint("vnodes", &options->vnodes, 1, kMaxVnodes,
                   "Weight to ask for when the node joins; `kvctl admin` has the last word.");
   schema->AddOneOf("durability", &options->durability, {"sync", "periodic", "os"},
@@ -48,22 +50,29 @@ void AddNodeOptions(NodeOptions* options, ConfigSchema* schema) {
       "When a damaged file is met: `replace` moves the data directory aside and starts "
       "empty, once the routers say that the other replicas have everything; `keep` "
       "leaves it to an operator.");
+  schema->AddCheck([options] { return CheckNodeOptions(*options); });
 }
 
-Status CheckNodeOptions(const NodeOptions& options) {
+ConfigConflict CheckNodeOptions(const NodeOptions& options) {
+  const auto wrong = [](const char* key, std::string what) -> ConfigConflict {
+    return {key, Status::InvalidArgument(std::move(what))};
+  };
   Result<HostPort> listen = ParseAddress(options.listen, PortZero::kAllowed);
-  RINGKV_RETURN_IF_ERROR(listen.status());
+  if (!listen.ok()) return {"listen", listen.status()};
   bool anywhere = listen->host == "0.0.0.0" || listen->host == "::";
   if (anywhere && options.advertise.empty()) {
-    return Status::InvalidArgument("`listen` is " + options.listen +
-                                   ", which others cannot connect to: set `advertise` to the "
-                                   "host:port where routers reach this node");
+    return wrong("listen", options.listen +
+                               ", which others cannot connect to: set `advertise` to the "
+                               "host:port where routers reach this node");
+  }
+  if (options.listen == options.http_listen && listen->port != 0) {
+    return wrong("http-listen", "the same address as `listen`: give it another port");
   }
   if (options.routers.empty()) {
-    return Status::InvalidArgument("`routers` is empty: name at least one");
+    return wrong("routers", "none is named: give at least one host:port, a router's gRPC address");
   }
-  if (options.data_dir.empty()) return Status::InvalidArgument("`data-dir` is empty");
-  return Status::Ok();
+  if (options.data_dir.empty()) return wrong("data-dir", "it must not be empty");
+  return {};
 }
 
 RocksOptions RocksOptionsOf(const NodeOptions& options) {

@@ -8,6 +8,7 @@
 #include "kvnode/inspect_service_grpc.h"
 #include "kvnode/replica_service_grpc.h"
 #include "kvnode/sync_client_grpc.h"
+#include "net/bind_failure.h"
 
 namespace ringkv {
 namespace {
@@ -52,7 +53,11 @@ Status NodeServer::Start(DaemonControl& control) {
 }
 
 Status NodeServer::StartAll() {
-  RINGKV_RETURN_IF_ERROR(CheckNodeOptions(options_));
+  const ConfigConflict conflict = CheckNodeOptions(options_);
+  RINGKV_RETURN_IF_ERROR(conflict.status.Annotate(conflict.key));
+  // Before anything is made or opened: the usual mistake leaves nothing behind.
+  RINGKV_RETURN_IF_ERROR(CheckCanListen(options_.listen));
+  RINGKV_RETURN_IF_ERROR(CheckCanListen(options_.http_listen));
   Result<NodeId> id = NodeId::Parse(options_.id);
   if (!id.ok()) return id.status();
   id_ = *id;

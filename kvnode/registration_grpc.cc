@@ -17,9 +17,11 @@ std::string Explain(const std::string& router, const grpc::Status& status) {
   switch (status.error_code()) {
     case grpc::StatusCode::UNAVAILABLE:
     case grpc::StatusCode::DEADLINE_EXCEEDED:
-      return "router " + router + " does not answer";
+      return "router " + router +
+             " does not answer: check that it runs, and that `routers` has its gRPC address";
     case grpc::StatusCode::UNIMPLEMENTED:
-      return "router " + router + " registers no nodes: is it a ringkv router?";
+      return "what answers at " + router +
+             " is no router: set `routers` to the gRPC address of one (7400 by default)";
     default:
       return "router " + router + ": " + status.error_message();
   }

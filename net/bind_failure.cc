@@ -26,13 +26,10 @@ int TryToListen(const addrinfo& where) {
   return error;
 }
 
-}  // namespace
-
-Status ExplainBindFailure(std::string_view address) {
+// The address as people know it, and 0 or the errno of the first attempt that fails.
+Result<int> TryAll(std::string_view address, const std::string& cannot) {
   Result<HostPort> parsed = ParseAddress(address, PortZero::kAllowed);
   if (!parsed.ok()) return parsed.status();
-  std::string cannot = "cannot listen on " + std::string(address) + ": ";
-
   addrinfo hints{};
   hints.ai_family = AF_UNSPEC;
   hints.ai_socktype = SOCK_STREAM;
@@ -48,18 +45,41 @@ Status ExplainBindFailure(std::string_view address) {
   for (const addrinfo* each = found; each != nullptr && first_error == 0; each = each->ai_next) {
     first_error = TryToListen(*each);
   }
-  switch (first_error) {
-    case 0:
-      return Status::IoError(cannot + "the cause is gone by now; try again");
+  return first_error;
+}
+
+Status Explain(const std::string& cannot, int error) {
+  switch (error) {
     case EADDRINUSE:
-      return Status::Unavailable(cannot + "the address is in use by another process");
+      return Status::Unavailable(cannot +
+                                 "the address is in use by another process: stop that one, or "
+                                 "give this one another port");
     case EADDRNOTAVAIL:
       return Status::InvalidArgument(cannot + "it is not an address of this machine");
     case EACCES:
       return Status::IoError(cannot + "no permission (ports below 1024 need privileges)");
     default:
-      return Status::IoError(cannot + std::strerror(first_error));
+      return Status::IoError(cannot + std::strerror(error));
   }
+}
+
+std::string CannotListen(std::string_view address) {
+  return "cannot listen on " + std::string(address) + ": ";
+}
+
+}  // namespace
+
+Status CheckCanListen(std::string_view address) {
+  const std::string cannot = CannotListen(address);
+  const Result<int> error = TryAll(address, cannot);
+  if (!error.ok()) return error.status();
+  return *error == 0 ? Status::Ok() : Explain(cannot, *error);
+}
+
+Status ExplainBindFailure(std::string_view address) {
+  Status why = CheckCanListen(address);
+  if (!why.ok()) return why;
+  return Status::IoError(CannotListen(address) + "the cause is gone by now; try again");
 }
 
 }  // namespace ringkv

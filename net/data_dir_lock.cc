@@ -34,7 +34,9 @@ Status MakeDirectory(const std::string& directory) {
   std::error_code error;
   std::filesystem::create_directories(directory, error);
   if (error == std::errc::not_a_directory || error == std::errc::file_exists) {
-    return CannotUse(directory, "it, or a part of its path, is not a directory");
+    return CannotUse(directory,
+                     "it, or a part of its path, is not a directory: set `data-dir` to one, or to a "
+                     "path where one can be made");
   }
   if (error) return CannotUse(directory, "it cannot be made: " + error.message());
   if (!std::filesystem::is_directory(directory, error)) {
@@ -57,6 +59,17 @@ Status OpenFailure(const std::string& directory, int error) {
 
 }  // namespace
 
+Status CheckDataDirUse(const std::string& directory, DataDirUse use) {
+  const bool node = use == DataDirUse::kNode;
+  std::error_code ignored;
+  if (!std::filesystem::exists(directory + (node ? "/metadata" : "/db"), ignored)) {
+    return Status::Ok();
+  }
+  return Status::Refused("data directory " + directory + " is that of a " +
+                         (node ? "router" : "node") + ", and this is a " +
+                         (node ? "node" : "router") + ": use another `data-dir`");
+}
+
 Result<DataDirLock> DataDirLock::Acquire(const std::string& directory) {
   RINGKV_RETURN_IF_ERROR(MakeDirectory(directory));
   std::string path = directory + "/" + kLockFile;
@@ -66,7 +79,8 @@ Result<DataDirLock> DataDirLock::Acquire(const std::string& directory) {
   if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
     int error = errno;
     if (error != EWOULDBLOCK) return OpenFailure(directory, error);
-    return Status::Refused("data directory " + directory + " is in use by " + Holder(fd));
+    return Status::Refused("data directory " + directory + " is in use by " + Holder(fd) +
+                           ": stop that one, or use another `data-dir`");
   }
   std::string pid = std::to_string(::getpid()) + "\n";
   bool written = ::ftruncate(fd, 0) == 0 &&

@@ -10,6 +10,12 @@
 
 namespace ringkv {
 
+// Who keeps what in a data directory: a node `db`, a router `metadata`.
+enum class DataDirUse { kNode, kRouter };
+
+// Refused: the directory is the other's. Changes nothing.
+Status CheckDataDirUse(const std::string& directory, DataDirUse use);
+
 class DataDirLock {
  public:
   // Refused: another process holds it (the message names its pid). IoError: the directory cannot be

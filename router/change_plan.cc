@@ -4,6 +4,7 @@
 #include <map>
 #include <utility>
 
+#include "base/config_values.h"
 #include "ring/balance.h"
 #include "ring/move_rounds.h"
 #include "router/cluster_report.h"
@@ -45,6 +46,7 @@ Result<Member> MemberToAdd(const ClusterState& state, const v1::AddNodeChange& c
   }
   if (!change.address().empty()) member.address = change.address();
   if (change.has_zone()) member.zone = change.zone();
+  if (!change.zone().empty()) RINGKV_RETURN_IF_ERROR(CheckZone(change.zone()));
   if (change.vnodes() != 0) member.vnodes = change.vnodes();
   RINGKV_RETURN_IF_ERROR(AddressIsFree(state, *id, member.address));
 

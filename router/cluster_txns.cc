@@ -14,7 +14,8 @@ namespace {
 Status CheckRequest(const FormationRequest& request) {
   if (request.nodes.empty()) {
     return Status::InvalidArgument(
-        "no cluster has been formed yet and `nodes` names none to form it of");
+        "no cluster has been formed yet and `nodes` names none to form it of: set `nodes` to the "
+        "first nodes, such as n1=127.0.0.1:7500; or is `data-dir` not the one that it should be?");
   }
   RINGKV_RETURN_IF_ERROR(CheckReplicaCount(request.replicas).Annotate("`replicas`"));
   RINGKV_RETURN_IF_ERROR(CheckSlotCount(request.slots).Annotate("`slots`"));
@@ -25,8 +26,9 @@ Status CheckRequest(const FormationRequest& request) {
   }
   if (request.nodes.size() < request.replicas) {
     return Status::InvalidArgument(
-        "`nodes` names " + std::to_string(request.nodes.size()) +
-        " nodes, fewer than `replicas`: " + std::to_string(request.replicas));
+        "`nodes` names " + std::to_string(request.nodes.size()) + ", fewer than `replicas`: " +
+        std::to_string(request.replicas) + "; name at least as many, or set `replicas` to " +
+        std::to_string(request.nodes.size()));
   }
   for (const NodeEntry& node : request.nodes) {
     RINGKV_RETURN_IF_ERROR(NodeId::Parse(node.id.value()).status().Annotate("`nodes`"));

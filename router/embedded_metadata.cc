@@ -51,6 +51,7 @@ EmbeddedMetadata::~EmbeddedMetadata() {
 }
 
 Result<std::unique_ptr<EmbeddedMetadata>> EmbeddedMetadata::Open(const std::string& data_dir) {
+  RINGKV_RETURN_IF_ERROR(CheckDataDirUse(data_dir, DataDirUse::kRouter));
   Result<DataDirLock> lock = DataDirLock::Acquire(data_dir);
   if (!lock.ok()) return lock.status();
   const std::string path = data_dir + "/metadata";

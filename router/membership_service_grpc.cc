@@ -2,12 +2,33 @@
 
 #include <utility>
 
+#include "base/logging.h"
+#include "router/identity_guard.h"
+
 namespace ringkv {
 
 grpc::ServerUnaryReactor* MembershipService::Register(grpc::CallbackServerContext* call,
                                                       const v1::RegisterRequest* request,
                                                       v1::RegisterReply* reply) {
   grpc::ServerUnaryReactor* reactor = call->DefaultReactor();
+  if (!MayBeASecondProcess(*membership_.view(), *request)) {
+    Register(*request, reply, reactor);
+    return reactor;
+  }
+  data_.Gather([this, request, reply, reactor](const std::vector<LoopReport>& loops) {
+    const auto second = JudgeSecondProcess(*membership_.view(), loops, *request);
+    if (!second.has_value()) return Register(*request, reply, reactor);
+    RINGKV_LOG_EVERY(std::chrono::seconds(10), kWarning, "membership",
+                     "a second process registers as {}, from {}: {}", request->node(),
+                     request->address(), second->message());
+    *reply = *second;
+    reactor->Finish(grpc::Status::OK);
+  });
+  return reactor;
+}
+
+void MembershipService::Register(const v1::RegisterRequest& request, v1::RegisterReply* reply,
+                                 grpc::ServerUnaryReactor* reactor) {
   auto done = [reactor, reply](Result<v1::RegisterReply> answer) {
     if (!answer.ok()) {
       reactor->Finish({grpc::StatusCode::INVALID_ARGUMENT, answer.status().message()});
@@ -17,9 +38,8 @@ grpc::ServerUnaryReactor* MembershipService::Register(grpc::CallbackServerContex
     reactor->Finish(grpc::Status::OK);
   };
   const bool posted =
-      control_.Post([this, request, done] { membership_.Register(*request, done); });
+      control_.Post([this, request, done] { membership_.Register(request, done); });
   if (!posted) reactor->Finish({grpc::StatusCode::UNAVAILABLE, "this router is stopping"});
-  return reactor;
 }
 
 }  // namespace ringkv

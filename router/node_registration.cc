@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/config_values.h"
 #include "base/limits.h"
 #include "base/rule.h"
 
@@ -21,6 +22,7 @@ Status CheckRequest(const v1::RegisterRequest& request) {
   if (!request.http_address().empty()) {
     RINGKV_RETURN_IF_ERROR(CheckAddress(request.http_address()).Annotate("HTTP address"));
   }
+  if (!request.zone().empty()) RINGKV_RETURN_IF_ERROR(CheckZone(request.zone()));
   if (request.store_uuid().size() != kUuidBytes) {
     return Status::InvalidArgument("the store uuid must have 16 bytes");
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "base/address.h"
 #include "base/ids.h"
 #include "base/limits.h"
 #include "ring/hash.h"
@@ -40,15 +41,24 @@ void AddRouterOptions(RouterOptions* options, ConfigSchema* schema) {
   schema->AddBytes(
       "max-in-flight", &options->max_in_flight_bytes, 16u << 20, 1ull << 40,
       "Keys and values of calls in flight; beyond it calls are refused as overloaded.");
+  schema->AddCheck([options] { return CheckRouterOptions(*options); });
 }
 
-Status CheckRouterOptions(const RouterOptions& options) {
-  if (options.data_dir.empty()) return Status::InvalidArgument("`data-dir` is empty");
+ConfigConflict CheckRouterOptions(const RouterOptions& options) {
+  const auto wrong = [](const char* key, std::string what) -> ConfigConflict {
+    return {key, Status::InvalidArgument(std::move(what))};
+  };
+  if (options.data_dir.empty()) return wrong("data-dir", "it must not be empty");
   if (!IsSlotCount(options.slots)) {
-    return Status::InvalidArgument("`slots` is " + std::to_string(options.slots) +
-                                   "; it must be a power of two from 16 to 67108864");
+    return wrong("slots", std::to_string(options.slots) +
+                              "; it must be a power of two from 16 to 67108864, such as 4096");
   }
-  return Status::Ok();
+  const Result<HostPort> listen = ParseAddress(options.listen, PortZero::kAllowed);
+  if (!listen.ok()) return {"listen", listen.status()};
+  if (options.listen == options.http_listen && listen->port != 0) {
+    return wrong("http-listen", "the same address as `listen`: give it another port");
+  }
+  return {};
 }
 
 size_t LoopsOf(const RouterOptions& options) {

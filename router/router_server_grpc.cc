@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/logging.h"
+#include "net/bind_failure.h"
 #include "router/http_api.h"
 #include "router/node_link_grpc.h"
 
@@ -22,7 +23,11 @@ constexpr Duration kFarewell = std::chrono::milliseconds(200);
 RouterServer::~RouterServer() { Stop(); }
 
 Status RouterServer::Start(DaemonControl& control) {
-  RINGKV_RETURN_IF_ERROR(CheckRouterOptions(options_));
+  const ConfigConflict conflict = CheckRouterOptions(options_);
+  RINGKV_RETURN_IF_ERROR(conflict.status.Annotate(conflict.key));
+  // Before anything is made or opened: the usual mistake leaves nothing behind.
+  RINGKV_RETURN_IF_ERROR(CheckCanListen(options_.listen));
+  RINGKV_RETURN_IF_ERROR(CheckCanListen(options_.http_listen));
   Result<std::unique_ptr<EmbeddedMetadata>> metadata = EmbeddedMetadata::Open(options_.data_dir);
   if (!metadata.ok()) return metadata.status();
   metadata_ = std::move(*metadata);
@@ -86,7 +91,7 @@ void RouterServer::BuildDataPath() {
   checker_ = std::make_unique<ReplicaChecker>(clock_, *loops_, inspection_,
                                               [this] { return membership_->view(); });
   admin_ = std::make_unique<AdminService>(*status_, *planner_, *orders_, *losses_, *checker_);
-  membership_service_ = std::make_unique<MembershipService>(*control_, *membership_);
+  membership_service_ = std::make_unique<MembershipService>(*control_, *membership_, *loops_);
   replacement_ =
       std::make_unique<DiskReplacement>(clock_, *loops_, [this] { return membership_->view(); });
   replacement_service_ = std::make_unique<DiskReplacementService>(*replacement_);
@@ -122,9 +127,12 @@ Status RouterServer::OpenDoors() {
 }
 
 void RouterServer::OnFatal(Status why) {
-  RINGKV_LOG(kError, "router", "cannot go on: {}", why.ToString());
   std::lock_guard lock(fatal_mutex_);
-  if (!fatal_.ok()) return;
+  // Of the start, and the first of a run, the daemon tells.
+  if (!fatal_.ok()) {
+    RINGKV_LOG(kError, "router", "cannot go on: {}", why.message());
+    return;
+  }
   fatal_ = why;
   if (daemon_ != nullptr) daemon_->RequestStop(std::move(why));
 }

@@ -104,7 +104,7 @@ lint_command() {
     case $1 in
       --all) all=1; shift ;;
       --minutes)
-        [[ ${2:-} =~ ^[1-9][0-9]{0,3}$ ]] || usage_error "lint: --minutes needs a whole number"
+        [[ ${2:-} =~ ^[1-9][0-9]{0,3}$ ]] || usage_error "lint: --minutes needs a number from 1 to 9999"
         minutes=$2; shift 2 ;;
       *) usage_error "lint: unknown argument '$1'" ;;
     esac

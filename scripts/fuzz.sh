@@ -41,10 +41,10 @@ fuzz_command() {
   while [[ $# -gt 0 ]]; do
     case $1 in
       --minutes)
-        [[ ${2:-} =~ ^[1-9][0-9]{0,3}$ ]] || usage_error "fuzz: --minutes needs a whole number"
+        [[ ${2:-} =~ ^[1-9][0-9]{0,3}$ ]] || usage_error "fuzz: --minutes needs a number from 1 to 9999"
         minutes=$2; shift 2 ;;
       --minutes=*)
-        [[ ${1#*=} =~ ^[1-9][0-9]{0,3}$ ]] || usage_error "fuzz: --minutes needs a whole number"
+        [[ ${1#*=} =~ ^[1-9][0-9]{0,3}$ ]] || usage_error "fuzz: --minutes needs a number from 1 to 9999"
         minutes=${1#*=}; shift ;;
       --merge) merge=1; shift ;;
       -*) usage_error "fuzz: unknown option '$1'" ;;

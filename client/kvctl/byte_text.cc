@@ -21,38 +21,7 @@ constexpr std::array<int8_t, 256> DecodingTable() {
 }
 constexpr std::array<int8_t, 256> kDecoding = DecodingTable();
 
-// Length of the well-formed character at the start of `bytes`; 0: there is none.
-size_t CharacterLength(std::string_view bytes) {
-  const auto at = [&](size_t i) -> uint8_t {
-    return i < bytes.size() ? static_cast<uint8_t>(bytes[i]) : 0;
-  };
-  const auto continues = [&](size_t i) { return (at(i) & 0xC0) == 0x80; };
-  const uint8_t lead = at(0);
-  if (lead < 0x80) return 1;
-  if (lead < 0xC2) return 0;
-  if (lead < 0xE0) return continues(1) ? 2 : 0;
-  if (lead < 0xF0) {
-    if (!continues(1) || !continues(2)) return 0;
-    if (lead == 0xE0 && at(1) < 0xA0) return 0;   // overlong
-    if (lead == 0xED && at(1) >= 0xA0) return 0;  // surrogate
-    return 3;
-  }
-  if (lead > 0xF4 || !continues(1) || !continues(2) || !continues(3)) return 0;
-  if (lead == 0xF0 && at(1) < 0x90) return 0;   // overlong
-  if (lead == 0xF4 && at(1) >= 0x90) return 0;  // above U+10FFFF
-  return 4;
-}
-
 }  // namespace
-
-bool IsUtf8(std::string_view bytes) {
-  while (!bytes.empty()) {
-    const size_t length = CharacterLength(bytes);
-    if (length == 0) return false;
-    bytes.remove_prefix(length);
-  }
-  return true;
-}
 
 std::string Base64Encode(std::string_view bytes) {
   std::string text;
@@ -74,7 +43,7 @@ std::string Base64Encode(std::string_view bytes) {
 Result<std::string> Base64Decode(std::string_view text) {
   if (text.size() % 4 != 0) {
     return Status::InvalidArgument("this is not base64: its length, " +
-                                   std::to_string(text.size()) + ", is no multiple of 4");
+                                   std::to_string(text.size()) + ", is no multiple of 4 (= fills it up)");
   }
   size_t padding = 0;
   while (padding < 2 && padding < text.size() && text[text.size() - 1 - padding] == '=') ++padding;
@@ -107,7 +76,7 @@ std::string Visible(std::string_view bytes) {
   std::string text;
   text.reserve(bytes.size());
   while (!bytes.empty()) {
-    const size_t length = CharacterLength(bytes);
+    const size_t length = Utf8CharacterLength(bytes);
     const char c = bytes.front();
     if (c == '\\') {
       text += "\\\\";

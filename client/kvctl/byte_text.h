@@ -1,4 +1,4 @@
-// Arbitrary bytes as text: the test for UTF-8, base64 (RFC 4648, section 4), and a form that a
+// Arbitrary bytes as text: base64 (RFC 4648, section 4), and a form that a
 // terminal can show. Pure functions; thread-safe.
 #pragma once
 
@@ -6,11 +6,9 @@
 #include <string_view>
 
 #include "base/status.h"
+#include "base/utf8.h"
 
 namespace ringkv {
-
-// Well-formed UTF-8 as RFC 3629 has it: no overlong forms, no surrogates, at most U+10FFFF.
-bool IsUtf8(std::string_view bytes);
 
 std::string Base64Encode(std::string_view bytes);
 

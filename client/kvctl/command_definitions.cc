@@ -1,38 +1,14 @@
-#include <charconv>
 #include <map>
-#include <sstream>
 #include <utility>
 
 #include "base/config_values.h"
 #include "base/limits.h"
+#include "client/kvctl/argument_values.h"
 #include "client/kvctl/byte_text.h"
 #include "client/kvctl/command_line_parser.h"
 
 namespace ringkv {
 namespace {
-
-template <class T>
-Result<T> ParseNumber(const std::string& what, const std::string& text) {
-  T number{};
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, number);
-  if (error == std::errc::result_out_of_range) {
-    return Status::InvalidArgument(what + ": '" + text + "' does not fit 64 bits");
-  }
-  if (error != std::errc() || stop != end) {
-    return Status::InvalidArgument(what + ": '" + text + "' is not a number");
-  }
-  return number;
-}
-
-template <class T>
-Result<T> ParseBounded(const std::string& what, const std::string& text, T low, T high) {
-  const Result<T> number = ParseNumber<T>(what, text);
-  if (!number.ok() || (*number >= low && *number <= high)) return number;
-  std::ostringstream range;
-  range << what << ": " << *number << " is not from " << low << " to " << high;
-  return Status::InvalidArgument(range.str());
-}
 
 template <class T>
 Status Bounded(const std::string& what, const CLI::Option* option, T low, T high, T& out) {
@@ -51,51 +27,23 @@ Status ParseIfVersion(const CLI::Option* option, std::optional<Version>& out) {
   return Status::Ok();
 }
 
-Status DecodeKey(const std::string& text, std::string& key) {
-  const Result<std::string> bytes = Base64Decode(text);
-  if (!bytes.ok()) return bytes.status().Annotate("--key-base64");
-  key = *bytes;
-  return Status::Ok();
-}
-
-// The first of `rest`, which is not empty.
-std::string Take(std::vector<std::string>& rest) {
-  std::string first = std::move(rest.front());
-  rest.erase(rest.begin());
-  return first;
-}
-
 // The one KEY of a command, plain or in base64, given what its plain arguments are; what is left
 // of those stays in `rest`.
 Status TakeKey(const CLI::Option* base64, std::vector<std::string>& rest, std::string& key) {
   if (base64->count() > 0) {
     RINGKV_RETURN_IF_ERROR(DecodeKey(TextOf(base64), key));
   } else if (!rest.empty()) {
-    key = Take(rest);
+    key = TakeFirst(rest);
   } else {
     return Status::InvalidArgument("KEY is missing (or --key-base64 K)");
   }
   return CheckKey(key);
 }
 
-Status TakeNode(std::vector<std::string>& rest, std::string& node) {
-  if (rest.empty()) return Status::InvalidArgument("ID is missing: which node?");
-  node = Take(rest);
-  return NodeId::Parse(node).status();
-}
-
-Result<uint32_t> TakeNumber(const std::string& what, std::vector<std::string>& rest, uint32_t low,
-                            uint32_t high) {
-  if (rest.empty()) return Status::InvalidArgument(what + " is missing: a number");
-  const Result<uint64_t> number = ParseBounded<uint64_t>(what, Take(rest), low, high);
-  if (!number.ok()) return number.status();
-  return static_cast<uint32_t>(*number);
-}
-
-Status NothingLeft(const std::vector<std::string>& rest) {
-  if (rest.empty()) return Status::Ok();
-  return Status::InvalidArgument("unexpected argument '" + Visible(rest.front()) +
-                                 "' (an argument with spaces needs quotes)");
+// `rest` is what plain arguments are left over.
+Status NoKeyLeft(const CLI::Option* base64, const std::vector<std::string>& rest) {
+  if (base64->count() == 0 || rest.empty()) return NothingLeft(rest);
+  return Status::InvalidArgument("give KEY or --key-base64, not both");
 }
 
 }  // namespace
@@ -153,7 +101,7 @@ CLI::Option* CommandLineParser::Text(CLI::App* app, const std::string& name,
 
 CLI::Option* CommandLineParser::Flag(CLI::App* app, const std::string& name,
                                      const std::string& about) {
-  return app->add_flag(name, about);
+  return app->add_flag(name, about)->disable_flag_override();
 }
 
 CLI::Option* CommandLineParser::KeyBase64(CLI::App* app) {
@@ -186,10 +134,10 @@ void CommandLineParser::AddPut() {
     } else if (rest.empty()) {
       return Status::InvalidArgument("VALUE is missing (or --file F, where - is stdin)");
     } else {
-      args.value = Take(rest);
+      args.value = TakeFirst(rest);
       RINGKV_RETURN_IF_ERROR(CheckValueSize(args.value->size()));
     }
-    RINGKV_RETURN_IF_ERROR(NothingLeft(rest));
+    RINGKV_RETURN_IF_ERROR(NoKeyLeft(base64, rest));
     if (ttl->count() > 0) {
       const Result<Duration> duration = ParseDuration(TextOf(ttl));
       if (!duration.ok()) return duration.status().Annotate("--ttl");
@@ -213,7 +161,7 @@ void CommandLineParser::AddGet() {
     GetArgs args;
     std::vector<std::string> rest = All(words);
     RINGKV_RETURN_IF_ERROR(TakeKey(base64, rest, args.key));
-    RINGKV_RETURN_IF_ERROR(NothingLeft(rest));
+    RINGKV_RETURN_IF_ERROR(NoKeyLeft(base64, rest));
     return CommandArgs(std::move(args));
   });
 }
@@ -252,11 +200,11 @@ void CommandLineParser::AddIncr() {
     std::vector<std::string> rest = All(words);
     RINGKV_RETURN_IF_ERROR(TakeKey(base64, rest, args.key));
     if (!rest.empty()) {
-      const Result<int64_t> delta = ParseNumber<int64_t>("DELTA", Take(rest));
+      const Result<int64_t> delta = ParseBounded<int64_t>("DELTA", TakeFirst(rest), INT64_MIN, INT64_MAX);
       if (!delta.ok()) return delta.status();
       args.delta = *delta;
     }
-    RINGKV_RETURN_IF_ERROR(NothingLeft(rest));
+    RINGKV_RETURN_IF_ERROR(NoKeyLeft(base64, rest));
     return CommandArgs(std::move(args));
   });
 }
@@ -285,7 +233,7 @@ void CommandLineParser::AddFiles() {
   const auto one_file = [](const CLI::Option* words) -> Result<std::string> {
     std::vector<std::string> rest = All(words);
     if (rest.empty() || rest.front().empty()) return Status::InvalidArgument("FILE is missing");
-    const std::string file = Take(rest);
+    const std::string file = TakeFirst(rest);
     RINGKV_RETURN_IF_ERROR(NothingLeft(rest));
     return file;
   };
@@ -368,7 +316,7 @@ void CommandLineParser::AddAdmin() {
     LocateArgs args;
     std::vector<std::string> rest = All(words);
     RINGKV_RETURN_IF_ERROR(TakeKey(base64, rest, args.key));
-    RINGKV_RETURN_IF_ERROR(NothingLeft(rest));
+    RINGKV_RETURN_IF_ERROR(NoKeyLeft(base64, rest));
     return CommandArgs(std::move(args));
   });
   CLI::App* check = Command(admin, "check", "Compare the replicas of every slot");
@@ -396,7 +344,7 @@ CommandLineParser::FillPlan CommandLineParser::AddNodeOptions(CLI::App* app, boo
     v1::AddNodeChange& node = *out.mutable_add_node();
     RINGKV_RETURN_IF_ERROR(TakeNode(rest, *node.mutable_node()));
     if (!rest.empty()) {
-      node.set_address(Take(rest));
+      node.set_address(TakeFirst(rest));
       RINGKV_RETURN_IF_ERROR(CheckAddress(node.address()).Annotate("HOST:PORT"));
     } else if (address_needed) {
       return Status::InvalidArgument("HOST:PORT is missing: where is the node?");
@@ -405,6 +353,7 @@ CommandLineParser::FillPlan CommandLineParser::AddNodeOptions(CLI::App* app, boo
     RINGKV_RETURN_IF_ERROR(Bounded<uint64_t>("--vnodes", vnodes, 1, kMaxVnodes, weight));
     node.set_vnodes(static_cast<uint32_t>(weight));
     if (zone->count() > 0) node.set_zone(TextOf(zone));
+    if (!node.zone().empty()) RINGKV_RETURN_IF_ERROR(CheckZone(node.zone()).Annotate("--zone"));
     return Status::Ok();
   };
 }
@@ -454,7 +403,7 @@ void CommandLineParser::AddMigrations(CLI::App* admin) {
     MigrationsArgs args;
     Arguments rest = All(words);
     if (rest.empty()) return CommandArgs(args);
-    const std::string verb = Take(rest);
+    const std::string verb = TakeFirst(rest);
     static const std::map<std::string, Verb> kVerbs = {
         {"list", Verb::kList},   {"show", Verb::kShow},     {"watch", Verb::kWatch},
         {"pause", Verb::kPause}, {"resume", Verb::kResume}, {"abort", Verb::kAbort}};
@@ -466,7 +415,7 @@ void CommandLineParser::AddMigrations(CLI::App* admin) {
     args.verb = known->second;
     if (args.verb != Verb::kList && args.verb != Verb::kWatch) {
       if (rest.empty()) return Status::InvalidArgument("ID is missing: which migration?");
-      const Result<uint64_t> id = ParseBounded<uint64_t>("ID", Take(rest), 1, UINT64_MAX);
+      const Result<uint64_t> id = ParseBounded<uint64_t>("ID", TakeFirst(rest), 1, UINT64_MAX);
       if (!id.ok()) return id.status();
       args.id = *id;
     }

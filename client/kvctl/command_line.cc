@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <optional>
+#include <regex>
 #include <string_view>
 
 #include "base/config.h"
 #include "base/config_schema.h"
 #include "base/ids.h"
+#include "base/near_miss.h"
 #include "client/kvctl/byte_text.h"
 #include "client/kvctl/command_line_parser.h"
 
@@ -15,18 +17,32 @@ namespace {
 
 constexpr char kShield = '\x01';
 
-// The variables that kvctl reads; others that begin with RINGKV_ are the servers'.
+// The variables that kvctl reads, and those that look like one of them mistyped, so that these are
+// errors; others that begin with RINGKV_ are the servers'.
 std::vector<const char*> OwnVariables(const char* const* environment) {
+  constexpr std::string_view kPrefix = "RINGKV_";
+  static const std::vector<std::string> kOwn = {"ROUTER", "TIMEOUT", "OUTPUT", "CONFIG"};
   std::vector<const char*> own;
   for (const char* const* entry = environment; entry != nullptr && *entry != nullptr; ++entry) {
     const std::string_view text = *entry;
-    for (std::string_view name :
-         {"RINGKV_ROUTER=", "RINGKV_TIMEOUT=", "RINGKV_OUTPUT=", "RINGKV_CONFIG="}) {
-      if (text.starts_with(name)) own.push_back(*entry);
-    }
+    if (!text.starts_with(kPrefix)) continue;
+    const std::string_view name = text.substr(kPrefix.size(), text.find('=') - kPrefix.size());
+    if (name != "ROUTERS" && !DidYouMean(name, kOwn).empty()) own.push_back(*entry);
   }
   own.push_back(nullptr);
   return own;
+}
+
+// CLI11's words for what is wrong with an option, in ours.
+std::string OptionError(const std::string& text) {
+  static const std::regex missing("^(--[a-z0-9-]+): 1 required (.*) missing$");
+  static const std::regex twice("^(--[a-z0-9-]+): At Most 1 required but received [0-9]+$");
+  std::smatch match;
+  if (std::regex_match(text, match, missing)) {
+    return match[1].str() + ": its value is missing: " + match[2].str();
+  }
+  if (std::regex_match(text, match, twice)) return match[1].str() + ": given more than once";
+  return text;
 }
 
 }  // namespace
@@ -73,7 +89,9 @@ Status CommandLineParser::LoadGlobals(const char* const* environment, Invocation
     out.text = config->exit->text;
     out.code = config->exit->code;
   } else if (out.globals.routers.empty()) {
-    return Status::InvalidArgument("--router: no address is given");
+    return Status::InvalidArgument(
+        "--router, or RINGKV_ROUTER: no address is given; it needs host:port, such as "
+        "127.0.0.1:7400");
   }
   return Status::Ok();
 }
@@ -130,7 +148,7 @@ std::string CommandLineParser::Explain(const std::string& error) const {
   std::erase(text, kShield);
   text = Visible(text);
   constexpr std::string_view kExtra = "The following argument was not expected: ";
-  if (!text.starts_with(kExtra)) return text + " (see kvctl --help)";
+  if (!text.starts_with(kExtra)) return OptionError(text) + " (see kvctl --help)";
   const std::string word = text.substr(kExtra.size());
   if (word.starts_with("-")) {
     return "unknown option " + word + " (see kvctl --help; a KEY that starts with - goes after --)";

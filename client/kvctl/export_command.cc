@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -16,10 +17,12 @@
 namespace ringkv {
 namespace {
 
-// A file that appears under its name only when it is whole and on disk; or stdout, for "-".
+// A file that appears under its name only when it is whole and on disk; or stdout, for "-". What is
+// there and is no file, such as a pipe or a device, is written to as it is.
 class ExportFile {
  public:
-  explicit ExportFile(std::string name) : name_(std::move(name)), temporary_(name_ + ".tmp") {}
+  explicit ExportFile(std::string name)
+      : name_(std::move(name)), written_(IsSpecial(name_) ? name_ : name_ + ".tmp") {}
   ~ExportFile() {
     if (fd_ > 2) ::close(fd_);
   }
@@ -27,10 +30,10 @@ class ExportFile {
   ExportFile& operator=(const ExportFile&) = delete;
 
   Status Open() {
-    fd_ = name_ == "-" ? 1
-                       : ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    fd_ =
+        name_ == "-" ? 1 : ::open(written_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (fd_ >= 0) return Status::Ok();
-    return Status::InvalidArgument("cannot create " + temporary_ + ": " + std::strerror(errno));
+    return Status::InvalidArgument("cannot create " + written_ + ": " + std::strerror(errno));
   }
 
   Status Append(std::string_view bytes) {
@@ -40,19 +43,23 @@ class ExportFile {
 
   Status Commit() {
     RINGKV_RETURN_IF_ERROR(Flush());
-    if (name_ == "-") return Status::Ok();
-    // A pipe or a device cannot be synced, and a name cannot be given to it: EINVAL says so.
-    if (::fsync(fd_) != 0 && errno != EINVAL) return Failed("cannot sync");
-    if (std::rename(temporary_.c_str(), name_.c_str()) != 0) return Failed("cannot rename");
+    if (name_ == "-" || written_ == name_) return Status::Ok();
+    if (::fsync(fd_) != 0) return Failed("cannot sync");
+    if (std::rename(written_.c_str(), name_.c_str()) != 0) return Failed("cannot rename");
     return Status::Ok();
   }
 
   void Abandon() {
-    if (fd_ > 2) ::unlink(temporary_.c_str());
+    if (fd_ > 2 && written_ != name_) ::unlink(written_.c_str());
   }
 
  private:
   static constexpr size_t kBufferBytes = size_t{1} << 20;
+
+  static bool IsSpecial(const std::string& name) {
+    struct stat info {};
+    return ::stat(name.c_str(), &info) == 0 && !S_ISREG(info.st_mode);
+  }
 
   Status Flush() {
     std::string_view left = buffer_;
@@ -67,12 +74,12 @@ class ExportFile {
   }
 
   Status Failed(const std::string& what) const {
-    return Status::IoError(what + " " + (name_ == "-" ? "to stdout" : temporary_) + ": " +
+    return Status::IoError(what + " " + (name_ == "-" ? "to stdout" : written_) + ": " +
                            std::strerror(errno));
   }
 
   const std::string name_;
-  const std::string temporary_;
+  const std::string written_;  // the name under which it is written
   int fd_ = -1;
   std::string buffer_;
 };

@@ -28,6 +28,21 @@ void StopReadingOnInterrupt() {
   sigaction(SIGTERM, &action, nullptr);
 }
 
+// A directory can be opened, and not read.
+Result<int> OpenInput(const std::string& file) {
+  if (file == "-") return 0;
+  const int fd = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) {
+    return Status::InvalidArgument("cannot open " + file + ": " + std::strerror(errno));
+  }
+  struct stat info {};
+  if (::fstat(fd, &info) == 0 && S_ISDIR(info.st_mode)) {
+    ::close(fd);
+    return Status::InvalidArgument("cannot read " + file + ": it is a directory");
+  }
+  return fd;
+}
+
 uint64_t FileSize(int fd) {
   struct stat info {};
   return ::fstat(fd, &info) == 0 && S_ISREG(info.st_mode) ? static_cast<uint64_t>(info.st_size) : 0;
@@ -73,7 +88,8 @@ void PrintSummary(const ImportSummary& summary, const Status& verdict, Output& o
               ", expired: " + std::to_string(summary.expired) +
               ", failed: " + std::to_string(summary.failed) +
               ", complete through line: " + std::to_string(summary.complete_through));
-  if (!verdict.ok()) Output::Note(verdict.message());
+  const bool said = !summary.errors.empty() && summary.errors.back().message == verdict.message();
+  if (!verdict.ok() && !said) Output::Note(verdict.message());
   if (!summary.status.ok()) {
     Output::Note("to go on: import --resume-from " + std::to_string(summary.complete_through + 1));
   }
@@ -82,12 +98,9 @@ void PrintSummary(const ImportSummary& summary, const Status& verdict, Output& o
 }  // namespace
 
 int RunImport(const ImportArgs& args, Session& session) {
-  const bool standard_input = args.file == "-";
-  const int fd = standard_input ? 0 : ::open(args.file.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) {
-    return session.output.Fail(
-        Status::InvalidArgument("cannot open " + args.file + ": " + std::strerror(errno)));
-  }
+  const Result<int> input = OpenInput(args.file);
+  if (!input.ok()) return session.output.Fail(input.status());
+  const int fd = *input;
   Result<std::unique_ptr<Client>> client = session.Connect();
   if (!client.ok()) return session.output.Fail(client.status());
 
@@ -107,7 +120,7 @@ int RunImport(const ImportArgs& args, Session& session) {
     });
   }
   client->reset();
-  if (!standard_input) ::close(fd);
+  if (fd != 0) ::close(fd);
   const Status verdict = Verdict(summary);
   PrintSummary(summary, verdict, session.output);
   return ExitCodeOf(verdict);

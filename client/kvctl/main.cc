@@ -2,11 +2,21 @@
 #include <unistd.h>
 
 #include "client/kvctl/command_line.h"
+#include "client/kvctl/exit_code.h"
 #include "client/kvctl/output.h"
+#include "client/kvctl/router_probe.h"
 #include "client/kvctl/session.h"
 
 namespace ringkv {
 namespace {
+
+// For people: where a router should be and something else is, or nothing.
+void NoteWhatListens(const std::vector<std::string>& routers) {
+  for (const std::string& address : routers) {
+    const std::string what = ExplainStranger(address);
+    if (!what.empty()) Output::Note(what);
+  }
+}
 
 // One RunX for each kind of arguments.
 struct Run {
@@ -41,7 +51,9 @@ int Main(int argc, char** argv) {
     return output.Finish(invocation->code);
   }
   Session session{.globals = invocation->globals, .output = output};
-  return output.Finish(std::visit(Run{session}, *invocation->command));
+  const int code = std::visit(Run{session}, *invocation->command);
+  if (code == kExitUnavailable && !output.json()) NoteWhatListens(session.globals.routers);
+  return output.Finish(code);
 }
 
 }  // namespace

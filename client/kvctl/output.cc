@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/hex.h"
 #include "client/kvctl/byte_text.h"
 #include "client/kvctl/exit_code.h"
 #include "client/kvctl/rfc3339.h"
@@ -40,7 +41,19 @@ void Output::Line(std::string_view text) {
 
 void Output::Document(const Json& document) { Line(Dump(document)); }
 
-void Output::Note(std::string_view text) { WriteAll(2, "kvctl: " + std::string(text) + "\n"); }
+// Whatever a file's name or a router's answer has in it, a terminal does not obey it.
+void Output::Note(std::string_view text) {
+  std::string line = "kvctl: ";
+  for (const char c : text) {
+    const bool control = static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+    if (control && c != '\n') {
+      line += "\\x" + Hex(std::string_view(&c, 1));
+    } else {
+      line += c;
+    }
+  }
+  WriteAll(2, line + "\n");
+}
 
 int Output::Fail(const Status& status) {
   if (json()) {

@@ -76,9 +76,11 @@ class RecordHandler final : public nlohmann::json_sax<nlohmann::json> {
   bool parse_error(std::size_t, const std::string&,
                    const nlohmann::detail::exception& what) override {
     std::string text = what.what();
-    const size_t start = text.find("] ");  // after the library's own number of the error
-    if (start != std::string::npos) text.erase(0, start + 2);
-    return Fail("not JSON: " + Printable(text, 160));
+    // After the library's own number of the error, and its number of the line, which is always 1.
+    constexpr std::string_view kLine = "at line 1, ";
+    const size_t start = text.find(kLine);
+    if (start != std::string::npos) text.erase(0, start + kLine.size());
+    return Fail("not JSON: " + Visible(text.substr(0, 200)));
   }
 
  private:
@@ -87,7 +89,7 @@ class RecordHandler final : public nlohmann::json_sax<nlohmann::json> {
     return false;
   }
   bool NoString() {
-    if (depth_ == 0) return Fail("not a JSON object");
+    if (depth_ == 0) return Fail(R"(not a JSON object; a line is {"key":"...","value":"..."})");
     return Fail("the field \"" + name_ + "\" is not a string");
   }
 

@@ -212,6 +212,47 @@ TEST_F(ConfigTest, UnknownKeysAreErrorsWithTheNearMiss) {
               HasSubstr("env RINGKV_VNODE: unknown; did you mean 'RINGKV_VNODES'?"));
 }
 
+TEST_F(ConfigTest, FlagsTakeWhatFollowsAsItIs) {
+  ASSERT_TRUE(Load({"--tags", "[a]", "--tags", "-b", "--durability=none"}).ok());
+  EXPECT_THAT(options_.tags, ::testing::ElementsAre("[a]", "-b"));
+  EXPECT_EQ(options_.durability, "none");
+}
+
+TEST_F(ConfigTest, FlagWithoutItsValueIsTheOnlyProblem) {
+  std::string needed;
+  schema_.AddString("needed", &needed, "Has no default.").Required();
+  EXPECT_EQ(FlagError({"--needed"}), "flag --needed: its value is missing; allowed: text");
+  EXPECT_EQ(FlagError({"--needed", "--vnodes", "3"}),
+            "flag --needed: its value is missing; allowed: text");
+  EXPECT_EQ(FlagError({"--needed", "a", "--needed=b"}), "flag --needed: given more than once");
+  EXPECT_EQ(FlagError({"--needed", ""}),
+            "flag --needed: needed: it must not be empty; allowed: text");
+  EXPECT_EQ(FlagError({"--needed=n1", "--config"}),
+            "flag --config: its value is missing; it needs a file");
+  EXPECT_EQ(FlagError({"--needed=n1", "--check-config=yes"}),
+            "flag --check-config: it takes no value");
+  EXPECT_EQ(FlagError({"--nonsense", "x", "--needed=n1"}), "flag --nonsense: unknown");
+}
+
+TEST_F(ConfigTest, FileThatCannotBeReadIsTheOnlyProblem) {
+  std::string needed;
+  schema_.AddString("needed", &needed, "Has no default.").Required();
+  EXPECT_THAT(FileError("vnodes: 1\n"), HasSubstr("needed: required"));
+  EXPECT_THAT(FileError("name: [\n"), Not(HasSubstr("required")));
+  EXPECT_THAT(FileError("name: " + std::string(1000, '[')),
+              AllOf(HasSubstr("nested too deeply"), Not(HasSubstr("required"))));
+  EXPECT_THAT(FileError("needed: x\n? [a]\n: b\n"), HasSubstr("a key has to be a single word"));
+}
+
+TEST_F(ConfigTest, WhatDoesNotGoTogetherNamesWhereItCameFrom) {
+  schema_.AddCheck([]() -> ConfigConflict {
+    return {"vnodes", Status::InvalidArgument("too many for this machine")};
+  });
+  EXPECT_EQ(FlagError({"--vnodes=3"}),
+            "flag --vnodes: vnodes: too many for this machine");
+  EXPECT_THAT(FlagError({"--check-config"}), HasSubstr("too many"));
+}
+
 TEST_F(ConfigTest, VariablesOfOthersAreLeftAlone) {
   schema_.IgnoreEnvironment("RINGKV_MINE");
   EXPECT_TRUE(Load({}, {"RINGKV_ROUTER=h:1", "RINGKV_TEST_SEED=1", "RINGKV_MINE=1", "RINGKVX=1",

@@ -157,14 +157,44 @@ TEST(CommandLine, EachLimitHasItsOwnError) {
   says({"admin", "plan", "add-node", "N4"}, "N4");
   says({"admin", "plan", "add-node", "n4", "nowhere"}, "HOST:PORT");
   says({"admin", "plan", "add-node", "n4", "h:1", "x"}, "unexpected argument 'x'");
-  says({"admin", "plan", "add-node", "n4", "--vnodes", "4097"}, "not from 1 to 4096");
-  says({"admin", "plan", "add-node", "n4", "--vnodes", "0"}, "not from 1 to 4096");
+  says({"admin", "plan", "add-node", "n4", "--vnodes", "4097"}, "a whole number from 1 to 4096");
+  says({"admin", "plan", "add-node", "n4", "--vnodes", "0"}, "a whole number from 1 to 4096");
+  says({"admin", "plan", "add-node", "n4", "--zone", "a b"}, "--zone");
   says({"admin", "plan", "remove-node"}, "ID is missing");
   says({"admin", "plan", "set-vnodes", "n4"}, "N is missing");
-  says({"admin", "plan", "set-vnodes", "n4", "many"}, "not a number");
-  says({"admin", "plan", "set-replicas", "8"}, "not from 1 to 7");
+  says({"admin", "plan", "set-vnodes", "n4", "many"}, "not a whole number");
+  says({"admin", "plan", "set-replicas", "8"}, "a whole number from 1 to 7");
   says({"admin"}, "which admin command");
   says({}, "which command");
+}
+
+TEST(CommandLine, OptionsWithoutAValueTwiceOrWithOneTooMany) {
+  const auto says = [](const std::vector<std::string>& words, const char* what) {
+    const std::string error = Error(words);
+    EXPECT_NE(error.find(what), std::string::npos) << "'" << error << "'";
+  };
+  says({"put", "k", "v", "--ttl"}, "--ttl: its value is missing: DURATION");
+  says({"--router", "", "get", "k"}, "no address is given");
+  says({"--timeout", "", "get", "k"}, "'' is not a duration");
+  says({"put", "k", "v", "--ttl", "1s", "--ttl", "2s"}, "more than once");
+  for (const char* flag : {"--if-absent=perhaps", "--if-absent=false", "--if-absent=true"}) {
+    says({"put", "k", "v", flag}, "--if-absent");
+  }
+  says({"get", "k", "--key-base64", "aw=="}, "not both");
+  says({"put", "k", "v", "--key-base64", "aw=="}, "not both");
+}
+
+TEST(CommandLine, MistypedVariablesAreErrorsAndThoseOfServersAreNot) {
+  const auto error = [](const std::string& variable) {
+    const Result<Invocation> line = Parse({"get", "k"}, {variable});
+    return line.ok() ? "" : line.status().message();
+  };
+  EXPECT_NE(error("RINGKV_TIMOUT=5s").find("did you mean 'RINGKV_TIMEOUT'"), std::string::npos);
+  EXPECT_NE(error("RINGKV_ROUTR=h:1"), "");
+  for (const char* servers : {"RINGKV_ROUTERS=h:1", "RINGKV_STOP_TIMEOUT=5s", "RINGKV_SLOTS=16",
+                              "RINGKV_DEFAULT_TIMEOUT=5s", "RINGKV_ID=n1", "RINGKV_LOOPS=1"}) {
+    EXPECT_EQ(error(servers), "") << servers;
+  }
 }
 
 TEST(CommandLine, HelpAndVersion) {

@@ -84,7 +84,7 @@ TEST_F(DataDirLockTest, AShorterPidLeavesNothingOfALongerOneBehind) {
   auto lock = DataDirLock::Acquire(dir_);
   ASSERT_TRUE(lock.ok());
   EXPECT_THAT(DataDirLock::Acquire(dir_).status().message(),
-              ::testing::EndsWith("process " + std::to_string(::getpid())));
+              HasSubstr("process " + std::to_string(::getpid()) + ": stop that one"));
 }
 
 TEST_F(DataDirLockTest, AFileInTheWayIsAClearError) {
@@ -97,6 +97,16 @@ TEST_F(DataDirLockTest, AFileInTheWayIsAClearError) {
   EXPECT_FALSE(DataDirLock::Acquire("").ok());
   std::filesystem::create_directory(dir_ + "/LOCK.ringkv");
   EXPECT_THAT(DataDirLock::Acquire(dir_).status().message(), HasSubstr("LOCK.ringkv"));
+}
+
+TEST_F(DataDirLockTest, DirectoryOfTheOtherKindIsRefused) {
+  EXPECT_TRUE(CheckDataDirUse(dir_, DataDirUse::kNode).ok());
+  EXPECT_TRUE(CheckDataDirUse(dir_ + "/nothing", DataDirUse::kRouter).ok());
+  std::filesystem::create_directory(dir_ + "/db");
+  EXPECT_TRUE(CheckDataDirUse(dir_, DataDirUse::kNode).ok());
+  const Status status = CheckDataDirUse(dir_, DataDirUse::kRouter);
+  EXPECT_EQ(status.code(), StatusCode::kRefused);
+  EXPECT_THAT(status.message(), AllOf(HasSubstr(dir_), HasSubstr("that of a node")));
 }
 
 TEST_F(DataDirLockTest, NoPermissionIsAClearError) {

@@ -60,6 +60,7 @@ class ClusterProcesses {
   std::string router_http() const { return "127.0.0.1:" + std::to_string(router_port_ + 1); }
   std::string node_address(int node);
   std::string node_http(int node);
+  std::string RouterDir() const { return directory_ + "/r1"; }
   std::string NodeDir(int node) const { return directory_ + "/n" + std::to_string(node); }
   std::string LogPath(const std::string& id) const;
   std::string Log(const std::string& id) const;  // everything that the process has said
