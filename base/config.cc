@@ -69,8 +69,7 @@ void CheckTogether(const ConfigSchema& schema, const Config& config, ConfigProbl
   for (const ConfigSchema::Check& check : schema.checks()) {
     const ConfigConflict conflict = check();
     if (conflict.status.ok()) continue;
-    problems->Add(config.OriginOf(conflict.key),
-                  conflict.key + ": " + conflict.status.message());
+    problems->Add(config.OriginOf(conflict.key), conflict.key + ": " + conflict.status.message());
   }
 }
 

@@ -48,7 +48,8 @@ struct ConfigProblem {
   int line = 0;
 };
 
-// Two options that do not go together, or a value that only another one makes wrong: which, and why.
+// Two options that do not go together, or a value that only another one makes wrong: which, and
+// why.
 struct ConfigConflict {
   std::string key;
   Status status;  // ok: there is none

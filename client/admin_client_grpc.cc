@@ -65,8 +65,7 @@ class CheckReader final : public grpc::ClientReadReactor<v1::CheckReplicasEvent>
     std::unique_lock lock(mutex_);
     const bool came =
         changed_.wait_for(lock, patience, [this] { return !events_.empty() || done_; });
-    if (!came)
-      return NoAnswer(address);
+    if (!came) return NoAnswer(address);
     if (events_.empty()) {
       if (status_.ok()) return false;
       return FromGrpc(address, status_);

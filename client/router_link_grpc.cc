@@ -205,8 +205,8 @@ void RouterLink::LaneClosed(size_t index, const grpc::Status& status) {
   const bool stranger = status.error_code() == grpc::StatusCode::UNIMPLEMENTED;
   Status refused = stranger ? NotARouter(address_) : Status::Refused(what);
   if (current && state_ != State::kDown) GoDown(Status::Unavailable(what));
-  owner_.OnLost(*this, std::move(lost),
-                untouched ? std::move(refused) : Status::Unavailable(what), untouched);
+  owner_.OnLost(*this, std::move(lost), untouched ? std::move(refused) : Status::Unavailable(what),
+                untouched);
 }
 
 }  // namespace ringkv

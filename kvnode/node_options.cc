@@ -25,8 +25,8 @@ void AddNodeOptions(NodeOptions* options, ConfigSchema* schema) {
   schema->AddString("data-dir", &options->data_dir,
                     "Directory of its data; made if it is not there.");
   schema->AddAddresses("routers", &options->routers, "Routers to register with, in any order.");
-  schema->AddString("zone", &options->zone, "Failure domain, such as a rack; empty: none.", CheckZone,
-                    "1 to 63 of [A-Za-z0-9._-]");
+  schema->AddString("zone", &options->zone, "Failure domain, such as a rack; empty: none.",
+                    CheckZone, "1 to 63 of [A-Za-z0-9._-]");
   schema->AddUint("vnodes", &options->vnodes, 1, kMaxVnodes,
                   "Weight to ask for when the node joins; `kvctl admin` has the last word.");
   schema->AddOneOf("durability", &options->durability, {"sync", "periodic", "os"},

@@ -35,8 +35,8 @@ struct NodeOptions {
 
 void AddNodeOptions(NodeOptions* options, ConfigSchema* schema);
 
-// What no single option shows to be wrong; the schema has it checked, too. InvalidArgument says what
-// to change.
+// What no single option shows to be wrong; the schema has it checked, too. InvalidArgument says
+// what to change.
 ConfigConflict CheckNodeOptions(const NodeOptions& options);
 
 RocksOptions RocksOptionsOf(const NodeOptions& options);

@@ -1,5 +1,5 @@
-// Whether an address can be listened on, and why not. The libraries that listen for us say only that
-// they could not; this asks the system itself and puts its answer in words. Thread-safe.
+// Whether an address can be listened on, and why not. The libraries that listen for us say only
+// that they could not; this asks the system itself and puts its answer in words. Thread-safe.
 #pragma once
 
 #include <string_view>

@@ -34,9 +34,10 @@ Status MakeDirectory(const std::string& directory) {
   std::error_code error;
   std::filesystem::create_directories(directory, error);
   if (error == std::errc::not_a_directory || error == std::errc::file_exists) {
-    return CannotUse(directory,
-                     "it, or a part of its path, is not a directory: set `data-dir` to one, or to a "
-                     "path where one can be made");
+    return CannotUse(
+        directory,
+        "it, or a part of its path, is not a directory: set `data-dir` to one, or to a "
+        "path where one can be made");
   }
   if (error) return CannotUse(directory, "it cannot be made: " + error.message());
   if (!std::filesystem::is_directory(directory, error)) {

@@ -25,10 +25,10 @@ Status CheckRequest(const FormationRequest& request) {
                                    std::to_string(*request.groups));
   }
   if (request.nodes.size() < request.replicas) {
-    return Status::InvalidArgument(
-        "`nodes` names " + std::to_string(request.nodes.size()) + ", fewer than `replicas`: " +
-        std::to_string(request.replicas) + "; name at least as many, or set `replicas` to " +
-        std::to_string(request.nodes.size()));
+    return Status::InvalidArgument("`nodes` names " + std::to_string(request.nodes.size()) +
+                                   ", fewer than `replicas`: " + std::to_string(request.replicas) +
+                                   "; name at least as many, or set `replicas` to " +
+                                   std::to_string(request.nodes.size()));
   }
   for (const NodeEntry& node : request.nodes) {
     RINGKV_RETURN_IF_ERROR(NodeId::Parse(node.id.value()).status().Annotate("`nodes`"));

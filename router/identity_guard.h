@@ -1,8 +1,8 @@
 // Whether a registration comes from a second process under the id of one that runs. A member that
 // answers at one address and registers from another is two processes: the later one would take the
-// id, with an empty or a copied disk, from the one that holds the data. It is put off for as long as
-// the other answers; a node that has moved, and whose old process is gone, waits for no longer than
-// it takes to suspect that one.
+// id, with an empty or a copied disk, from the one that holds the data. It is put off for as long
+// as the other answers; a node that has moved, and whose old process is gone, waits for no longer
+// than it takes to suspect that one.
 //
 // Pure.
 #pragma once

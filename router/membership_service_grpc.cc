@@ -37,8 +37,7 @@ void MembershipService::Register(const v1::RegisterRequest& request, v1::Registe
     *reply = std::move(*answer);
     reactor->Finish(grpc::Status::OK);
   };
-  const bool posted =
-      control_.Post([this, request, done] { membership_.Register(request, done); });
+  const bool posted = control_.Post([this, request, done] { membership_.Register(request, done); });
   if (!posted) reactor->Finish({grpc::StatusCode::UNAVAILABLE, "this router is stopping"});
 }
 

@@ -28,8 +28,8 @@ struct RouterOptions {
 // Binds the fields to the schema's keys.
 void AddRouterOptions(RouterOptions* options, ConfigSchema* schema);
 
-// What no single key shows to be wrong; the schema has it checked, too. InvalidArgument says what to
-// change.
+// What no single key shows to be wrong; the schema has it checked, too. InvalidArgument says what
+// to change.
 ConfigConflict CheckRouterOptions(const RouterOptions& options);
 
 size_t LoopsOf(const RouterOptions& options);

@@ -43,7 +43,8 @@ std::string Base64Encode(std::string_view bytes) {
 Result<std::string> Base64Decode(std::string_view text) {
   if (text.size() % 4 != 0) {
     return Status::InvalidArgument("this is not base64: its length, " +
-                                   std::to_string(text.size()) + ", is no multiple of 4 (= fills it up)");
+                                   std::to_string(text.size()) +
+                                   ", is no multiple of 4 (= fills it up)");
   }
   size_t padding = 0;
   while (padding < 2 && padding < text.size() && text[text.size() - 1 - padding] == '=') ++padding;

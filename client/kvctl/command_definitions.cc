@@ -200,7 +200,8 @@ void CommandLineParser::AddIncr() {
     std::vector<std::string> rest = All(words);
     RINGKV_RETURN_IF_ERROR(TakeKey(base64, rest, args.key));
     if (!rest.empty()) {
-      const Result<int64_t> delta = ParseBounded<int64_t>("DELTA", TakeFirst(rest), INT64_MIN, INT64_MAX);
+      const Result<int64_t> delta =
+          ParseBounded<int64_t>("DELTA", TakeFirst(rest), INT64_MIN, INT64_MAX);
       if (!delta.ok()) return delta.status();
       args.delta = *delta;
     }

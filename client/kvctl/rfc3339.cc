@@ -74,8 +74,10 @@ std::string FormatRfc3339(uint64_t ms) {
 
 Result<uint64_t> ParseRfc3339(std::string_view text) {
   using namespace std::chrono;
-  const Status bad = Status::InvalidArgument(
-      "'" + Printable(text) + "' is not a time; a time is written as 2026-01-31T23:59:59.125Z (RFC 3339), from 1970 to 9999");
+  const Status bad =
+      Status::InvalidArgument("'" + Printable(text) +
+                              "' is not a time; a time is written as 2026-01-31T23:59:59.125Z (RFC "
+                              "3339), from 1970 to 9999");
   const int y = TakeNumber(text, 4);
   if (!Take(text, "-")) return bad;
   const int mo = TakeNumber(text, 2);

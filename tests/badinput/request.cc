@@ -115,7 +115,8 @@ std::string GrpcCode(grpc::StatusCode code) {
 // One call: all requests, then all answers.
 class Call {
  public:
-  Call(const std::string& address, const std::string& path) : stub_(MakeChannel(address, {.max_message_bytes = 64u << 20})) {
+  Call(const std::string& address, const std::string& path)
+      : stub_(MakeChannel(address, {.max_message_bytes = 64u << 20})) {
     context_.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(15));
     context_.set_wait_for_ready(true);
     stream_ = stub_.PrepareCall(&context_, path, &queue_);

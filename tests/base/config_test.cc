@@ -248,8 +248,7 @@ TEST_F(ConfigTest, WhatDoesNotGoTogetherNamesWhereItCameFrom) {
   schema_.AddCheck([]() -> ConfigConflict {
     return {"vnodes", Status::InvalidArgument("too many for this machine")};
   });
-  EXPECT_EQ(FlagError({"--vnodes=3"}),
-            "flag --vnodes: vnodes: too many for this machine");
+  EXPECT_EQ(FlagError({"--vnodes=3"}), "flag --vnodes: vnodes: too many for this machine");
   EXPECT_THAT(FlagError({"--check-config"}), HasSubstr("too many"));
 }
 

@@ -61,8 +61,7 @@ ringkv::Result<ringkv::Config> Load(const std::vector<std::string>& flags,
   for (const std::string& flag : flags) argv.push_back(flag.c_str());
   for (const std::string& variable : variables) environment.push_back(variable.c_str());
   environment.push_back(nullptr);
-  return ringkv::LoadConfig(schema, static_cast<int>(argv.size()), argv.data(),
-                            environment.data());
+  return ringkv::LoadConfig(schema, static_cast<int>(argv.size()), argv.data(), environment.data());
 }
 
 std::vector<std::string> LinesOf(const std::string& text) {
@@ -78,7 +77,8 @@ std::vector<std::string> LinesOf(const std::string& text) {
 // The lines of an effective configuration without their origins.
 std::string Values(const std::string& effective) {
   std::string values;
-  for (const std::string& line : LinesOf(effective)) values += line.substr(0, line.rfind("  # ")) + "\n";
+  for (const std::string& line : LinesOf(effective))
+    values += line.substr(0, line.rfind("  # ")) + "\n";
   return values;
 }
 
@@ -93,7 +93,7 @@ void Try(const std::string& file, const std::vector<std::string>& flags,
     return;
   }
   if (config->exit.has_value() && config->effective.empty()) return;  // --help, --version
-  if (!ringkv::IsUtf8(config->effective)) return;  // YAML has no way to write it
+  if (!ringkv::IsUtf8(config->effective)) return;                     // YAML has no way to write it
   const ringkv::MemoryFile written(config->effective);
   const auto again = Load({"--config=" + written.path()}, {});
   RINGKV_CHECK(again.ok(), "what is effective is taken again: " + again.status().message());

@@ -1,5 +1,6 @@
-// What `kvctl import` reads, against hostile files: lines come out as a dumb twin splits them, a line
-// that is no record has an error that says something, and a record that is written again is the same.
+// What `kvctl import` reads, against hostile files: lines come out as a dumb twin splits them, a
+// line that is no record has an error that says something, and a record that is written again is
+// the same.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>

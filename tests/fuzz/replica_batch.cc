@@ -1,5 +1,6 @@
 // A node's replicas against whoever reaches its port: hostile batches of operations never reach an
-// assert, each operation gets one answer, and what a hostile source of a sync answers is judged, too.
+// assert, each operation gets one answer, and what a hostile source of a sync answers is judged,
+// too.
 //
 // Input: messages, each with its length (two bytes) before it: a ReplicaBatch, or, where the length
 // has its highest bit set, an answer to the last question that the replicas asked of another node.
@@ -27,8 +28,7 @@ class Node {
     options.slots = kTestSlots;
     options.groups = kTestGroups;
     options.boot = Boot(1);
-    auto opened =
-        Replica::Open(store_, options, {GroupId(0), GroupId(1), GroupId(2), GroupId(3)});
+    auto opened = Replica::Open(store_, options, {GroupId(0), GroupId(1), GroupId(2), GroupId(3)});
     RINGKV_CHECK(opened.ok(), opened.status().message());
     replica_ = std::move(*opened);
   }

@@ -1,8 +1,8 @@
 // DecodeRecord and its kin against what a disk may hold: they never crash, what is taken has one
 // encoding, and the version alone is that of the whole.
 //
-// Input: a byte that says how long the store key is, the store key, the record. It is tried as it is,
-// and with the right checksums: what is behind them is what matters.
+// Input: a byte that says how long the store key is, the store key, the record. It is tried as it
+// is, and with the right checksums: what is behind them is what matters.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>

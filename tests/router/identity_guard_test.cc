@@ -26,9 +26,7 @@ class IdentityGuardTest : public testing::Test {
     request.set_address(address);
     return request;
   }
-  std::string AddressOf(const std::string& node) {
-    return view_.state->FindNode(node)->address();
-  }
+  std::string AddressOf(const std::string& node) { return view_.state->FindNode(node)->address(); }
   bool Refused(const v1::RegisterRequest& request) {
     return JudgeSecondProcess(view_, loops_, request).has_value();
   }
@@ -53,6 +51,14 @@ TEST_F(IdentityGuardTest, OneThatMovedRegistersOnceTheOldProcessIsGoneOrSuspecte
   EXPECT_FALSE(Refused(From("n1", "h:1")));
   loops_[1].shard.peers[1].suspected = true;
   EXPECT_FALSE(Refused(From("n2", "h:1")));
+}
+
+TEST_F(IdentityGuardTest, DiskOfAnotherClusterIsToldThat) {
+  v1::RegisterRequest request = From("n2", "h:1");
+  request.set_cluster_uuid(std::string(16, 'x'));
+  EXPECT_FALSE(Refused(request));
+  request.set_cluster_uuid(view_.state->identity().uuid());
+  EXPECT_TRUE(Refused(request));
 }
 
 TEST_F(IdentityGuardTest, StrangerRegisters) {
