@@ -146,9 +146,9 @@ class ScaleRun {
     for (size_t i = 0; i < rings_.size(); ++i) {
       if (rings_[i].changing == nullptr) continue;
       Doing("timing readers while changes are published");
-      scale_.rings[i].published = TimePublishedChanges(
-          *rings_[i].changing, rate, kMaxReaders, kMoreRunsWhereBounded * options_.runs,
-          durations_.published);
+      scale_.rings[i].published =
+          TimePublishedChanges(*rings_[i].changing, rate, kMaxReaders,
+                               kMoreRunsWhereBounded * options_.runs, durations_.published);
     }
   }
 
