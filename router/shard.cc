@@ -47,6 +47,9 @@ class Shard::Host final : public SequencerHost {
     const Session& session = shard_.sessions_[peer.value()];
     return session.connected && !session.suspected;
   }
+  bool DiskFull(Peer peer) const override {
+    return shard_.sessions_[peer.value()].stats.disk_full();
+  }
   v1::SyncSource Locate(Peer peer) const override {
     const Session& session = shard_.sessions_[peer.value()];
     v1::SyncSource source;
@@ -273,6 +276,7 @@ void Shard::OnConnected(Peer peer, Boot boot) {
   session.connected = true;
   session.suspected = false;
   session.boot = boot;
+  session.stats.set_disk_full(false);  // as long as it says nothing
   session.last_heard = session.last_ping = now_;
   session.promised.clear();
   for (const auto& [id, group] : groups_) {
