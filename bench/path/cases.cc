@@ -1,8 +1,14 @@
 #include "bench/path/cases.h"
 
+#include <algorithm>
 #include <cstdio>
 
 namespace ringkv::bench {
+
+KeySpace SpaceOf(uint64_t keys, size_t value_bytes) {
+  constexpr uint64_t kMostBytes = 256u << 20;
+  return {std::min<uint64_t>(keys, kMostBytes / value_bytes), value_bytes};
+}
 
 std::string PathKey(uint64_t number) {
   char name[17];

@@ -34,6 +34,9 @@ struct KeySpace {
   size_t value_bytes = 0;
 };
 
+// `keys` keys with such values, but fewer where these would be more than 256 MiB altogether.
+KeySpace SpaceOf(uint64_t keys, size_t value_bytes);
+
 struct LoadFigures {
   uint64_t operations = 0;
   uint64_t failed = 0;

@@ -1,6 +1,5 @@
 #include "bench/path/path_bench.h"
 
-#include <algorithm>
 #include <cstdio>
 
 #include "bench/path/batch_load.h"
@@ -14,19 +13,14 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr double kOfRocksDb = 0.6;            // of its throughput, by 64 x 16 with small values
-constexpr size_t kSmallValue = 100;           // bytes
-constexpr uint64_t kSpaceBytes = 256u << 20;  // of values at most
+constexpr double kOfRocksDb = 0.6;   // of its throughput, by 64 x 16 with small values
+constexpr size_t kSmallValue = 100;  // bytes
 
 }  // namespace
 
 PathBench::PathBench(PathOptions options, EchoServer echo)
     : options_(std::move(options)), echo_(std::move(echo)) {
   document_ = {{"seconds", options_.seconds}, {"cases", Json::array()}, {"targets", Json::array()}};
-}
-
-KeySpace PathBench::SpaceOf(size_t value_bytes) const {
-  return {std::min<uint64_t>(options_.keys, kSpaceBytes / value_bytes), value_bytes};
 }
 
 Result<bool> PathBench::Run() {
@@ -42,7 +36,7 @@ Status PathBench::RunDurability(const std::string& durability) {
   const auto parsed = ParseDurability(durability);
   if (!parsed.ok()) return parsed.status();
   for (const size_t value_bytes : options_.value_bytes) {
-    const KeySpace space = SpaceOf(value_bytes);
+    const KeySpace space = SpaceOf(options_.keys, value_bytes);
     std::printf("\n%s, values of %s, %llu keys\n", durability.c_str(),
                 SizeName(value_bytes).c_str(), static_cast<unsigned long long>(space.keys));
     const auto alone = MeasureAlone(*parsed, space);

@@ -39,7 +39,6 @@ class PathBench {
     LoadFigures get;
   };
 
-  KeySpace SpaceOf(size_t value_bytes) const;
   Status RunDurability(const std::string& durability);
   Result<Alone> MeasureAlone(Durability durability, KeySpace space);
   Result<LoadFigures> MeasureEcho(LoadShape shape, const OpMix& mix, KeySpace space);

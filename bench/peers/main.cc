@@ -47,7 +47,7 @@ int Main(int argc, char** argv) {
   app.add_option("--mix", options.mixes, "put, get, or GETS/PUTS in percent")
       ->delimiter(',')
       ->check(Parses(&ParseMix));
-  app.add_option("--keys", options.keys, "Keys")
+  app.add_option("--keys", options.keys, "Keys; fewer where their values are large")
       ->check(CLI::Range(uint64_t{1'000}, uint64_t{100'000'000}));
   app.add_option("--programs", options.programs, "Directory with redis-server and etcd");
   app.add_option("--json", options.json_file, "Where to write the figures");

@@ -59,14 +59,14 @@ Result<bool> PeersBench::Run() {
 Status PeersBench::RunSystem(const PeerKind& kind, size_t value_bytes) {
   auto place = ScratchPlace::Make();
   if (!place.ok()) return place.status();
+  const KeySpace space = SpaceOf(options_.keys, value_bytes);
   std::printf("\n%s, values of %s, %llu keys; acknowledged: %s\n", kind.name,
-              SizeName(value_bytes).c_str(), static_cast<unsigned long long>(options_.keys),
+              SizeName(value_bytes).c_str(), static_cast<unsigned long long>(space.keys),
               kind.promise);
   std::fflush(stdout);
   const size_t first = cases_.size();
   const Status measured =
-      MeasureSystem(kind, {options_.keys, value_bytes},
-                    {options_.programs, place->data(), place->logs(), &interrupted_});
+      MeasureSystem(kind, space, {options_.programs, place->data(), place->logs(), &interrupted_});
   if (interrupted_) return measured;
   const bool failed = std::any_of(cases_.begin() + static_cast<std::ptrdiff_t>(first), cases_.end(),
                                   [](const PeerCase& one) { return one.figures.failed > 0; });

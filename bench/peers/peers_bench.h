@@ -21,7 +21,7 @@ struct PeersOptions {
   std::vector<size_t> value_bytes = {100};
   std::vector<std::string> shapes = {"64x16", "64x1", "1x1"};
   std::vector<std::string> mixes = {"put", "get", "50/50"};
-  uint64_t keys = 100'000;
+  uint64_t keys = 100'000;  // fewer where values are large
   std::string programs = ".local/peers/usr/bin";
   std::string json_file;
 };
