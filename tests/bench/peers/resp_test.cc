@@ -8,8 +8,6 @@
 namespace ringkv::bench {
 namespace {
 
-using std::literals::operator""sv;
-
 void Feed(RespReader* reader, std::string_view bytes) {
   std::memcpy(reader->Space(bytes.size()), bytes.data(), bytes.size());
   reader->Filled(bytes.size());
@@ -25,7 +23,8 @@ RespReader::Found Read(std::string_view bytes, RespReply* reply) {
 TEST(Resp, CommandsAreArraysOfBulkStrings) {
   std::string bytes;
   AppendCommand(&bytes, {"SET", "key", std::string_view("a\r\n\0b", 5), ""});
-  EXPECT_EQ(bytes, "*4\r\n$3\r\nSET\r\n$3\r\nkey\r\n$5\r\na\r\n\0b\r\n$0\r\n\r\n"sv);
+  const char wire[] = "*4\r\n$3\r\nSET\r\n$3\r\nkey\r\n$5\r\na\r\n\0b\r\n$0\r\n\r\n";
+  EXPECT_EQ(bytes, std::string_view(wire, sizeof wire - 1));
 }
 
 // The examples of the protocol's specification.
