@@ -160,7 +160,7 @@ Status MemoryStore::Sync() {
 
 StoreStats MemoryStore::Stats() {
   std::lock_guard lock(mutex_);
-  return {.bytes = record_bytes_, .keys = records_.size(), .disk_free_bytes = 0};
+  return {.bytes = record_bytes_, .keys = records_.size(), .disk_free_bytes = std::nullopt};
 }
 
 // Exact.

@@ -49,6 +49,7 @@ Status NodeCore::Serve(Store& store, const Registered& registered) {
     if (!replica.ok()) return replica.status();
     NodeWorker::Environment environment{
         clock_, metrics_, failed_, [this](Status why) { Fail(std::move(why)); }, options_.sync, {}};
+    environment.disk_full = &disk_full_;
     environment.drop = [this, &store, loop = serving->drops.get()](
                            std::vector<InstanceName> instances, std::function<void()> done) {
       (void)loop->Post([this, &store, instances = std::move(instances), done = std::move(done)] {
@@ -189,6 +190,16 @@ Status NodeCore::failure() const {
 }
 
 void NodeCore::SetStoreStats(const StoreStats& stats) {
+  if (stats.disk_free_bytes.has_value()) {
+    const uint64_t reserve = options_.disk_reserve_bytes;
+    const uint64_t wanted = disk_full_ ? reserve + reserve / 10 : reserve;
+    const bool full = *stats.disk_free_bytes < wanted;
+    if (disk_full_.exchange(full) != full) {
+      RINGKV_LOG(kWarning, "node", "{}: {} MiB are free, `disk-reserve` is {} MiB",
+                 full ? "the disk is full, values are refused" : "the disk has space again",
+                 *stats.disk_free_bytes >> 20, reserve >> 20);
+    }
+  }
   std::lock_guard lock(mutex_);
   store_stats_ = stats;
 }
@@ -256,7 +267,8 @@ v1::NodeStats NodeCore::Stats() {
   stats.set_queue_ops(now.queued_ops);
   stats.set_voting_instances(now.voting_instances);
   stats.set_instances(now.instances);
-  stats.set_disk_free_bytes(now.store.disk_free_bytes);
+  stats.set_disk_free_bytes(now.store.disk_free_bytes.value_or(0));
+  stats.set_disk_full(disk_full_);
   NameDamaged(&stats);
   return stats;
 }
@@ -271,7 +283,10 @@ void NodeCore::ExportTotals(MetricSink& sink) const {
   sink.Gauge("node_queue_bytes", "Memory of operations that wait or run.", d(now.queued_bytes));
   sink.Gauge("node_stored_bytes", "Live data on disk, an estimate.", d(now.store.bytes));
   sink.Gauge("node_stored_keys", "Keys on disk, an estimate.", d(now.store.keys));
-  sink.Gauge("node_disk_free_bytes", "Free space on the disk.", d(now.store.disk_free_bytes));
+  sink.Gauge("node_disk_free_bytes", "Free space on the disk.",
+             d(now.store.disk_free_bytes.value_or(0)));
+  sink.Gauge("node_disk_full", "1 while less is free than `disk-reserve`: values are refused.",
+             disk_full_ ? 1 : 0);
   sink.Gauge("node_disk_failed", "1 once the disk has failed.", failed_.load() ? 1 : 0);
   const ReplicaStats& r = now.replica;
   sink.Counter("node_applies_total", "Records written.", d(r.applies));

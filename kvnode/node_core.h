@@ -33,9 +33,10 @@ namespace ringkv {
 struct NodeCoreOptions {
   NodeId node;
   size_t workers = 1;
-  bool sync_writes = false;       // durability `sync`
-  WorkerLimits limits;            // of each worker
-  SyncTransport* sync = nullptr;  // to other nodes; stopped between Drain and destruction
+  bool sync_writes = false;         // durability `sync`
+  uint64_t disk_reserve_bytes = 0;  // with less free space, no values are taken; 0: never so
+  WorkerLimits limits;              // of each worker
+  SyncTransport* sync = nullptr;    // to other nodes; stopped between Drain and destruction
 };
 
 class NodeCore {
@@ -66,7 +67,9 @@ class NodeCore {
   // Ok while the store works.
   Status failure() const;
 
-  // What statistics say of the disk; the caller asks the store, which may block, now and then.
+  // What statistics say of the disk; the caller asks the store, which may block, now and then. With
+  // less free space than the reserve, values are refused until there is a tenth more: else it would
+  // come and go with every compaction.
   void SetStoreStats(const StoreStats& stats);
   // Records that cannot be read: statistics name some of them, other ones each time.
   void SetDamaged(std::vector<v1::DamagedKey> keys);
@@ -117,6 +120,7 @@ class NodeCore {
   std::atomic<const Serving*> serving_{nullptr};  // owned_, once it is complete
   std::atomic<bool> stopping_{false};
   std::atomic<bool> failed_{false};
+  std::atomic<bool> disk_full_{false};
 
   mutable std::mutex mutex_;
   Status failure_;                       // guarded by mutex_

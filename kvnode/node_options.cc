@@ -50,6 +50,9 @@ void AddNodeOptions(NodeOptions* options, ConfigSchema* schema) {
       "When a damaged file is met: `replace` moves the data directory aside and starts "
       "empty, once the routers say that the other replicas have everything; `keep` "
       "leaves it to an operator.");
+  schema->AddBytes("disk-reserve", &options->disk_reserve_bytes, 0, 1ull << 50,
+                   "With less free space than this the node takes no more values, but reads and "
+                   "deletes; 0: it goes on until the disk fails.");
   schema->AddCheck([options] { return CheckNodeOptions(*options); });
 }
 

@@ -31,6 +31,7 @@ struct NodeOptions {
   std::string compression = "lz4";
   Duration scrub = std::chrono::hours(24);  // zero: never
   std::string damaged_disk = "replace";
+  uint64_t disk_reserve_bytes = 256ull << 20;
 };
 
 void AddNodeOptions(NodeOptions* options, ConfigSchema* schema);

@@ -68,6 +68,7 @@ Status NodeServer::StartAll() {
   NodeCoreOptions core;
   core.node = id_;
   core.workers = WorkersOf(options_);
+  core.disk_reserve_bytes = options_.disk_reserve_bytes;
   core.sync_writes = RocksOptionsOf(options_).durability == Durability::kSync;
   sync_ = std::make_unique<SyncClientGrpc>(clock_, id_);
   core.sync = sync_.get();

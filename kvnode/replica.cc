@@ -32,6 +32,10 @@ void Refuse(v1::ReplicaOpReply* reply, v1::ReplicaCode code, std::string message
 
 bool IsData(const v1::ReplicaOp& op) { return op.has_apply() || op.has_read(); }
 
+bool TakesSpace(const v1::ReplicaOp& op) {
+  return op.has_apply() && !op.apply().record().tombstone() && !op.apply().forget();
+}
+
 bool IsDurable(const v1::ReplicaOp& op) {
   return op.has_persist() || op.has_set_stable() || op.has_set_floor() || op.has_reinstate();
 }
@@ -342,7 +346,11 @@ Status Replica::Execute(std::span<const v1::ReplicaOp* const> ops,
       if (!valid.ok()) {
         Refuse(&out[i], v1::REPLICA_CODE_INVALID, valid.message());
       } else if (Instance* instance = Admit(op, &out[i])) {
-        run.Add(op, *instance, &out[i]);
+        if (disk_full_ && TakesSpace(op)) {
+          Refuse(&out[i], v1::REPLICA_CODE_DISK_FULL, "the disk is full");
+        } else {
+          run.Add(op, *instance, &out[i]);
+        }
       }
     } else {
       Refuse(&out[i], v1::REPLICA_CODE_INVALID, "this node does not know the operation");

@@ -96,6 +96,10 @@ class Replica {
   Status Execute(std::span<const v1::ReplicaOp* const> ops,
                  std::vector<v1::ReplicaOpReply>* replies);
 
+  // While it is, what takes space is refused: values, and going on with a sync. Deletes and
+  // promises are not.
+  void SetDiskFull(bool full) { disk_full_ = full; }
+
   // At most one for each slot is outstanding.
   std::vector<SyncQuestion> TakeQuestions() { return std::exchange(questions_, {}); }
   // `boot`: of the process that answered; 0: the question was lost. Errors: as Execute.
@@ -144,6 +148,7 @@ class Replica {
     uint64_t highest_id = 0;
     std::unique_ptr<SlotPull> pull;
     uint64_t question = 0;  // the last one's op
+    bool takes_space = false;
   };
   // A sweep for garbage that is on. At most one.
   struct Sweep {
@@ -197,6 +202,7 @@ class Replica {
   std::vector<SyncQuestion> questions_;  // not sent yet
   std::vector<InstanceName> drops_;      // not taken yet
   std::optional<Sweep> sweep_;
+  bool disk_full_ = false;
   ReplicaStats stats_;
 };
 

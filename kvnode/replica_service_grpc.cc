@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/limits.h"
+#include "net/wire_grpc.h"
 
 namespace ringkv {
 
@@ -14,7 +15,7 @@ namespace ringkv {
 // other and never with the mutex held: gRPC may call back from within them, and nothing may be
 // started after Finish.
 class ReplicaServiceGrpc::Stream final
-    : public grpc::ServerBidiReactor<v1::ReplicaBatch, v1::ReplicaBatchReply>,
+    : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>,
       public ReplySink,
       public std::enable_shared_from_this<Stream> {
  public:
@@ -39,16 +40,12 @@ class ReplicaServiceGrpc::Stream final
   }
 
   void OnReadDone(bool ok) override {
-    std::shared_ptr<Incoming> batch = std::move(reading_into_);
-    if (ok) {
-      Submit(std::move(batch));
-    } else {
-      batch.reset();
-    }
+    const bool readable = !ok || Submit();
     {
       std::lock_guard lock(mutex_);
       reading_ = false;
       if (!ok) read_ended_ = true;
+      if (!readable) unreadable_ = true;
     }
     Pump();
   }
@@ -81,14 +78,11 @@ class ReplicaServiceGrpc::Stream final
 
   void Deliver(Answers answers) override {
     if (answers.replies.empty()) return;
+    std::vector<Unsent> encoded = Encode(answers);
     {
       std::lock_guard lock(mutex_);
       if (broken_ || finished_) return;
-      for (v1::ReplicaOpReply& reply : answers.replies) {
-        size_t bytes = reply.ByteSizeLong();
-        unsent_bytes_ += bytes;
-        unsent_.push_back({answers.boot, bytes, std::move(reply)});
-      }
+      for (Unsent& batch : encoded) Append(std::move(batch));
     }
     Pump();
   }
@@ -113,17 +107,51 @@ class ReplicaServiceGrpc::Stream final
     v1::ReplicaBatch* batch;
     size_t bytes = 0;  // counted as waiting; 0: not counted
   };
+  // A ReplicaBatchReply, encoded. One message has one boot.
   struct Unsent {
     uint64_t boot;
-    size_t bytes;
-    v1::ReplicaOpReply reply;
+    std::string wire;
   };
   enum class Action { kNothing, kRead, kWrite, kFinish };
 
+  static std::string Header(uint64_t boot) {
+    v1::ReplicaBatchReply batch;
+    batch.set_boot(boot);
+    return batch.SerializeAsString();
+  }
+
+  static std::vector<Unsent> Encode(const Answers& answers) {
+    std::vector<Unsent> batches;
+    for (const v1::ReplicaOpReply& reply : answers.replies) {
+      const size_t bytes = reply.ByteSizeLong();
+      const bool fits =
+          !batches.empty() && batches.back().wire.size() + kWirePrefixBytes + bytes <= kBatchBytes;
+      if (!fits) batches.push_back({answers.boot, Header(answers.boot)});
+      AppendMessage(v1::ReplicaBatchReply::kRepliesFieldNumber, reply, bytes, &batches.back().wire);
+    }
+    return batches;
+  }
+
+  // With mutex_ held. Two batches with the same header are one, in the wire format: the later value
+  // of a field counts, and elements add up.
+  void Append(Unsent batch) {
+    unsent_bytes_ += batch.wire.size();
+    const bool fits = !unsent_.empty() && unsent_.back().boot == batch.boot &&
+                      unsent_.back().wire.size() + batch.wire.size() <= kBatchBytes;
+    if (fits) {
+      unsent_.back().wire += batch.wire;
+    } else {
+      unsent_.push_back(std::move(batch));
+    }
+  }
+
   // On the thread of OnReadDone, before the next read is started: batches enter the core in order.
-  void Submit(std::shared_ptr<Incoming> incoming) {
+  // False: what came is no batch.
+  bool Submit() {
+    const size_t wire_bytes = incoming_.Length();
+    auto incoming = std::make_shared<Incoming>(shared_from_this());
+    if (!ParseMessage(&incoming_, incoming->batch)) return false;
     const v1::ReplicaBatch* batch = incoming->batch;
-    const size_t wire_bytes = batch->ByteSizeLong();
     core_.metrics().received_batches.Add();
     core_.metrics().received_bytes.Add(wire_bytes);
     incoming->bytes = wire_bytes + 1;
@@ -133,9 +161,10 @@ class ReplicaServiceGrpc::Stream final
       waiting_bytes_ += incoming->bytes;
       ++waiting_batches_;
     }
-    if (batch->ops().empty()) return;
+    if (batch->ops().empty()) return true;
     core_.Execute(std::shared_ptr<const v1::ReplicaBatch>(std::move(incoming), batch),
                   shared_from_this());
+    return true;
   }
 
   void Answered(size_t bytes) {
@@ -180,7 +209,9 @@ class ReplicaServiceGrpc::Stream final
       }
       if (!unsent_.empty()) {
         writing_ = true;
-        PackWrite();
+        writing_bytes_ = unsent_.front().wire.size();
+        write_ = ToByteBuffer(std::move(unsent_.front().wire));
+        unsent_.pop_front();
         return Action::kWrite;
       }
     }
@@ -195,38 +226,24 @@ class ReplicaServiceGrpc::Stream final
   // With mutex_ held. A read may be under way, for a peer that has nothing more to say: gRPC ends
   // it.
   bool MayFinish() const {
-    if (broken_) return true;
+    if (broken_ || unreadable_) return true;
     return (read_ended_ || closing_) && waiting_batches_ == 0 && unsent_.empty();
   }
 
   // With mutex_ held.
   bool MayRead() const {
-    if (reading_ || read_ended_ || closing_ || broken_) return false;
+    if (reading_ || read_ended_ || closing_ || broken_ || unreadable_) return false;
     return waiting_batches_ < limits_.waiting_batches &&
            (waiting_batches_ == 0 || waiting_bytes_ < limits_.waiting_bytes) &&
            unsent_bytes_ < limits_.unsent_bytes;
   }
 
-  // With mutex_ held: moves what fits into the message to be written. One message has one boot.
-  void PackWrite() {
-    write_.Clear();
-    write_.set_boot(unsent_.front().boot);
-    do {
-      Unsent& next = unsent_.front();
-      writing_bytes_ += next.bytes;
-      *write_.add_replies() = std::move(next.reply);
-      unsent_.pop_front();
-    } while (!unsent_.empty() && unsent_.front().boot == write_.boot() &&
-             writing_bytes_ + unsent_.front().bytes <= kBatchBytes);
-  }
-
   void Do(Action action) {
     if (action == Action::kRead) {
-      reading_into_ = std::make_shared<Incoming>(shared_from_this());
-      StartRead(reading_into_->batch);
+      StartRead(&incoming_);
     } else if (action == Action::kWrite) {
       core_.metrics().sent_batches.Add();
-      core_.metrics().sent_bytes.Add(write_.ByteSizeLong());
+      core_.metrics().sent_bytes.Add(write_.Length());
       StartWrite(&write_);
     } else {
       Finish(FinalStatus());
@@ -236,6 +253,7 @@ class ReplicaServiceGrpc::Stream final
   grpc::Status FinalStatus() const {
     std::lock_guard lock(mutex_);
     if (broken_) return {grpc::StatusCode::CANCELLED, "the stream broke"};
+    if (unreadable_) return {grpc::StatusCode::INVALID_ARGUMENT, "this is no ReplicaBatch"};
     if (read_ended_) return grpc::Status::OK;
     return {grpc::StatusCode::UNAVAILABLE, "the node is stopping"};
   }
@@ -243,22 +261,23 @@ class ReplicaServiceGrpc::Stream final
   ReplicaServiceGrpc& service_;  // not after OnDone
   NodeCore& core_;               // not after OnDone
   const StreamLimits limits_;
-  std::shared_ptr<Stream> self_;            // until OnDone
-  std::shared_ptr<Incoming> reading_into_;  // of the read under way
-  v1::ReplicaBatchReply write_;             // of the write under way
+  std::shared_ptr<Stream> self_;  // until OnDone
+  grpc::ByteBuffer incoming_;     // of the read under way
+  grpc::ByteBuffer write_;        // of the write under way
 
   mutable std::mutex mutex_;    // guards everything below
   bool pumping_ = false;        // a thread is in Pump and will look at all this again
   bool reading_ = false;        // StartRead without its OnReadDone
   bool writing_ = false;        // StartWrite without its OnWriteDone
   bool read_ended_ = false;     // the peer has sent everything, or is gone
+  bool unreadable_ = false;     // what it sent last is no batch
   bool broken_ = false;         // nobody reads answers any more
   bool closing_ = false;        // we want to end
   bool finished_ = false;       // Finish was called: nothing may be started any more
   size_t waiting_batches_ = 0;  // read and not answered to the end
   size_t waiting_bytes_ = 0;    // of these
   std::deque<Unsent> unsent_;
-  size_t writing_bytes_ = 0;  // in write_
+  size_t writing_bytes_ = 0;  // in write_, until it is written
   size_t unsent_bytes_ = 0;   // in unsent_ and write_
 };
 
@@ -270,7 +289,7 @@ ReplicaServiceGrpc::~ReplicaServiceGrpc() {
   all_forgotten_.wait(lock, [this] { return streams_.empty(); });
 }
 
-grpc::ServerBidiReactor<v1::ReplicaBatch, v1::ReplicaBatchReply>* ReplicaServiceGrpc::Exchange(
+grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* ReplicaServiceGrpc::Exchange(
     grpc::CallbackServerContext* context) {
   auto stream = std::make_shared<Stream>(*this, core_, limits_);
   bool closing = false;

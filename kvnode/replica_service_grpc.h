@@ -30,12 +30,13 @@ struct StreamLimits {
   size_t congested_bytes = 64 * 1024 * 1024;  // of replies; beyond, operations are refused
 };
 
-class ReplicaServiceGrpc final : public v1::Replica::CallbackService {
+class ReplicaServiceGrpc final
+    : public v1::Replica::WithRawCallbackMethod_Exchange<v1::Replica::Service> {
  public:
   explicit ReplicaServiceGrpc(NodeCore& core, StreamLimits limits = {});
   ~ReplicaServiceGrpc() override;
 
-  grpc::ServerBidiReactor<v1::ReplicaBatch, v1::ReplicaBatchReply>* Exchange(
+  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Exchange(
       grpc::CallbackServerContext* context) override;
 
   // Ends every stream, and those that are opened later, once what it has asked for is answered.

@@ -191,6 +191,10 @@ Status Replica::DoPull(const v1::ReplicaOp& op, v1::ReplicaOpReply* reply) {
     Refuse(reply, v1::REPLICA_CODE_WRONG_BOOT, "the node has started again since");
     return Status::Ok();
   }
+  if (disk_full_ && !order.compare_only()) {
+    Refuse(reply, v1::REPLICA_CODE_DISK_FULL, "the disk is full");
+    return Status::Ok();
+  }
   const SlotId slot(op.slot());
   Pulling& pulling = pulls_[slot];
   if (order.id() < pulling.highest_id || order.id() == 0) {
@@ -202,6 +206,7 @@ Status Replica::DoPull(const v1::ReplicaOp& op, v1::ReplicaOpReply* reply) {
     pulling.by = promised_[GroupOfSlot(slot).value()];
     pulling.highest_id = order.id();
     pulling.question = 0;
+    pulling.takes_space = !order.compare_only();
     pulling.pull = std::make_unique<SlotPull>(Term(op.term()), order);
   } else {
     pulling.pull->OnOrder(order);
@@ -213,6 +218,7 @@ Status Replica::DoPull(const v1::ReplicaOp& op, v1::ReplicaOpReply* reply) {
 
 // Asks the source what comes next.
 Status Replica::Advance(SlotId slot, Pulling& pulling) {
+  if (disk_full_ && pulling.takes_space) return Status::Ok();  // the owner orders it again
   Instance& instance = instances_.at(slot);
   InstanceCopy copy(*this, slot, instance);
   SyncQuestion question;

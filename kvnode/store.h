@@ -17,6 +17,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -133,9 +134,9 @@ struct ScanResult {
 };
 
 struct StoreStats {
-  uint64_t bytes = 0;            // live data on disk, an estimate
-  uint64_t keys = 0;             // an estimate
-  uint64_t disk_free_bytes = 0;  // 0 where there is no disk
+  uint64_t bytes = 0;                       // live data on disk, an estimate
+  uint64_t keys = 0;                        // an estimate
+  std::optional<uint64_t> disk_free_bytes;  // none where there is no disk
 };
 
 class Store {

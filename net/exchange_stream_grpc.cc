@@ -1,19 +1,15 @@
 #include "net/exchange_stream_grpc.h"
 
 #include <google/protobuf/arena.h>
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/wire_format_lite.h>
 
 #include <algorithm>
 #include <utility>
 
+#include "net/wire_grpc.h"
+
 namespace ringkv {
 namespace {
 
-using google::protobuf::internal::WireFormatLite;
-using google::protobuf::io::CodedOutputStream;
-
-constexpr size_t kPrefixBytes = 8;  // of an operation in a batch, at most
 constexpr char kExchangeMethod[] = "/ringkv.v1.Replica/Exchange";
 
 std::string BatchHeader(const std::string& cluster_uuid, const std::string& node) {
@@ -22,33 +18,6 @@ std::string BatchHeader(const std::string& cluster_uuid, const std::string& node
   batch.set_cluster_uuid(cluster_uuid);
   batch.set_node(node);
   return batch.SerializeAsString();
-}
-
-// A further element of ReplicaBatch.ops. `bytes`: op.ByteSizeLong(), which must have been asked
-// since the message was last changed.
-void AppendOp(const v1::ReplicaOp& op, size_t bytes, std::string* wire) {
-  constexpr uint32_t kTag = v1::ReplicaBatch::kOpsFieldNumber << 3 |
-                            static_cast<uint32_t>(WireFormatLite::WIRETYPE_LENGTH_DELIMITED);
-  const size_t at = wire->size();
-  const size_t prefix = CodedOutputStream::VarintSize32(kTag) +
-                        CodedOutputStream::VarintSize32(static_cast<uint32_t>(bytes));
-  if (wire->capacity() < at + prefix + bytes) {
-    wire->reserve(std::max(wire->capacity() * 2, at + prefix + bytes));
-  }
-  wire->resize(at + prefix + bytes);
-  auto* out = reinterpret_cast<uint8_t*>(wire->data() + at);
-  out = CodedOutputStream::WriteVarint32ToArray(kTag, out);
-  out = CodedOutputStream::WriteVarint32ToArray(static_cast<uint32_t>(bytes), out);
-  op.SerializeWithCachedSizesToArray(out);
-}
-
-// Without a copy.
-grpc::ByteBuffer ToByteBuffer(std::string bytes) {
-  auto* kept = new std::string(std::move(bytes));
-  const grpc::Slice slice(
-      kept->data(), kept->size(), [](void* string) { delete static_cast<std::string*>(string); },
-      kept);
-  return {&slice, 1};
 }
 
 }  // namespace
@@ -84,6 +53,7 @@ std::shared_ptr<ExchangeStream> ExchangeStream::Open(std::shared_ptr<grpc::Chann
   return stream;
 }
 
+// On an arena: an answer is thousands of small messages, too.
 struct ExchangeStream::Incoming {
   google::protobuf::Arena arena;
   v1::ReplicaBatchReply* batch =
@@ -106,7 +76,7 @@ void ExchangeStream::Start() {
   v1::ReplicaOp hello;
   hello.mutable_hello()->set_router(options_.router);
   Batch first{header_, 1};
-  AppendOp(hello, hello.ByteSizeLong(), &first.wire);
+  AppendMessage(v1::ReplicaBatch::kOpsFieldNumber, hello, hello.ByteSizeLong(), &first.wire);
   stub_.PrepareBidiStreamingCall(&context_, kExchangeMethod, {}, this);
   // Flush comes from outside the reactions; the hold keeps the call from ending under it.
   AddHold();
@@ -117,14 +87,9 @@ void ExchangeStream::Start() {
     unanswered_.push_back(1);
     writing_ = ToByteBuffer(std::move(first.wire));
   }
-  ReadNext();
+  StartRead(&incoming_);
   StartWrite(&*writing_);
   StartCall();
-}
-
-void ExchangeStream::ReadNext() {
-  incoming_ = std::make_shared<Incoming>();
-  StartRead(incoming_->batch);
 }
 
 bool ExchangeStream::Send(const v1::ReplicaOp& op) {
@@ -134,9 +99,9 @@ bool ExchangeStream::Send(const v1::ReplicaOp& op) {
   // One operation always fits into an empty outbox, however large it is.
   if (queued_ops_ > 0 && queued_bytes_ + bytes > options_.max_bytes) return false;
   const bool fits = !outbox_.empty() && outbox_.back().ops < kMaxBatchOps &&
-                    outbox_.back().wire.size() + kPrefixBytes + bytes <= kBatchBytes;
+                    outbox_.back().wire.size() + kWirePrefixBytes + bytes <= kBatchBytes;
   if (!fits) outbox_.push_back({header_, 0});
-  AppendOp(op, bytes, &outbox_.back().wire);
+  AppendMessage(v1::ReplicaBatch::kOpsFieldNumber, op, bytes, &outbox_.back().wire);
   ++outbox_.back().ops;
   queued_bytes_ += bytes;
   ++queued_ops_;
@@ -193,25 +158,33 @@ void ExchangeStream::OnWriteDone(bool ok) {
 }
 
 void ExchangeStream::OnReadDone(bool ok) {
-  if (ok) {
-    const std::shared_ptr<Incoming> incoming = std::move(incoming_);
-    const auto replies = static_cast<uint64_t>(incoming->batch->replies_size());
-    counters_->batches_in.fetch_add(1, std::memory_order_relaxed);
-    counters_->ops_in.fetch_add(replies, std::memory_order_relaxed);
-    counters_->bytes_in.fetch_add(incoming->batch->ByteSizeLong(), std::memory_order_relaxed);
-    bool next = false;
-    {
-      std::lock_guard lock(mutex_);
-      answered_ops_ += replies;
-      while (!unanswered_.empty() && unanswered_.front() <= answered_ops_) unanswered_.pop_front();
-      next = TakeNext();
-    }
-    if (next) StartWrite(&*writing_);
-    // Before the next read is started: replies are handed up in the order in which they came.
-    handlers_.on_reply(std::shared_ptr<v1::ReplicaBatchReply>(incoming, incoming->batch));
-    ReadNext();
-    return;
+  if (!ok) return OnReadsEnd();
+  const auto incoming = std::make_shared<Incoming>();
+  const size_t bytes = incoming_.Length();
+  if (!ParseMessage(&incoming_, incoming->batch)) {
+    unreadable_ = true;
+    context_.TryCancel();
+    return OnReadsEnd();
   }
+  const auto replies = static_cast<uint64_t>(incoming->batch->replies_size());
+  counters_->batches_in.fetch_add(1, std::memory_order_relaxed);
+  counters_->ops_in.fetch_add(replies, std::memory_order_relaxed);
+  counters_->bytes_in.fetch_add(bytes, std::memory_order_relaxed);
+  bool next = false;
+  {
+    std::lock_guard lock(mutex_);
+    answered_ops_ += replies;
+    while (!unanswered_.empty() && unanswered_.front() <= answered_ops_) unanswered_.pop_front();
+    next = TakeNext();
+  }
+  if (next) StartWrite(&*writing_);
+  // Before the next read is started: replies are handed up in the order in which they came.
+  handlers_.on_reply(std::shared_ptr<v1::ReplicaBatchReply>(incoming, incoming->batch));
+  StartRead(&incoming_);
+}
+
+// No further read is started.
+void ExchangeStream::OnReadsEnd() {
   {
     std::lock_guard lock(mutex_);
     broken_ = true;
@@ -241,7 +214,9 @@ void ExchangeStream::EndIfIdle() {
 
 void ExchangeStream::OnDone(const grpc::Status& status) {
   std::string why = status.error_message();
-  if (status.ok()) {
+  if (unreadable_) {
+    why = "the node sent something that is no answer";
+  } else if (status.ok()) {
     why = "the node closed the stream";
   } else if (why.empty()) {
     why = "gRPC status " + std::to_string(status.error_code());

@@ -17,7 +17,6 @@
 
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
-#include <grpcpp/impl/codegen/proto_utils.h>
 
 #include <atomic>
 #include <condition_variable>
@@ -61,9 +60,8 @@ struct StreamCounters {
   std::atomic<uint64_t> bytes_in{0};
 };
 
-class ExchangeStream final
-    : public grpc::ClientBidiReactor<grpc::ByteBuffer, v1::ReplicaBatchReply>,
-      public std::enable_shared_from_this<ExchangeStream> {
+class ExchangeStream final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>,
+                             public std::enable_shared_from_this<ExchangeStream> {
  public:
   struct Options {
     size_t max_ops = 32'768;
@@ -107,7 +105,6 @@ class ExchangeStream final
     std::string wire;
     size_t ops = 0;
   };
-  // On an arena: an answer is thousands of small messages, too.
   struct Incoming;
 
   ExchangeStream(std::shared_ptr<grpc::Channel> channel, Options options, Handlers handlers,
@@ -115,7 +112,7 @@ class ExchangeStream final
   void Start();
   // Takes the next batch into writing_, if it may be written now. mutex_ held.
   bool TakeNext();
-  void ReadNext();
+  void OnReadsEnd();
   // Gives the hold back once nobody will start an operation any more.
   void EndIfIdle();
 
@@ -123,9 +120,10 @@ class ExchangeStream final
   const std::shared_ptr<LiveStreams> live_;
   const std::shared_ptr<StreamCounters> counters_;
   const std::string header_;  // each batch begins with it
-  grpc::TemplatedGenericStub<grpc::ByteBuffer, v1::ReplicaBatchReply> stub_;
+  grpc::GenericStub stub_;
   grpc::ClientContext context_;
-  std::shared_ptr<Incoming> incoming_;    // gRPC's while a read is outstanding
+  grpc::ByteBuffer incoming_;             // gRPC's while a read is outstanding
+  bool unreadable_ = false;               // what came was no answer; used by reactions only
   Handlers handlers_;                     // used by reactions only
   std::shared_ptr<ExchangeStream> self_;  // until OnDone
 

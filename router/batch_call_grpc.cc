@@ -4,23 +4,15 @@
 #include <utility>
 
 #include "base/limits.h"
+#include "net/wire_grpc.h"
 #include "router/scan_run.h"
 
 namespace ringkv {
-namespace {
-
-constexpr size_t kResultOverheadBytes = 32;
-
-size_t ResultBytes(const v1::OpResult& result) {
-  if (result.has_get()) return kResultOverheadBytes + result.get().value().size();
-  if (result.has_scan()) return result.scan().ByteSizeLong();
-  return kResultOverheadBytes;
-}
-
-}  // namespace
-
 BatchCall::BatchCall(KvContext& context, BatchCalls& streams)
-    : context_(context), streams_(streams), ports_(context.loops.size()) {
+    : context_(context),
+      streams_(streams),
+      ports_(context.loops.size()),
+      timer_loop_(context.loops.loop(streams.count() % context.loops.size())) {
   for (size_t i = 0; i < ports_.size(); ++i) {
     ports_[i].stream = this;
     ports_[i].loop = &context.loops.loop(i);
@@ -43,26 +35,33 @@ void BatchCall::OnReadDone(bool ok) {
     std::lock_guard lock(mutex_);
     ++in_flight_;
   }
-  if (ok) Handle(incoming_);
+  bool readable = true;
+  if (ok) {
+    const size_t bytes = incoming_.Length();
+    v1::BatchRequest batch;
+    readable = ParseMessage(&incoming_, &batch);
+    if (readable) Handle(batch, bytes);
+  }
   {
     // Only now: whoever finds no read outstanding may start the next one into incoming_.
     std::lock_guard lock(mutex_);
     reading_ = false;
-    if (!ok) half_closed_ = true;
+    unreadable_ = !readable;
+    if (!ok || !readable) half_closed_ = true;
   }
   Advance();
   LeaveAndMaybeDelete(1);
 }
 
-void BatchCall::Handle(v1::BatchRequest& batch) {
+void BatchCall::Handle(v1::BatchRequest& batch, size_t bytes) {
   const auto ops = static_cast<uint64_t>(batch.ops_size());
   if (ops == 0) return;
   {
     std::lock_guard lock(mutex_);
     unanswered_ += ops;
   }
-  context_.metrics.NoteBatch(ops, batch.ByteSizeLong());
-  if (Status fits = CheckBatch(batch); !fits.ok()) {
+  context_.metrics.NoteBatch(ops, bytes);
+  if (Status fits = CheckBatch(ops, bytes); !fits.ok()) {
     for (const v1::Op& op : batch.ops()) {
       Refuse(op, v1::ERROR_CODE_INVALID_ARGUMENT, fits.message());
     }
@@ -136,7 +135,7 @@ void BatchCall::StartScan(const v1::Op& op, MonoTime now) {
     *result.mutable_scan() = std::move(response);
     context_.metrics.NoteResult(v1::OpResult::kScan, StatusOf(result).code(),
                                 context_.clock.Now() - now);
-    Append(std::move(result));
+    Append(result, context_.clock.Now(), Duration::zero());
     Advance();
     context_.gate.Leave(1);
     LeaveAndMaybeDelete(1);
@@ -145,9 +144,9 @@ void BatchCall::StartScan(const v1::Op& op, MonoTime now) {
 }
 
 void BatchCall::OnResult(Port& port, MonoTime started, v1::OpResult result) {
-  context_.metrics.NoteResult(result.result_case(), StatusOf(result).code(),
-                              context_.clock.Now() - started);
-  Append(std::move(result));
+  const MonoTime now = context_.clock.Now();
+  context_.metrics.NoteResult(result.result_case(), StatusOf(result).code(), now - started);
+  Append(result, now, now - started);
   ++port.results;
   if (port.listed) return;
   port.listed = true;
@@ -165,21 +164,24 @@ void BatchCall::Port::OnTurnEnd() {
 void BatchCall::Refuse(const v1::Op& op, v1::ErrorCode code, const std::string& message) {
   v1::OpResult result = RefuseOp(op, code, message);
   context_.metrics.NoteResult(result.result_case(), code, Duration::zero());
-  Append(std::move(result));
+  Append(result, context_.clock.Now(), Duration::zero());
 }
 
-void BatchCall::Append(v1::OpResult result) {
-  const size_t bytes = ResultBytes(result);
+void BatchCall::Append(const v1::OpResult& result, MonoTime now, Duration took) {
+  const size_t bytes = result.ByteSizeLong();
   std::lock_guard lock(mutex_);
   if (cancelled_) return;
-  const bool fits = !outbox_.empty() && tail_bytes_ + bytes <= kBatchBytes &&
-                    outbox_.back()->results_size() < kMaxBatchRequestOps;
-  if (!fits) {
-    outbox_.push_back(std::make_unique<v1::BatchResponse>());
-    tail_bytes_ = 0;
-  }
-  *outbox_.back()->add_results() = std::move(result);
-  tail_bytes_ += bytes;
+  const bool fits = !outbox_.empty() && outbox_.back().results < kMaxBatchRequestOps &&
+                    outbox_.back().wire.size() + kWirePrefixBytes + bytes <= kBatchBytes;
+  if (!fits) outbox_.emplace_back();
+  AppendMessage(v1::BatchResponse::kResultsFieldNumber, result, bytes, &outbox_.back().wire);
+  ++outbox_.back().results;
+  hold_.Note(now, took);
+}
+
+bool BatchCall::MayHold() const {
+  return outbox_.size() == 1 && outbox_.front().results < unanswered_ && !half_closed_ &&
+         !end_soon_ && context_.clock.Now() < hold_.due();
 }
 
 void BatchCall::Advance() {
@@ -205,16 +207,24 @@ void BatchCall::Advance() {
 BatchCall::Next BatchCall::Decide() {
   Next next;
   if (finished_) return next;
-  if (writing_ == nullptr && !cancelled_ && !outbox_.empty()) {
-    writing_ = std::move(outbox_.front());
-    outbox_.pop_front();
-    next.write = true;
+  if (!writing_.has_value() && !cancelled_ && !outbox_.empty()) {
+    if (!MayHold()) {
+      writing_results_ = outbox_.front().results;
+      writing_ = ToByteBuffer(std::move(outbox_.front().wire));
+      outbox_.pop_front();
+      if (outbox_.empty()) hold_.Sent();
+      next.write = true;
+    } else if (hold_.due() < timer_due_) {
+      timer_due_ = next.timer = hold_.due();
+      ++in_flight_;  // the timer's
+    }
   }
   if (cancelled_) {
-    next.finish = writing_ == nullptr && !reading_;
+    next.finish = !writing_.has_value() && !reading_;
     next.status = grpc::Status(grpc::StatusCode::CANCELLED, "the client went away");
   } else if (unanswered_ == 0 && (half_closed_ || end_soon_)) {
-    next.finish = writing_ == nullptr;
+    next.finish = !writing_.has_value();
+    if (unreadable_) next.status = {grpc::StatusCode::INVALID_ARGUMENT, "this is no BatchRequest"};
     if (!half_closed_) next.status = grpc::Status(grpc::StatusCode::UNAVAILABLE, "stopping");
   } else if (!reading_ && !half_closed_ && !end_soon_ && unanswered_ < context_.max_unanswered) {
     reading_ = next.read = true;
@@ -225,21 +235,35 @@ BatchCall::Next BatchCall::Decide() {
 
 void BatchCall::Start(const Next& next) {
   if (next.write) {
-    context_.metrics.NoteAnswers(static_cast<uint64_t>(writing_->results_size()),
-                                 writing_->ByteSizeLong());
-    StartWrite(writing_.get());
+    context_.metrics.NoteAnswers(writing_results_, writing_->Length());
+    StartWrite(&*writing_);
   }
   if (next.read) {
-    incoming_.Clear();
     StartRead(&incoming_);
   }
+  if (next.timer != kNever) ArmTimer(next.timer);
   if (next.finish) Finish(next.status);
+}
+
+void BatchCall::ArmTimer(MonoTime due) {
+  // Also where the loop ends before it is due.
+  const std::shared_ptr<BatchCall> staying(this,
+                                           [](BatchCall* call) { call->LeaveAndMaybeDelete(1); });
+  timer_loop_.Post([loop = &timer_loop_, due, staying] {
+    loop->RunAt(due, [due, staying] {
+      {
+        std::lock_guard lock(staying->mutex_);
+        if (staying->timer_due_ == due) staying->timer_due_ = kNever;
+      }
+      staying->Advance();
+    });
+  });
 }
 
 void BatchCall::OnWriteDone(bool ok) {
   {
     std::lock_guard lock(mutex_);
-    unanswered_ -= static_cast<uint64_t>(writing_->results_size());
+    unanswered_ -= writing_results_;
     writing_.reset();
     if (!ok) {
       cancelled_ = true;

@@ -1,5 +1,5 @@
 // One client's Batch stream: splits what comes in by the loops that own the slots, one task a loop,
-// and gathers the answers of a turn of a loop into one message.
+// and gathers answers that come within a short while into one message (AnswerHold).
 //
 // Guarantees
 //  1. Every operation that was read gets one result, unless the client goes away first.
@@ -16,16 +16,19 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "ringkv/v1/kv.grpc.pb.h"
+#include "router/answer_hold.h"
 #include "router/kv_context.h"
 
 namespace ringkv {
 
 class BatchCalls;
 
-class BatchCall final : public grpc::ServerBidiReactor<v1::BatchRequest, v1::BatchResponse> {
+class BatchCall final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:
   // Borrows both. Begins to read.
   BatchCall(KvContext& context, BatchCalls& streams);
@@ -49,22 +52,33 @@ class BatchCall final : public grpc::ServerBidiReactor<v1::BatchRequest, v1::Bat
   };
 
   ~BatchCall() override = default;
-  void Handle(v1::BatchRequest& batch);
+  // A BatchResponse, encoded.
+  struct Answers {
+    std::string wire;
+    uint64_t results = 0;
+  };
+
+  void Handle(v1::BatchRequest& batch, size_t bytes);
   void Dispatch(v1::BatchRequest& batch, MonoTime now);
   void StartScan(const v1::Op& op, MonoTime now);
   void OnResult(Port& port, MonoTime started, v1::OpResult result);
+  // When the answers that are held back are to leave.
+  void ArmTimer(MonoTime due);
   void Refuse(const v1::Op& op, v1::ErrorCode code, const std::string& message);
-  void Append(v1::OpResult result);
+  // `took`: since the operation came.
+  void Append(const v1::OpResult& result, MonoTime now, Duration took);
   // Goes on with whatever may go on: a write, a read, the end. The caller keeps the object alive.
   void Advance();
   struct Next {
     bool write = false;
     bool read = false;
     bool finish = false;
+    MonoTime timer = kNever;
     grpc::Status status;
-    bool any() const { return write || read || finish; }
+    bool any() const { return write || read || finish || timer != kNever; }
   };
-  Next Decide();  // mutex_ held
+  Next Decide();         // mutex_ held
+  bool MayHold() const;  // likewise; something is there to be written
   void Start(const Next& next);
   void LeaveAndMaybeDelete(uint64_t calls);
 
@@ -72,17 +86,21 @@ class BatchCall final : public grpc::ServerBidiReactor<v1::BatchRequest, v1::Bat
   BatchCalls& streams_;
   const std::shared_ptr<std::atomic<bool>> abandoned_ = std::make_shared<std::atomic<bool>>(false);
   std::vector<Port> ports_;    // by loop; each used on its loop only
-  v1::BatchRequest incoming_;  // gRPC's while a read is outstanding
+  ShardLoop& timer_loop_;      // streams take turns
+  grpc::ByteBuffer incoming_;  // gRPC's while a read is outstanding
 
   std::mutex mutex_;
   // All guarded by mutex_. `writing_` is gRPC's to read while it is set.
-  std::deque<std::unique_ptr<v1::BatchResponse>> outbox_;
-  size_t tail_bytes_ = 0;  // of the last message in outbox_
-  std::unique_ptr<v1::BatchResponse> writing_;
+  std::deque<Answers> outbox_;
+  AnswerHold hold_;
+  MonoTime timer_due_ = kNever;  // of the earliest timer that is armed
+  std::optional<grpc::ByteBuffer> writing_;
+  uint64_t writing_results_ = 0;
   uint64_t unanswered_ = 0;  // read and not written
   uint64_t in_flight_ = 0;   // calls whose `done` has not run, and those who hold the object
   bool reading_ = true;
   bool half_closed_ = false;  // nothing more will be read
+  bool unreadable_ = false;   // what was read last is no BatchRequest
   bool cancelled_ = false;
   bool end_soon_ = false;
   bool finished_ = false;

@@ -73,12 +73,12 @@ Status CheckOp(const v1::Op& op, uint64_t wall_ms) {
   return Status::InvalidArgument("the operation is empty, or of a kind that is not known here");
 }
 
-Status CheckBatch(const v1::BatchRequest& batch) {
-  if (batch.ops_size() > kMaxBatchRequestOps) {
+Status CheckBatch(uint64_t ops, size_t bytes) {
+  if (ops > static_cast<uint64_t>(kMaxBatchRequestOps)) {
     return Status::InvalidArgument("a batch holds at most " + std::to_string(kMaxBatchRequestOps) +
-                                   " operations; this one has " + std::to_string(batch.ops_size()));
+                                   " operations; this one has " + std::to_string(ops));
   }
-  if (const size_t bytes = batch.ByteSizeLong(); bytes > kMaxBatchRequestBytes) {
+  if (bytes > kMaxBatchRequestBytes) {
     return Status::InvalidArgument("a batch holds at most " +
                                    std::to_string(kMaxBatchRequestBytes) + " bytes; this one has " +
                                    std::to_string(bytes));

@@ -21,7 +21,7 @@ inline constexpr Duration kMaxCallTimeout = std::chrono::minutes(10);
 Status CheckOp(const v1::Op& op, uint64_t wall_ms);
 
 // Ok, or InvalidArgument: too many operations or bytes.
-Status CheckBatch(const v1::BatchRequest& batch);
+Status CheckBatch(uint64_t ops, size_t bytes);
 
 // The key of a get, put, delete or increment; empty for a scan.
 std::string_view KeyOf(const v1::Op& op);

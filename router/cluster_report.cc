@@ -34,6 +34,8 @@ void FillNode(const v1::NodeRecord& record, const NodeReport& report, double ops
   status->set_voting_slots(report.voting_slots);
   status->set_behind_keys(report.behind_keys);
   status->set_bytes(report.stats.bytes_stored());
+  status->set_disk_free_bytes(report.stats.disk_free_bytes());
+  status->set_disk_full(report.stats.disk_full());
   status->set_ops_per_second(ops_per_second);
 }
 
@@ -141,6 +143,12 @@ void FillHealth(const std::string& closed, v1::GetClusterResponse* response) {
     if (!IsMember(node.node()) || node.reach() == v1::REACH_UP) continue;
     const char* is = node.reach() == v1::REACH_STARTING ? " is not ready: " : " is down: ";
     say(v1::HEALTH_DEGRADED, "node " + node.node().id() + is + node.why());
+  }
+  for (const v1::NodeStatus& node : response->nodes()) {
+    if (!node.disk_full()) continue;
+    say(v1::HEALTH_DEGRADED, "node " + node.node().id() + " takes no values: its disk is full (" +
+                                 std::to_string(node.disk_free_bytes() >> 20) +
+                                 " MiB free, less than `disk-reserve`)");
   }
   response->set_health(health);
 }

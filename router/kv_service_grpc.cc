@@ -231,7 +231,7 @@ grpc::ServerWriteReactor<v1::ScanResponse>* KvService::Scan(grpc::CallbackServer
   return new ScanStream(context_, *request);
 }
 
-grpc::ServerBidiReactor<v1::BatchRequest, v1::BatchResponse>* KvService::Batch(
+grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* KvService::Batch(
     grpc::CallbackServerContext*) {
   return new BatchCall(context_, streams_);
 }

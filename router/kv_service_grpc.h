@@ -14,7 +14,12 @@
 
 namespace ringkv {
 
-class KvService final : public v1::Kv::CallbackService {
+// Streams of batches are bytes: BatchCall encodes answers as they come.
+using KvServiceBase = v1::Kv::WithCallbackMethod_Get<v1::Kv::WithCallbackMethod_Put<
+    v1::Kv::WithCallbackMethod_Delete<v1::Kv::WithCallbackMethod_Increment<
+        v1::Kv::WithCallbackMethod_Scan<v1::Kv::WithRawCallbackMethod_Batch<v1::Kv::Service>>>>>>;
+
+class KvService final : public KvServiceBase {
  public:
   explicit KvService(KvContext context) : context_(context) {}
 
@@ -30,7 +35,7 @@ class KvService final : public v1::Kv::CallbackService {
                                       v1::IncrementResponse* response) override;
   grpc::ServerWriteReactor<v1::ScanResponse>* Scan(grpc::CallbackServerContext* call,
                                                    const v1::ScanRequest* request) override;
-  grpc::ServerBidiReactor<v1::BatchRequest, v1::BatchResponse>* Batch(
+  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Batch(
       grpc::CallbackServerContext* call) override;
 
   // Ends the streams once what they have in flight is answered. The gate is stopped before.

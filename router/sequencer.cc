@@ -75,6 +75,14 @@ Sequencer::Mask Sequencer::ReachableMask() const {
   return mask;
 }
 
+Sequencer::Mask Sequencer::FullMask() const {
+  Mask mask = 0;
+  for (size_t i = 0; i < seats_.size(); ++i) {
+    if (seats_[i].present && host_.DiskFull(seats_[i].peer)) mask |= static_cast<Mask>(1u << i);
+  }
+  return mask;
+}
+
 Sequencer::Mask Sequencer::VotingMask() const {
   Mask counted = set_ | next_set_;
   if (!RINGKV_RULE(kLearnerDoesNotCount) && change_.learner >= 0)

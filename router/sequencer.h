@@ -75,6 +75,8 @@ class SequencerHost {
   virtual uint64_t WallMillis() = 0;    // never goes back
   virtual bool LeaseValid() const = 0;  // single-replica reads are allowed (R10)
   virtual bool Responsive(Peer peer) const = 0;
+  // It says that it takes no values.
+  virtual bool DiskFull(Peer peer) const = 0;
   // Where other nodes reach it.
   virtual v1::SyncSource Locate(Peer peer) const = 0;
   // False: not sent; otherwise the answer, if one comes, goes to the sequencer's OnReply.
@@ -304,6 +306,8 @@ class Sequencer {
   bool QuorumThere() const { return QuorumWithout(0); }
   bool Reachable(int seat) const;
   Mask ReachableMask() const;
+  // Whose nodes take no values. A delete goes to them too.
+  Mask FullMask() const;
   // Those that can be asked now, without these, are a quorum.
   bool QuorumWithout(Mask left_out) const {
     return IsQuorum(VotingMask() & ReachableMask() & static_cast<Mask>(~left_out));
@@ -337,7 +341,10 @@ class Sequencer {
 
   // ---- writing (sequencer_write.cc) ----
   void BeginWrite(Call* call, v1::Record record);
+  void FailForFullDisks(Call* call);
   void AddPending(Call* call, v1::Record record);
+  // Who can be sent it.
+  Mask TakersOf(const v1::Record& record) const;
   void SendPending(Key* key, Pending& pending);
   void SendPendingTo(Mask seats, Key* key, Pending& pending);
   v1::ReplicaOp& PrepareApply(const Key& key, const v1::Record& record, bool forget);

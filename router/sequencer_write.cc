@@ -18,10 +18,23 @@ void Sequencer::BeginWrite(Call* call, v1::Record record) {
         call, v1::ERROR_CODE_UNAVAILABLE,
         "too few replicas of slot " + std::to_string(slot_.value()) + " are reachable; try again");
   }
+  if (!record.tombstone() && !QuorumWithout(FullMask())) return FailForFullDisks(call);
   ToProto(Version{term_, ++last_seq_}, record.mutable_version());
   floor_.garbage |= record.tombstone() || record.expires_at_ms() != 0;
   call->stage = Call::Stage::kWriting;
   AddPending(call, std::move(record));
+}
+
+void Sequencer::FailForFullDisks(Call* call) {
+  std::string nodes;
+  for (const Seat& seat : seats_) {
+    if (!seat.present || !host_.DiskFull(seat.peer)) continue;
+    nodes += (nodes.empty() ? "" : ", ") + host_.Locate(seat.peer).node();
+  }
+  Fail(call, v1::ERROR_CODE_UNAVAILABLE,
+       "too few replicas of slot " + std::to_string(slot_.value()) +
+           " have space on their disks (full: " + nodes +
+           "); free some, or add a node; reads and deletes go on");
 }
 
 // The record, new or written back, is pending and behind everywhere before it is sent anywhere.
@@ -47,7 +60,11 @@ void Sequencer::AddPending(Call* call, v1::Record record) {
 
 // To whoever has not acknowledged it.
 void Sequencer::SendPending(Key* key, Pending& pending) {
-  SendPendingTo(ReachableMask() & static_cast<Mask>(~pending.acks), key, pending);
+  SendPendingTo(TakersOf(pending.record) & static_cast<Mask>(~pending.acks), key, pending);
+}
+
+Sequencer::Mask Sequencer::TakersOf(const v1::Record& record) const {
+  return record.tombstone() ? ReachableMask() : ReachableMask() & static_cast<Mask>(~FullMask());
 }
 
 void Sequencer::SendPendingTo(Mask seats, Key* key, Pending& pending) {
@@ -165,7 +182,8 @@ void Sequencer::TickPending() {
     if (now - key->sent < host_.options().retransmit) continue;
     GiveUpAnswers(key);
     Pending& pending = key->pending.back();
-    const Mask seats = ReachableMask() & static_cast<Mask>(~pending.acks & ~key->unanswered);
+    const Mask seats =
+        TakersOf(pending.record) & static_cast<Mask>(~pending.acks & ~key->unanswered);
     if (seats == 0) continue;
     ++host_.stats().retransmits;
     SendPendingTo(seats, key, pending);
@@ -182,6 +200,7 @@ void Sequencer::TickRepairs() {
   for (size_t i = 0; i < seats_.size(); ++i) {
     if (Reachable(static_cast<int>(i))) reachable |= static_cast<Mask>(1u << i);
   }
+  reachable &= static_cast<Mask>(~FullMask());  // when they have space again
   std::vector<std::string> names;
   for (auto& [name, key] : keys_) {
     GiveUpAnswers(&key);

@@ -34,17 +34,21 @@ class Shard::Host final : public SequencerHost {
  public:
   explicit Host(Shard& shard) : shard_(shard) {}
 
-  MonoTime Now() const override { return shard_.clock_.Now(); }
+  MonoTime Now() const override { return shard_.now_; }
   uint64_t WallMillis() override {
     shard_.last_wall_ms_ = std::max(shard_.last_wall_ms_, shard_.clock_.WallMillis());
     return shard_.last_wall_ms_;
   }
   bool LeaseValid() const override {
-    return shard_.clock_.Now() < shard_.lease_until_ || !RINGKV_RULE(kLeaseAtSingleReads);
+    const bool valid = shard_.lease_until_ == kNever || shard_.clock_.Now() < shard_.lease_until_;
+    return valid || !RINGKV_RULE(kLeaseAtSingleReads);
   }
   bool Responsive(Peer peer) const override {
     const Session& session = shard_.sessions_[peer.value()];
     return session.connected && !session.suspected;
+  }
+  bool DiskFull(Peer peer) const override {
+    return shard_.sessions_[peer.value()].stats.disk_full();
   }
   v1::SyncSource Locate(Peer peer) const override {
     const Session& session = shard_.sessions_[peer.value()];
@@ -128,8 +132,9 @@ Shard::Shard(const ShardOptions& options, const Clock& clock, NodeTransport& tra
       lease_until_(kNever),
       host_(std::make_unique<Host>(*this)),
       outstanding_(std::make_unique<OutstandingOps>()) {
-  next_tick_ = next_watch_ = next_introduce_ = clock.Now();
-  next_stable_ = clock.Now() + options.stable_interval;
+  ReadClock();
+  next_tick_ = next_watch_ = next_introduce_ = now_;
+  next_stable_ = now_ + options.stable_interval;
   picker_.Offline();  // the rows are the grants'; nothing is looked up by key
 }
 
@@ -147,10 +152,11 @@ void Shard::AddPeer(Peer peer, NodeId node, std::string address) {
 }
 
 void Shard::TakeGroup(const GroupGrant& grant) {
+  ReadClock();
   const bool again = groups_.count(grant.group) != 0;
   if (again) EndGroup(grant.group);
   Group group;
-  group.next_ask = again ? clock_.Now() + options_.term_pause : clock_.Now();
+  group.next_ask = again ? now_ + options_.term_pause : now_;
   group.id = grant.group;
   group.term = grant.term;
   group.owner = grant.owner;
@@ -169,6 +175,7 @@ void Shard::TakeGroup(const GroupGrant& grant) {
 }
 
 void Shard::PredecessorsGone() {
+  ReadClock();
   for (auto& [slot, sequencer] : sequencers_) sequencer->PredecessorsGone();
 }
 
@@ -186,6 +193,7 @@ void Shard::FindPeers(Group& group) {
 }
 
 void Shard::AdoptRow(GroupId id, const SlotGrant& row) {
+  ReadClock();
   auto found = groups_.find(id);
   if (found == groups_.end() || found->second.deposed) return;
   Group& group = found->second;
@@ -232,7 +240,7 @@ void Shard::EndGroup(GroupId id) {
 
 void Shard::NeedTerm(GroupId id) {
   Group& group = groups_.at(id);
-  const MonoTime now = clock_.Now();
+  const MonoTime now = now_;
   if (group.deposed || now < group.next_ask || !need_term_) return;
   if (FilledWithoutAQuorum(group).has_value()) return;  // asked again until then
   group.next_ask = now + options_.term_pause;
@@ -262,12 +270,14 @@ const Shard::Group* Shard::GroupOf(SlotId slot) const {
 // ---- sessions -------------------------------------------------------------------------------
 
 void Shard::OnConnected(Peer peer, Boot boot) {
+  ReadClock();
   Session& session = sessions_[peer.value()];
   if (session.connected) OnDisconnected(peer);
   session.connected = true;
   session.suspected = false;
   session.boot = boot;
-  session.last_heard = session.last_ping = clock_.Now();
+  session.stats.set_disk_full(false);  // as long as it says nothing
+  session.last_heard = session.last_ping = now_;
   session.promised.clear();
   for (const auto& [id, group] : groups_) {
     if (std::find(group.peers.begin(), group.peers.end(), peer) == group.peers.end()) continue;
@@ -276,6 +286,7 @@ void Shard::OnConnected(Peer peer, Boot boot) {
 }
 
 void Shard::OnDisconnected(Peer peer) {
+  ReadClock();
   Session& session = sessions_[peer.value()];
   if (!session.connected) return;
   session.connected = false;
@@ -293,7 +304,7 @@ bool Shard::SendOp(Peer peer, v1::ReplicaOp& op, Expected expected) {
   op.set_op(outstanding_->NextId());
   expected.inc = Incarnation(op.inc());
   if (!transport_.Send(peer, op)) return false;
-  outstanding_->Put({peer, std::move(expected), clock_.Now()});
+  outstanding_->Put({peer, std::move(expected), now_});
   return true;
 }
 
@@ -323,10 +334,11 @@ void Shard::OnPromiseReply(Peer peer, GroupId id, const v1::ReplicaOpReply& repl
 }
 
 void Shard::OnReplies(Peer peer, const v1::ReplicaBatchReply& batch) {
+  ReadClock();
   Session& session = sessions_[peer.value()];
   // An answer of another process than the one contacted says nothing.
   if (!session.connected || Boot(batch.boot()) != session.boot) return;
-  session.last_heard = clock_.Now();
+  session.last_heard = now_;
   session.suspected = false;
   for (const v1::ReplicaOpReply& reply : batch.replies()) OnReply(peer, reply);
 }
@@ -349,7 +361,7 @@ void Shard::OnReply(Peer peer, const v1::ReplicaOpReply& reply) {
     return;
   }
   if (expected.kind == Expected::Kind::kRead) {
-    double took = static_cast<double>((clock_.Now() - answered->sent).count());
+    double took = static_cast<double>((now_ - answered->sent).count());
     session.pace_ns += (took - session.pace_ns) / 16;
   }
   if (reply.code() == v1::REPLICA_CODE_STALE) {
@@ -387,6 +399,7 @@ bool Shard::Admit(const ClientCall& call, size_t bytes) {
 }
 
 void Shard::Submit(ClientCall call) {
+  ReadClock();
   Sequencer* owner = FindSequencer(call.slot);
   if (owner == nullptr) {
     return call.done(RefuseOp(
@@ -410,6 +423,7 @@ void Shard::Submit(ClientCall call) {
 }
 
 void Shard::SubmitScan(ScanCall call) {
+  ReadClock();
   if (Sequencer* owner = FindSequencer(call.slot)) return owner->SubmitScan(std::move(call));
   ScanCall::Page page;
   page.status.set_outcome(v1::OUTCOME_NOT_APPLIED);
@@ -420,6 +434,7 @@ void Shard::SubmitScan(ScanCall call) {
 }
 
 void Shard::LookAt(LookCall call) {
+  ReadClock();
   if (Sequencer* owner = FindSequencer(call.slot)) return owner->SubmitLook(std::move(call));
   KeyLook none;
   none.status.set_outcome(v1::OUTCOME_NOT_APPLIED);
@@ -436,7 +451,8 @@ MonoTime Shard::NextDue() const {
 }
 
 void Shard::RunDue() {
-  MonoTime now = clock_.Now();
+  ReadClock();
+  const MonoTime now = now_;
   if (next_watch_ <= now) {
     next_watch_ = now + options_.ping / 2;
     Watch();
@@ -479,7 +495,7 @@ void Shard::RunSyncs() {
 }
 
 void Shard::Watch() {
-  MonoTime now = clock_.Now();
+  const MonoTime now = now_;
   for (size_t i = 0; i < sessions_.size(); ++i) {
     Session& session = sessions_[i];
     if (!session.connected) continue;
@@ -500,7 +516,7 @@ void Shard::Watch() {
 // What was not answered, or had to be taken back, is said again. Forgets questions that nobody will
 // answer any more.
 void Shard::Introduce() {
-  MonoTime now = clock_.Now();
+  const MonoTime now = now_;
   outstanding_->EraseIf(
       [&](const OutstandingOp& op) { return now - op.sent >= options_.retransmit * 40; });
   for (auto& [id, group] : groups_) {

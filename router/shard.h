@@ -349,6 +349,9 @@ class Shard {
     v1::NodeStats stats;
   };
 
+  // Each of the functions above begins with it: within one of them time stands still, but for the
+  // lease. An operation would ask for it a dozen times.
+  void ReadClock() { now_ = clock_.Now(); }
   void FindPeers(Group& group);
   void SendPromise(Session& session, Peer peer, const Group& group);
   void OnPromiseReply(Peer peer, GroupId group, const v1::ReplicaOpReply& reply);
@@ -392,6 +395,7 @@ class Shard {
   size_t calls_ = 0;
   size_t call_bytes_ = 0;
   size_t repairs_ = 0;
+  MonoTime now_;
   MonoTime next_tick_;
   MonoTime next_watch_;
   MonoTime next_introduce_;

@@ -7,6 +7,7 @@ readonly benchmarks=(
   $'reads\treads of nodes for each read of a client, on real processes; a minute'
   $'rejoin\twhat moves when a node returns that missed 1 % of a million keys, on real processes; minutes'
   $'path\tputs and gets beside RocksDB alone and a gRPC echo, on real processes; 10 minutes'
+  $'peers\tthe same load on Redis Cluster and on etcd (fetched as Debian packages); 6 minutes'
   $'load_balancer\twhat a look-up of the load balancer costs, counting included'
 )
 
@@ -37,6 +38,7 @@ bench_command() {
     _list_benchmarks >&2
     exit 2
   fi
+  if [[ $name == peers && " $* " != *" --help "* ]]; then fetch_peers; fi
   build release "ringkv_bench_$name"
   share_build_lock
   clear_ringkv_environment

@@ -15,33 +15,48 @@ missing_packages() {
   done
 }
 
-# need_packages PACKAGE...: installs the missing ones; milliseconds when there are none.
-need_packages() {
-  local missing as_root=()
+# need_debian PACKAGE...: these are needed.
+need_debian() {
   if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
     printf 'dev: %s\n' "this is not a Debian system (no dpkg and apt-get): cannot install packages" \
       "needed, by their names in Debian 12: $*" >&2
     exit 2
   fi
-  mapfile -t missing < <(missing_packages "$@")
-  [[ ${#missing[@]} -gt 0 ]] || return 0
+}
 
+# need_root MESSAGE...: sets as_root to what makes a command root's; where that cannot be, the message.
+need_root() {
+  as_root=()
   if [[ $EUID -ne 0 ]]; then
     as_root=(sudo)
     if ! command -v sudo >/dev/null || ! sudo -n true 2>/dev/null && { [[ ! -t 0 ]] || ! sudo -v; }; then
-      printf 'dev: %s\n' "packages are missing, and neither root nor sudo is at hand to install them:" \
-        "  apt-get install --no-install-recommends ${missing[*]}" >&2
+      printf 'dev: %s\n' "$@" >&2
       exit 2
     fi
   fi
+}
 
-  local log=$local_dir/apt.log start=$SECONDS
+# update_package_lists: after need_root. Starts .local/apt.log.
+update_package_lists() {
   mkdir -p "$local_dir"
-  note "installing ${#missing[@]} Debian packages (log: .local/apt.log): ${missing[*]}"
   if ! "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-      apt-get -o DPkg::Lock::Timeout=300 update >"$log" 2>&1; then
+      apt-get -o DPkg::Lock::Timeout=300 update >"$local_dir/apt.log" 2>&1; then
     note "'apt-get update' failed; going on with the package lists that are there"
   fi
+}
+
+# need_packages PACKAGE...: installs the missing ones; milliseconds when there are none.
+need_packages() {
+  local missing
+  need_debian "$@"
+  mapfile -t missing < <(missing_packages "$@")
+  [[ ${#missing[@]} -gt 0 ]] || return 0
+
+  local log=$local_dir/apt.log start=$SECONDS
+  need_root "packages are missing, and neither root nor sudo is at hand to install them:" \
+    "  apt-get install --no-install-recommends ${missing[*]}"
+  note "installing ${#missing[@]} Debian packages (log: .local/apt.log): ${missing[*]}"
+  update_package_lists
   if ! "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
       apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "${missing[@]}" \
       >>"$log" 2>&1 </dev/null; then

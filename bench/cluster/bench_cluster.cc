@@ -15,6 +15,8 @@ ClusterProcessesOptions ProcessesOf(const BenchClusterOptions& cluster) {
   ClusterProcessesOptions options;
   options.slots = cluster.slots;
   options.durability = cluster.durability;
+  options.log_directory = cluster.log_directory;
+  options.group = cluster.group;
   return options;
 }
 
@@ -57,6 +59,15 @@ Status BenchCluster::Start() {
 Status BenchCluster::WaitWhole(int seconds) {
   if (processes_->WaitFor(Whole, seconds)) return Status::Ok();
   return Status::Unavailable("not whole within " + std::to_string(seconds) + " s");
+}
+
+std::map<std::string, std::vector<pid_t>> BenchCluster::ProcessGroups() {
+  std::map<std::string, std::vector<pid_t>> groups;
+  groups["router"] = {processes_->router().pid()};
+  for (int node = 1; node <= processes_->options().nodes; ++node) {
+    groups["nodes"].push_back(processes_->node(node).pid());
+  }
+  return groups;
 }
 
 Status BenchCluster::Store(uint64_t first, uint64_t last, uint64_t step, size_t value_bytes,

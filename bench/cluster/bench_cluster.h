@@ -2,8 +2,10 @@
 // it, filled by kvctl, and the figures that its processes show. Blocking; thread-compatible.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "bench/cluster/metrics_page.h"
 #include "tests/processes/cluster_processes.h"
@@ -13,6 +15,8 @@ namespace ringkv::bench {
 struct BenchClusterOptions {
   int slots = 4096;
   std::string durability = "periodic";
+  std::string log_directory;  // of the processes' logs; empty: they go with the data
+  ProcessGroup group = ProcessGroup::kOurs;
 };
 
 class BenchCluster {
@@ -40,6 +44,8 @@ class BenchCluster {
   Result<double> OfRouter(const std::string& metric, const std::string& label = "");
 
   ClusterProcesses& processes() { return *processes_; }
+  // The processes that run: "router", "nodes".
+  std::map<std::string, std::vector<pid_t>> ProcessGroups();
 
  private:
   Status RunKvctl(const std::vector<std::string>& arguments);

@@ -1,7 +1,6 @@
 #include "bench/path/batch_load.h"
 
 #include <condition_variable>
-#include <cstdio>
 #include <mutex>
 #include <utility>
 
@@ -11,12 +10,6 @@
 #include "net/grpc_door.h"
 
 namespace ringkv::bench {
-
-std::string PathKey(uint64_t number) {
-  char name[17];
-  std::snprintf(name, sizeof name, "k%015llu", static_cast<unsigned long long>(number));
-  return name;
-}
 
 // One stream. Its state is guarded by its mutex; gRPC's threads come in through Events.
 class BatchLoad::Connection {
@@ -45,15 +38,12 @@ class BatchLoad::Connection {
 
   void BeginMeasuring() {
     std::lock_guard lock(mutex_);
-    figures_ = {};
+    figures_.BeginMeasuring();
   }
 
   void AddFigures(LoadFigures* to) {
     std::lock_guard lock(mutex_);
-    to->operations += figures_.operations;
-    to->failed += figures_.failed;
-    to->latency.Merge(figures_.latency);
-    if (to->first_error.empty()) to->first_error = figures_.first_error;
+    to->Add(figures_);
   }
 
   // Ends when everything is answered. Only once nothing new is begun.
@@ -88,8 +78,8 @@ class BatchLoad::Connection {
     void OnClosed(std::unique_ptr<BatchStream> self, const grpc::Status& status) override {
       std::lock_guard lock(connection_.mutex_);
       if (connection_.in_flight_ > 0) {
-        connection_.figures_.failed += connection_.in_flight_;
-        connection_.figures_.first_error = "the stream broke: " + status.error_message();
+        connection_.figures_.Failed(connection_.in_flight_,
+                                    "the stream broke: " + status.error_message());
       }
       connection_.closing_ = std::move(self);
       connection_.closed_ = true;
@@ -107,11 +97,9 @@ class BatchLoad::Connection {
       const auto slot = static_cast<size_t>(result.id());
       const v1::OpStatus& status = result.has_get() ? result.get().status() : result.put().status();
       if (status.code() == v1::ERROR_CODE_OK) {
-        ++figures_.operations;
-        figures_.latency.Add(now - starts_[slot]);
+        figures_.Succeeded(now - starts_[slot]);
       } else {
-        ++figures_.failed;
-        if (figures_.first_error.empty()) figures_.first_error = status.message();
+        figures_.Failed(1, status.message());
       }
       free_.push_back(slot);
       --in_flight_;
@@ -126,26 +114,18 @@ class BatchLoad::Connection {
     const MonoTime now = clock_.Now();
     size_t bytes = 0;
     while (!free_.empty() && bytes < kMostBytes) {
-      uint64_t number = 0;
-      if (load_.each_once_) {
-        number = load_.next_key_.fetch_add(1, std::memory_order_relaxed);
-        if (number >= load_.space_.keys) break;
-      } else {
-        if (load_.stopping_) break;
-        number = random_.Below(load_.space_.keys);
-      }
+      const auto operation = load_.operations_.Next(random_);
+      if (!operation) break;
       const size_t slot = free_.back();
       free_.pop_back();
       v1::Op* op = batch.add_ops();
       op->set_id(slot);
-      if (!load_.each_once_ && random_.Chance(load_.mix_.reads)) {
-        op->mutable_get()->set_key(PathKey(number));
+      if (operation->read) {
+        op->mutable_get()->set_key(PathKey(operation->key));
       } else {
-        op->mutable_put()->set_key(PathKey(number));
-        const size_t size = load_.space_.value_bytes;
-        op->mutable_put()->set_value(
-            load_.bytes_.substr(random_.Below(load_.bytes_.size() - size), size));
-        bytes += size;
+        op->mutable_put()->set_key(PathKey(operation->key));
+        op->mutable_put()->set_value(operation->value.data(), operation->value.size());
+        bytes += operation->value.size();
       }
       starts_[slot] = now;
       ++in_flight_;
@@ -174,12 +154,11 @@ class BatchLoad::Connection {
   LoadFigures figures_;
 };
 
-BatchLoad::BatchLoad(std::string address, LoadShape shape, OpMix mix, KeySpace space)
-    : address_(std::move(address)), shape_(shape), mix_(std::move(mix)), space_(space) {
-  Random random(4711);
-  bytes_.resize(space.value_bytes + (1 << 20));
-  for (char& c : bytes_) c = static_cast<char>(random.Below(256));
-}
+BatchLoad::BatchLoad(std::string address, LoadShape shape, OpMix mix, KeySpace space,
+                     const std::atomic<bool>* interrupted)
+    : address_(std::move(address)),
+      shape_(shape),
+      operations_(std::move(mix), space, interrupted) {}
 
 BatchLoad::~BatchLoad() { Stop(); }
 
@@ -205,13 +184,13 @@ LoadFigures BatchLoad::EndMeasuring() {
 }
 
 void BatchLoad::Stop() {
-  stopping_ = true;
+  operations_.End();
   for (auto& connection : connections_) connection->Finish();
   connections_.clear();
 }
 
 Status BatchLoad::WriteAll() {
-  each_once_ = true;
+  operations_.EachOnce();
   RINGKV_RETURN_IF_ERROR(Start());
   BeginMeasuring();
   for (auto& connection : connections_) connection->Finish();

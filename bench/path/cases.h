@@ -1,5 +1,5 @@
-// What `bench path` measures: the loads, the cases that they make up, and the figures of one of
-// them.
+// What `bench path` and `bench peers` measure: the loads, the cases that they make up, and the
+// figures of one of them.
 #pragma once
 
 #include <cstddef>
@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 
+#include "base/status.h"
 #include "client/kvctl/latency_histogram.h"
 
 namespace ringkv::bench {
@@ -33,6 +34,9 @@ struct KeySpace {
   size_t value_bytes = 0;
 };
 
+// `keys` keys with such values, but fewer where these would be more than 256 MiB altogether.
+KeySpace SpaceOf(uint64_t keys, size_t value_bytes);
+
 struct LoadFigures {
   uint64_t operations = 0;
   uint64_t failed = 0;
@@ -40,6 +44,28 @@ struct LoadFigures {
   LatencyHistogram latency;
   std::string first_error;
   std::map<std::string, double> cpu_us;  // by process, for each operation
+
+  // What another client did in the same time.
+  void Add(const LoadFigures& other) {
+    operations += other.operations;
+    failed += other.failed;
+    latency.Merge(other.latency);
+    if (first_error.empty()) first_error = other.first_error;
+  }
+  void Succeeded(Duration after) {
+    ++operations;
+    latency.Add(after);
+  }
+  void Failed(uint64_t count, const std::string& why) {
+    failed += count;
+    if (first_error.empty()) first_error = why;
+  }
+
+  // The warm-up is over. What failed in it still counts: who failed may be gone since.
+  void BeginMeasuring() {
+    operations = 0;
+    latency = {};
+  }
 
   double rate() const { return seconds > 0 ? static_cast<double>(operations) / seconds : 0; }
   double cpu_us_total() const {
@@ -51,5 +77,10 @@ struct LoadFigures {
 
 // 16 bytes.
 std::string PathKey(uint64_t number);
+
+// "64x16"; kInvalidArgument for anything else.
+Result<LoadShape> ParseShape(const std::string& text);
+// "put", "get", or the shares of gets and puts in percent: "95/5".
+Result<OpMix> ParseMix(const std::string& text);
 
 }  // namespace ringkv::bench

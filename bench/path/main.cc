@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
+#include "bench/path/option_checks.h"
 #include "bench/path/path_bench.h"
 
 namespace ringkv::bench {
@@ -11,16 +12,6 @@ namespace {
 int Fail(const Status& why) {
   std::fprintf(stderr, "bench path: %s\n", why.message().c_str());
   return 1;
-}
-
-template <class Parsed>
-CLI::Validator Parses(Result<Parsed> (*parse)(const std::string&)) {
-  return CLI::Validator(
-      [parse](const std::string& text) {
-        const auto parsed = parse(text);
-        return parsed.ok() ? std::string() : parsed.status().message();
-      },
-      "");
 }
 
 int Main(int argc, char** argv) {

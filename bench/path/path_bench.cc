@@ -1,11 +1,10 @@
 #include "bench/path/path_bench.h"
 
-#include <algorithm>
 #include <cstdio>
-#include <thread>
 
 #include "bench/path/batch_load.h"
-#include "bench/path/process_cpu.h"
+#include "bench/path/figures_text.h"
+#include "bench/path/measured_load.h"
 #include "bench/path/rocks_alone.h"
 #include "tests/client/kvctl_process.h"
 
@@ -14,77 +13,18 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr double kOfRocksDb = 0.6;            // of its throughput, by 64 x 16 with small values
-constexpr size_t kSmallValue = 100;           // bytes
-constexpr uint64_t kSpaceBytes = 256u << 20;  // of values at most
-constexpr int kNodes = 3;
-
-Json ToJson(const LoadFigures& figures) {
-  const auto us = [&](double fraction) {
-    return static_cast<double>(figures.latency.At(fraction).count()) / 1e3;
-  };
-  Json json{{"operations_per_second", figures.rate()},
-            {"operations", figures.operations},
-            {"failed", figures.failed},
-            {"cpu_us_per_operation", Json::object()}};
-  if (figures.latency.count() > 0) {
-    json["latency_us"] = {{"p50", us(0.5)},
-                          {"p99", us(0.99)},
-                          {"p99.9", us(0.999)},
-                          {"max", static_cast<double>(figures.latency.max().count()) / 1e3}};
-  }
-  for (const auto& [process, cpu] : figures.cpu_us) json["cpu_us_per_operation"][process] = cpu;
-  return json;
-}
-
-std::string SizeName(size_t bytes) {
-  if (bytes >= 1024 && bytes % 1024 == 0) return std::to_string(bytes / 1024) + " KiB";
-  return std::to_string(bytes) + " B";
-}
+constexpr double kOfRocksDb = 0.6;   // of its throughput, by 64 x 16 with small values
+constexpr size_t kSmallValue = 100;  // bytes
 
 }  // namespace
-
-Result<LoadShape> ParseShape(const std::string& text) {
-  LoadShape shape;
-  int used = 0;
-  if (std::sscanf(text.c_str(), "%dx%d%n", &shape.connections, &shape.in_flight, &used) == 2 &&
-      static_cast<size_t>(used) == text.size() && shape.connections >= 1 &&
-      shape.connections <= 10'000 && shape.in_flight >= 1 && shape.in_flight <= 4'096) {
-    return shape;
-  }
-  return Status::InvalidArgument("'" + text +
-                                 "' is no load: connections, at most 10000, and operations in "
-                                 "flight of each, at most 4096, such as 64x16");
-}
-
-Result<OpMix> ParseMix(const std::string& text) {
-  if (text == "put") return OpMix{text, 0};
-  if (text == "get") return OpMix{text, 1};
-  int reads = 0;
-  int writes = 0;
-  int used = 0;
-  if (std::sscanf(text.c_str(), "%d/%d%n", &reads, &writes, &used) == 2 &&
-      static_cast<size_t>(used) == text.size() && reads >= 0 && writes >= 0 &&
-      reads + writes == 100) {
-    return OpMix{text, reads / 100.0};
-  }
-  return Status::InvalidArgument("'" + text +
-                                 "' is no mix: put, get, or the shares of gets and of puts in "
-                                 "percent, such as 95/5");
-}
 
 PathBench::PathBench(PathOptions options, EchoServer echo)
     : options_(std::move(options)), echo_(std::move(echo)) {
   document_ = {{"seconds", options_.seconds}, {"cases", Json::array()}, {"targets", Json::array()}};
 }
 
-KeySpace PathBench::SpaceOf(size_t value_bytes) const {
-  return {std::min<uint64_t>(options_.keys, kSpaceBytes / value_bytes), value_bytes};
-}
-
 Result<bool> PathBench::Run() {
-  std::printf("%-30s %11s %8s %8s %8s %9s %6s  CPU us/op: total (of RocksDB's), by process\n", "",
-              "ops/s", "p50 us", "p99", "p99.9", "max", "ratio");
+  PrintHeading(" ratio  CPU us/op: total (of RocksDB's), by process");
   for (const std::string& durability : options_.durabilities) {
     RINGKV_RETURN_IF_ERROR(RunDurability(durability));
   }
@@ -96,7 +36,7 @@ Status PathBench::RunDurability(const std::string& durability) {
   const auto parsed = ParseDurability(durability);
   if (!parsed.ok()) return parsed.status();
   for (const size_t value_bytes : options_.value_bytes) {
-    const KeySpace space = SpaceOf(value_bytes);
+    const KeySpace space = SpaceOf(options_.keys, value_bytes);
     std::printf("\n%s, values of %s, %llu keys\n", durability.c_str(),
                 SizeName(value_bytes).c_str(), static_cast<unsigned long long>(space.keys));
     const auto alone = MeasureAlone(*parsed, space);
@@ -160,66 +100,26 @@ Result<PathBench::Alone> PathBench::MeasureAlone(Durability durability, KeySpace
 Result<LoadFigures> PathBench::MeasureEcho(LoadShape shape, const OpMix& mix, KeySpace space) {
   echo_.AnswerGetsWith(space.value_bytes);
   BatchLoad load(echo_.address(), shape, mix, space);
-  RINGKV_RETURN_IF_ERROR(load.Start());
-  std::this_thread::sleep_for(std::chrono::duration<double>(options_.warm_seconds / 2));
-  const double client = CpuSecondsOfThisProcess();
-  const double server = CpuSecondsOf(echo_.pid());
-  load.BeginMeasuring();
-  std::this_thread::sleep_for(std::chrono::duration<double>(options_.seconds / 2));
-  LoadFigures figures = load.EndMeasuring();
-  const double each = 1e6 / static_cast<double>(std::max<uint64_t>(figures.operations, 1));
-  figures.cpu_us["clients"] = (CpuSecondsOfThisProcess() - client) * each;
-  figures.cpu_us["server"] = (CpuSecondsOf(echo_.pid()) - server) * each;
-  load.Stop();
-  return figures;
+  return MeasureLoad(load, {{"server", {echo_.pid()}}},
+                     {options_.warm_seconds / 2, options_.seconds / 2});
 }
 
 Result<LoadFigures> PathBench::MeasurePath(BenchCluster& cluster, LoadShape shape, const OpMix& mix,
                                            KeySpace space) {
-  ClusterProcesses& processes = cluster.processes();
-  const auto cpu = [&processes] {
-    std::map<std::string, double> seconds;
-    seconds["clients"] = CpuSecondsOfThisProcess();
-    seconds["router"] = CpuSecondsOf(processes.router().pid());
-    for (int node = 1; node <= kNodes; ++node) {
-      seconds["nodes"] += CpuSecondsOf(processes.node(node).pid());
-    }
-    return seconds;
-  };
-  BatchLoad load(processes.router_address(), shape, mix, space);
-  RINGKV_RETURN_IF_ERROR(load.Start());
-  std::this_thread::sleep_for(std::chrono::duration<double>(options_.warm_seconds));
-  const auto before = cpu();
-  load.BeginMeasuring();
-  std::this_thread::sleep_for(std::chrono::duration<double>(options_.seconds));
-  LoadFigures figures = load.EndMeasuring();
-  const double each = 1e6 / static_cast<double>(std::max<uint64_t>(figures.operations, 1));
-  for (const auto& [process, seconds] : cpu()) {
-    figures.cpu_us[process] = (seconds - before.at(process)) * each;
-  }
-  load.Stop();
-  return figures;
+  BatchLoad load(cluster.processes().router_address(), shape, mix, space);
+  return MeasureLoad(load, cluster.ProcessGroups(), {options_.warm_seconds, options_.seconds});
 }
 
 void PathBench::Print(const std::string& what, const LoadFigures& figures, double of_rocksdb,
                       double cpu_of_rocksdb) {
-  const auto us = [](Duration duration) { return static_cast<double>(duration.count()) / 1e3; };
-  std::printf("%-30s %11.0f", what.c_str(), figures.rate());
-  if (figures.latency.count() > 0) {
-    std::printf(" %8.0f %8.0f %8.0f %9.0f", us(figures.latency.At(0.5)),
-                us(figures.latency.At(0.99)), us(figures.latency.At(0.999)),
-                us(figures.latency.max()));
-  } else {
-    std::printf(" %8s %8s %8s %9s", "", "", "", "");
-  }
+  char cpu[64];
   if (of_rocksdb > 0) {
-    std::printf(" %6.2f  %6.1f (%4.1f x)", of_rocksdb, figures.cpu_us_total(), cpu_of_rocksdb);
+    std::snprintf(cpu, sizeof cpu, "%6.2f  %6.1f (%4.1f x)", of_rocksdb, figures.cpu_us_total(),
+                  cpu_of_rocksdb);
   } else {
-    std::printf(" %6s  %6.1f %8s", "", figures.cpu_us_total(), "");
+    std::snprintf(cpu, sizeof cpu, "%6s  %6.1f %8s", "", figures.cpu_us_total(), "");
   }
-  for (const auto& [process, cpu] : figures.cpu_us) std::printf("  %s %.1f", process.c_str(), cpu);
-  std::printf("\n");
-  std::fflush(stdout);
+  PrintRow(what, figures, cpu);
 }
 
 void PathBench::Judge(const std::string& durability, LoadShape shape, const OpMix& mix,

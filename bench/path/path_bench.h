@@ -25,11 +25,6 @@ struct PathOptions {
   std::string json_file;
 };
 
-// "64x16"; kInvalidArgument for anything else.
-Result<LoadShape> ParseShape(const std::string& text);
-// "put", "get", or the shares of gets and puts in percent: "95/5".
-Result<OpMix> ParseMix(const std::string& text);
-
 class PathBench {
  public:
   PathBench(PathOptions options, EchoServer echo);
@@ -44,7 +39,6 @@ class PathBench {
     LoadFigures get;
   };
 
-  KeySpace SpaceOf(size_t value_bytes) const;
   Status RunDurability(const std::string& durability);
   Result<Alone> MeasureAlone(Durability durability, KeySpace space);
   Result<LoadFigures> MeasureEcho(LoadShape shape, const OpMix& mix, KeySpace space);

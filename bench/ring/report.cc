@@ -182,7 +182,8 @@ std::string NotesText(const Scale& scale) {
 
 std::string PreambleText(const Results& results) {
   std::string text = fmt::format(
-      "{}, {} cores; medians of {} runs, the contenders taking turns{}\n"
+      "{}, {} cores; medians of {} runs, of three times as many for the limit and this ring, the "
+      "contenders taking turns{}\n"
       "Tokens come from registers; what follows is part of every figure below or goes before it:\n",
       results.processor, results.cores, results.runs,
       results.quick ? "; quick, so not to be trusted much" : "");

@@ -24,4 +24,11 @@ double Samples::Max() const {
   return *std::max_element(values_.begin(), values_.end());
 }
 
+Samples Samples::RatiosTo(const Samples& others) const {
+  RINGKV_CHECK(size() == others.size(), "ratios are those of the same runs");
+  Samples ratios;
+  for (size_t i = 0; i < size(); ++i) ratios.Add(values_[i] / others.values_[i]);
+  return ratios;
+}
+
 }  // namespace ringkv::bench

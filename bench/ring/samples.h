@@ -18,6 +18,10 @@ class Samples {
   double Min() const;
   double Max() const;
 
+  // Of each sample to that of `others` from the same run: on a machine whose speed changes from one
+  // run to the next, the ratio of two medians compares different moments. Needs as many.
+  Samples RatiosTo(const Samples& others) const;
+
  private:
   std::vector<double> values_;
 };

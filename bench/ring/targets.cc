@@ -22,18 +22,18 @@ const Scale* ScaleOf(const Results& results, uint32_t nodes) {
 
 // Of the rings' loops against the limit's, the worst.
 Target AgainstTheLimit(const Scale& scale, Loop loop, Loop limit_loop, std::string_view what) {
-  const double limit = scale.limit.lookup_ns.at(limit_loop).Median();
+  const Samples& limit = scale.limit.lookup_ns.at(limit_loop);
   double worst = 0;
   std::string measured;
   for (const RingRow& ring : scale.rings) {
     const auto times = ring.row.lookup_ns.find(loop);
     if (times == ring.row.lookup_ns.end()) continue;
-    const double ns = times->second.Median();
-    worst = std::max(worst, ns / limit);
-    measured +=
-        fmt::format("{:.2f} x (RF {}: {} ns), ", ns / limit, ring.details.replicas, NumberText(ns));
+    const double ratio = times->second.RatiosTo(limit).Median();
+    worst = std::max(worst, ratio);
+    measured += fmt::format("{:.2f} x (RF {}: {} ns), ", ratio, ring.details.replicas,
+                            NumberText(times->second.Median()));
   }
-  measured += fmt::format("limit {} ns", NumberText(limit));
+  measured += fmt::format("limit {} ns", NumberText(limit.Median()));
   return Judged(scale.nodes, fmt::format("{} <= {} x the limit", what, kTimesTheLimit),
                 std::move(measured), worst <= kTimesTheLimit);
 }
@@ -69,14 +69,14 @@ struct Multiple {
 };
 
 Multiple TwoOverOne(const ReaderTimes& two, const ReaderTimes& one) {
-  return {.by_clock = two.per_second.Median() / one.per_second.Median(),
-          .by_cpu = 2 * two.per_cpu_second.Median() / one.per_cpu_second.Median(),
+  return {.by_clock = two.per_second.RatiosTo(one.per_second).Median(),
+          .by_cpu = 2 * two.per_cpu_second.RatiosTo(one.per_cpu_second).Median(),
           .waits = two.waits.Median()};
 }
 
 Multiple BusyOverQuiet(const ReaderTimes& busy, const ReaderTimes& quiet) {
-  return {.by_clock = busy.per_second.Median() / quiet.per_second.Median(),
-          .by_cpu = busy.per_cpu_second.Median() / quiet.per_cpu_second.Median(),
+  return {.by_clock = busy.per_second.RatiosTo(quiet.per_second).Median(),
+          .by_cpu = busy.per_cpu_second.RatiosTo(quiet.per_cpu_second).Median(),
           .waits = busy.waits.Median()};
 }
 

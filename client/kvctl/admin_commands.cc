@@ -200,6 +200,8 @@ Json StatusJson(const v1::GetClusterResponse& cluster) {
                                      {"voting_slots", std::to_string(node.voting_slots())},
                                      {"behind_keys", std::to_string(node.behind_keys())},
                                      {"bytes", std::to_string(node.bytes())},
+                                     {"disk_free_bytes", std::to_string(node.disk_free_bytes())},
+                                     {"disk_full", node.disk_full()},
                                      {"ops_per_second", node.ops_per_second()},
                                      {"boot", std::to_string(node.node().boot())},
                                      {"version", node.node().version()}});

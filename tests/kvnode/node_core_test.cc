@@ -139,6 +139,28 @@ TEST_F(NodeCoreTest, HelloAndStatisticsNeedNoWorker) {
   store_.Open();
 }
 
+TEST_F(NodeCoreTest, DiskIsFullBelowTheReserveUntilATenthMoreIsFree) {
+  options_.disk_reserve_bytes = 1000;
+  Make();
+  uint64_t op = 0;
+  const auto full = [&](std::optional<uint64_t> free) {
+    StoreStats stats;
+    stats.disk_free_bytes = free;
+    core_->SetStoreStats(stats);
+    v1::ReplicaBatch batch = MakeBatch();
+    AddOp(&batch, ++op, 0)->mutable_stats();
+    Execute(batch);
+    return sink_->reply(op).stats().disk_full();
+  };
+  EXPECT_FALSE(full(1000));
+  EXPECT_TRUE(full(999));
+  EXPECT_TRUE(full(0));
+  EXPECT_TRUE(full(1099));
+  EXPECT_FALSE(full(1100));
+  EXPECT_FALSE(full(1000));
+  EXPECT_FALSE(full(std::nullopt));
+}
+
 TEST_F(NodeCoreTest, StatisticsNameSomeOfTheDamagedRecordsAndAllOfThemInTime) {
   Make();
   std::vector<v1::DamagedKey> damaged(40);

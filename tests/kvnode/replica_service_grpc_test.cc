@@ -11,6 +11,7 @@
 #include "net/grpc_door.h"
 #include "tests/kvnode/gated_store.h"
 #include "tests/kvnode/replica_requests.h"
+#include "tests/net/raw_stream.h"
 
 namespace ringkv {
 namespace {
@@ -157,6 +158,13 @@ TEST_F(ReplicaServiceTest, BeforeRegistrationEverythingIsNotReadyUnderBootZero) 
   EXPECT_TRUE(stream.Finish().ok());
   EXPECT_EQ(stream.replies[2].code(), v1::REPLICA_CODE_OK);
   EXPECT_THAT(stream.boots, testing::ElementsAre(0, 5));
+}
+
+TEST_F(ReplicaServiceTest, BytesThatAreNoBatchEndTheStream) {
+  StartServer();
+  const grpc::Status ended = RawStream::EndOf(MakeChannel(server_.address()),
+                                              "/ringkv.v1.Replica/Exchange", "\xff\xff\xff");
+  EXPECT_EQ(ended.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << ended.error_message();
 }
 
 TEST_F(ReplicaServiceTest, LargestValueThereAndBack) {

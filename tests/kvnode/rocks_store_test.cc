@@ -468,7 +468,7 @@ TEST(RocksStore, ReportsTickersAndFreeSpace) {
   EXPECT_GT(tickers.at("block_cache_hits_total") + tickers.at("block_cache_misses_total"), 0);
   EXPECT_GT(tickers.at("sst_bytes"), 0);
   EXPECT_EQ(tickers.at("keys"), 2);
-  EXPECT_GT(store->Stats().disk_free_bytes, 0u);
+  EXPECT_GT(store->Stats().disk_free_bytes.value_or(0), 0u);
 }
 
 TEST(RocksStore, RefusesCallsAfterClose) {

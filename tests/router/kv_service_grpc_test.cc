@@ -7,6 +7,7 @@
 #include <set>
 
 #include "net/grpc_door.h"
+#include "tests/net/raw_stream.h"
 #include "tests/router/await.h"
 #include "tests/router/memory_links.h"
 
@@ -265,6 +266,14 @@ TEST_F(KvServiceTest, TooLargeABatchIsRefusedWhole) {
   EXPECT_EQ(refused, kMaxBatchRequestOps + 1);
 }
 
+TEST_F(KvServiceTest, BytesThatAreNoBatchEndTheStream) {
+  Open();
+  const grpc::Status ended =
+      RawStream::EndOf(MakeChannel(server_.address()), "/ringkv.v1.Kv/Batch", "\xff\xff\xff");
+  EXPECT_EQ(ended.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << ended.error_message();
+  EXPECT_EQ(Put("k", "v").outcome(), v1::OUTCOME_DONE);
+}
+
 TEST_F(KvServiceTest, ManyBatchesOnManyStreamsAreAllAnswered) {
   Open();
   constexpr int kStreams = 8;
@@ -340,6 +349,39 @@ TEST_F(KvServiceTest, DoesNotReadFurtherWhileTooMuchIsUnanswered) {
   while (stream->Read(&response)) answered += static_cast<size_t>(response.results_size());
   writer.wait();
   EXPECT_EQ(answered, 8 * kBatchOps);
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST_F(KvServiceTest, AnswersDoNotWaitForThoseThatDoNotCome) {
+  Open();
+  for (MemoryLinks* links : links_) links->Hold();
+  grpc::ClientContext context;
+  auto stream = stub_->Batch(&context);
+  v1::BatchRequest batch;
+  for (int i = 0; i < 100; ++i) {  // some for each loop
+    v1::Op* op = batch.add_ops();
+    op->set_id(static_cast<uint64_t>(i));
+    op->mutable_put()->set_key("k" + std::to_string(i));
+    op->mutable_put()->set_timeout_ms(60'000);
+  }
+  ASSERT_TRUE(stream->Write(batch));
+  // Long enough that answers are held back for others.
+  Await never;
+  never.For([] { return false; }, milliseconds(50));
+  links_[0]->Release();
+  auto first = std::async(std::launch::async, [&] {
+    v1::BatchResponse response;
+    return stream->Read(&response) ? response.results_size() : 0;
+  });
+  ASSERT_EQ(first.wait_for(kTestPatience), std::future_status::ready);
+  int answered = first.get();
+  EXPECT_GT(answered, 0);
+  EXPECT_LT(answered, 100);  // the other loop's are held by the node
+  links_[1]->Release();
+  stream->WritesDone();
+  v1::BatchResponse response;
+  while (stream->Read(&response)) answered += response.results_size();
+  EXPECT_EQ(answered, 100);
   EXPECT_TRUE(stream->Finish().ok());
 }
 

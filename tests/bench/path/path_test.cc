@@ -35,6 +35,11 @@ TEST(PathLoads, KeysHave16Bytes) {
   EXPECT_EQ(PathKey(123'456'789).size(), 16u);
 }
 
+TEST(PathLoads, ValuesOfASpaceAreAtMost256MiB) {
+  EXPECT_EQ(SpaceOf(100'000, 100).keys, 100'000u);
+  EXPECT_EQ(SpaceOf(100'000, 1 << 20).keys, 256u);
+}
+
 Ended RunProgram(const std::string& arguments) {
   return bench::RunProgram(RINGKV_BENCH_PATH, arguments);
 }

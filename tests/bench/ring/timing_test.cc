@@ -154,6 +154,15 @@ TEST(Samples, KnowTheirMedianAndEnds) {
   EXPECT_EQ(samples.size(), 4u);
 }
 
+TEST(Samples, AreComparedRunByRun) {
+  // A machine that gets ten times as slow meanwhile: the medians are of different moments.
+  Samples limit, ring;
+  for (double value : {1.0, 10.0, 10.0}) limit.Add(value);
+  for (double value : {2.0, 2.0, 20.0}) ring.Add(value);
+  EXPECT_EQ(ring.RatiosTo(limit).Median(), 2);
+  EXPECT_EQ(ring.RatiosTo(limit).Min(), 0.2);
+}
+
 TEST(Repeat, RunsAtLeastOnceAndAsOftenAsItsBudgetLasts) {
   int runs = 0;
   const auto run = [&] { return static_cast<double>(++runs); };
