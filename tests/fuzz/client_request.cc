@@ -46,7 +46,7 @@ void TryOp(const v1::Op& op) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   v1::BatchRequest batch;
   if (!batch.ParseFromArray(data, static_cast<int>(size))) return 0;
-  (void)CheckBatch(batch);
+  (void)CheckBatch(static_cast<uint64_t>(batch.ops_size()), size);
   for (const v1::Op& op : batch.ops()) TryOp(op);
   return 0;
 }

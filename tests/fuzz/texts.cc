@@ -11,6 +11,7 @@
 #include "base/hex.h"
 #include "base/ids.h"
 #include "base/near_miss.h"
+#include "base/utf8.h"
 #include "client/kvctl/byte_text.h"
 #include "client/kvctl/rfc3339.h"
 #include "ring/hash.h"
