@@ -4,6 +4,7 @@
 
 #include "base/logging.h"
 #include "router/identity_guard.h"
+#include "router/node_registration.h"
 
 namespace ringkv {
 
@@ -11,7 +12,8 @@ grpc::ServerUnaryReactor* MembershipService::Register(grpc::CallbackServerContex
                                                       const v1::RegisterRequest* request,
                                                       v1::RegisterReply* reply) {
   grpc::ServerUnaryReactor* reactor = call->DefaultReactor();
-  if (!MayBeASecondProcess(*membership_.view(), *request)) {
+  // One that makes no sense is told what is wrong with it, whoever else has the id.
+  if (!CheckRegistration(*request).ok() || !MayBeASecondProcess(*membership_.view(), *request)) {
     Register(*request, reply, reactor);
     return reactor;
   }

@@ -12,30 +12,6 @@ namespace {
 constexpr uint32_t kRegisterFormatVersion = 1;
 constexpr uint32_t kDefaultVnodes = 128;
 
-Status CheckRequest(const v1::RegisterRequest& request) {
-  if (request.format_version() != kRegisterFormatVersion) {
-    return Status::InvalidArgument("format version " + std::to_string(request.format_version()) +
-                                   " of the registration is not known here");
-  }
-  RINGKV_RETURN_IF_ERROR(NodeId::Parse(request.node()).status().Annotate("node id"));
-  RINGKV_RETURN_IF_ERROR(CheckAddress(request.address()).Annotate("address"));
-  if (!request.http_address().empty()) {
-    RINGKV_RETURN_IF_ERROR(CheckAddress(request.http_address()).Annotate("HTTP address"));
-  }
-  if (!request.zone().empty()) RINGKV_RETURN_IF_ERROR(CheckZone(request.zone()));
-  if (request.store_uuid().size() != kUuidBytes) {
-    return Status::InvalidArgument("the store uuid must have 16 bytes");
-  }
-  if (!request.cluster_uuid().empty() && request.cluster_uuid().size() != kUuidBytes) {
-    return Status::InvalidArgument("the cluster uuid must have 16 bytes, or none");
-  }
-  if (request.vnodes() > kMaxVnodes) {
-    return Status::InvalidArgument(std::to_string(request.vnodes()) + " vnodes are too many");
-  }
-  if (request.nonce() == 0) return Status::InvalidArgument("a registration needs a nonce");
-  return Status::Ok();
-}
-
 class Planner {
  public:
   Planner(const ClusterState& state, const v1::RegisterRequest& request)
@@ -205,9 +181,33 @@ class Planner {
 
 }  // namespace
 
+Status CheckRegistration(const v1::RegisterRequest& request) {
+  if (request.format_version() != kRegisterFormatVersion) {
+    return Status::InvalidArgument("format version " + std::to_string(request.format_version()) +
+                                   " of the registration is not known here");
+  }
+  RINGKV_RETURN_IF_ERROR(NodeId::Parse(request.node()).status().Annotate("node id"));
+  RINGKV_RETURN_IF_ERROR(CheckAddress(request.address()).Annotate("address"));
+  if (!request.http_address().empty()) {
+    RINGKV_RETURN_IF_ERROR(CheckAddress(request.http_address()).Annotate("HTTP address"));
+  }
+  if (!request.zone().empty()) RINGKV_RETURN_IF_ERROR(CheckZone(request.zone()));
+  if (request.store_uuid().size() != kUuidBytes) {
+    return Status::InvalidArgument("the store uuid must have 16 bytes");
+  }
+  if (!request.cluster_uuid().empty() && request.cluster_uuid().size() != kUuidBytes) {
+    return Status::InvalidArgument("the cluster uuid must have 16 bytes, or none");
+  }
+  if (request.vnodes() > kMaxVnodes) {
+    return Status::InvalidArgument(std::to_string(request.vnodes()) + " vnodes are too many");
+  }
+  if (request.nonce() == 0) return Status::InvalidArgument("a registration needs a nonce");
+  return Status::Ok();
+}
+
 Result<Registration> PlanRegistration(const ClusterState& state,
                                       const v1::RegisterRequest& request) {
-  RINGKV_RETURN_IF_ERROR(CheckRequest(request));
+  RINGKV_RETURN_IF_ERROR(CheckRegistration(request));
   return Planner(state, request).Plan();
 }
 

@@ -60,6 +60,9 @@ struct Registration {
 };
 
 // InvalidArgument: the request makes no sense (a defect of the node or another format version).
+Status CheckRegistration(const v1::RegisterRequest& request);
+
+// InvalidArgument as above.
 Result<Registration> PlanRegistration(const ClusterState& state,
                                       const v1::RegisterRequest& request);
 
