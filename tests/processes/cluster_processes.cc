@@ -19,13 +19,17 @@ ClusterProcesses::ClusterProcesses(const ClusterProcessesOptions& options, std::
   for (int node = 1; node <= options_.nodes; ++node) {
     nodes += (node > 1 ? ",n" : "n") + std::to_string(node) + "=" + node_address(node);
   }
-  router_ = std::make_unique<ServerProcess>(
-      RINGKV_KVROUTER,
-      std::vector<std::string>{"--id", "r1", "--listen", router_address(), "--http-listen",
-                               router_http(), "--data-dir", directory_ + "/r1", "--nodes", nodes,
-                               "--replicas", std::to_string(options_.replicas), "--slots",
-                               std::to_string(options_.slots)},
-      LogPath("r1"), options_.group);
+  std::vector<std::string> arguments{"--id",          "r1",
+                                     "--listen",      router_address(),
+                                     "--http-listen", router_http(),
+                                     "--data-dir",    RouterDir(),
+                                     "--nodes",       nodes,
+                                     "--replicas",    std::to_string(options_.replicas),
+                                     "--slots",       std::to_string(options_.slots)};
+  arguments.insert(arguments.end(), options_.router_arguments.begin(),
+                   options_.router_arguments.end());
+  router_ = std::make_unique<ServerProcess>(RINGKV_KVROUTER, std::move(arguments), LogPath("r1"),
+                                            options_.group);
 }
 
 ClusterProcesses::~ClusterProcesses() { KillAll(); }

@@ -25,8 +25,9 @@ struct ClusterProcessesOptions {
   int replicas = 3;
   int slots = 256;
   std::string durability = "periodic";
-  std::vector<std::string> node_arguments;  // further ones, of every node
-  std::string log_directory;                // empty: beside the data
+  std::vector<std::string> router_arguments;  // further ones
+  std::vector<std::string> node_arguments;    // further ones, of every node
+  std::string log_directory;                  // empty: beside the data
   ProcessGroup group = ProcessGroup::kOurs;
 };
 
