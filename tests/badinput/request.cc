@@ -239,7 +239,7 @@ int Main(int argc, char** argv) {
   const grpc::Status status = call.Finish();
   if (!status.ok()) {
     codes.insert("gRPC " + GrpcCode(status.error_code()));
-    std::cout << status.error_message() << "\n";
+    if (!status.error_message().empty()) std::cout << status.error_message() << "\n";
   }
   std::string all;
   if (answers == 0 && status.error_message().empty()) std::cout << "(no answer)\n";
