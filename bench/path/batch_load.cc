@@ -1,6 +1,9 @@
 #include "bench/path/batch_load.h"
 
+#include <algorithm>
+#include <cctype>
 #include <condition_variable>
+#include <deque>
 #include <mutex>
 #include <utility>
 
@@ -10,6 +13,23 @@
 #include "net/grpc_door.h"
 
 namespace ringkv::bench {
+namespace {
+
+constexpr Duration kWakeInterval = std::chrono::milliseconds(10);
+
+// Without the prefix that names the enum: "OUTCOME_NOT_APPLIED" to "not applied".
+std::string Words(const std::string& name, size_t prefix) {
+  std::string words = name.substr(std::min(prefix, name.size()));
+  for (char& c : words) c = c == '_' ? ' ' : static_cast<char>(std::tolower(c));
+  return words;
+}
+
+std::string FailureName(const v1::OpStatus& status) {
+  return Words(v1::ErrorCode_Name(status.code()), sizeof("ERROR_CODE_") - 1) + ", " +
+         Words(v1::Outcome_Name(status.outcome()), sizeof("OUTCOME_") - 1);
+}
+
+}  // namespace
 
 // One stream. Its state is guarded by its mutex; gRPC's threads come in through Events.
 class BatchLoad::Connection {
@@ -46,6 +66,17 @@ class BatchLoad::Connection {
     to->Add(figures_);
   }
 
+  // Lets operations go on whose pause is over.
+  void Wake() {
+    std::lock_guard lock(mutex_);
+    const MonoTime now = clock_.Now();
+    while (!pausing_.empty() && pausing_.front().first <= now) {
+      free_.push_back(pausing_.front().second);
+      pausing_.pop_front();
+    }
+    if (!writing_ && !broken_) WriteFree();
+  }
+
   // Ends when everything is answered. Only once nothing new is begun.
   void Finish() {
     if (stream_ == nullptr) return;
@@ -72,6 +103,7 @@ class BatchLoad::Connection {
     }
     void OnBroken() override {
       std::lock_guard lock(connection_.mutex_);
+      connection_.broken_ = true;
       connection_.stream_->Release();
     }
     // The stream ends on the thread that waits for it: see BatchStream::Open.
@@ -80,6 +112,7 @@ class BatchLoad::Connection {
       if (connection_.in_flight_ > 0) {
         connection_.figures_.Failed(connection_.in_flight_,
                                     "the stream broke: " + status.error_message());
+        connection_.figures_.failed_as["broken"] += connection_.in_flight_;
       }
       connection_.closing_ = std::move(self);
       connection_.closed_ = true;
@@ -96,13 +129,19 @@ class BatchLoad::Connection {
     for (const v1::OpResult& result : results.results()) {
       const auto slot = static_cast<size_t>(result.id());
       const v1::OpStatus& status = result.has_get() ? result.get().status() : result.put().status();
+      --in_flight_;
       if (status.code() == v1::ERROR_CODE_OK) {
         figures_.Succeeded(now - starts_[slot]);
-      } else {
-        figures_.Failed(1, status.message());
+        free_.push_back(slot);
+        continue;
       }
-      free_.push_back(slot);
-      --in_flight_;
+      figures_.FailedAs(FailureName(status), status.message(), now - starts_[slot]);
+      const Duration pause = load_.shape_.pause_after_failure;
+      if (pause > Duration::zero()) {
+        pausing_.emplace_back(now + pause, slot);
+      } else {
+        free_.push_back(slot);
+      }
     }
     if (!writing_) WriteFree();
     if (in_flight_ == 0) changed_.notify_all();
@@ -147,8 +186,10 @@ class BatchLoad::Connection {
   Random random_;
   std::vector<MonoTime> starts_;  // by the slot of the operation, which is its id
   std::vector<size_t> free_;
+  std::deque<std::pair<MonoTime, size_t>> pausing_;  // slots, with the end of their pause
   size_t in_flight_ = 0;
   bool writing_ = false;
+  bool broken_ = false;  // nothing may be written any more
   bool closed_ = false;
   std::unique_ptr<BatchStream> closing_;
   LoadFigures figures_;
@@ -168,6 +209,14 @@ Status BatchLoad::Start() {
     RINGKV_RETURN_IF_ERROR(connections_.back()->Connect());
   }
   for (auto& connection : connections_) connection->Begin();
+  if (shape_.pause_after_failure > Duration::zero()) {
+    waker_ = std::jthread([this](const std::stop_token& stop) {
+      while (!stop.stop_requested()) {
+        for (auto& connection : connections_) connection->Wake();
+        std::this_thread::sleep_for(kWakeInterval);  // paces the load; waits for nothing
+      }
+    });
+  }
   return Status::Ok();
 }
 
@@ -185,6 +234,7 @@ LoadFigures BatchLoad::EndMeasuring() {
 
 void BatchLoad::Stop() {
   operations_.End();
+  waker_ = {};
   for (auto& connection : connections_) connection->Finish();
   connections_.clear();
 }

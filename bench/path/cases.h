@@ -2,6 +2,7 @@
 // figures of one of them.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -16,6 +17,8 @@ namespace ringkv::bench {
 struct LoadShape {
   int connections = 1;
   int in_flight = 1;
+  // After an operation that failed, its place in flight stays empty for so long.
+  Duration pause_after_failure{0};
 
   std::string Name() const {
     return std::to_string(connections) + " x " + std::to_string(in_flight);
@@ -32,6 +35,7 @@ struct OpMix {
 struct KeySpace {
   uint64_t keys = 0;
   size_t value_bytes = 0;
+  uint64_t first = 0;  // their numbers go on from here
 };
 
 // `keys` keys with such values, but fewer where these would be more than 256 MiB altogether.
@@ -43,7 +47,9 @@ struct LoadFigures {
   double seconds = 0;
   LatencyHistogram latency;
   std::string first_error;
-  std::map<std::string, double> cpu_us;  // by process, for each operation
+  std::map<std::string, uint64_t> failed_as;  // the failed by code and outcome, where there is one
+  Duration slowest_failure{0};                // of these
+  std::map<std::string, double> cpu_us;       // by process, for each operation
 
   // What another client did in the same time.
   void Add(const LoadFigures& other) {
@@ -51,6 +57,8 @@ struct LoadFigures {
     failed += other.failed;
     latency.Merge(other.latency);
     if (first_error.empty()) first_error = other.first_error;
+    for (const auto& [as, count] : other.failed_as) failed_as[as] += count;
+    slowest_failure = std::max(slowest_failure, other.slowest_failure);
   }
   void Succeeded(Duration after) {
     ++operations;
@@ -59,6 +67,11 @@ struct LoadFigures {
   void Failed(uint64_t count, const std::string& why) {
     failed += count;
     if (first_error.empty()) first_error = why;
+  }
+  void FailedAs(const std::string& as, const std::string& why, Duration after) {
+    Failed(1, why);
+    ++failed_as[as];
+    slowest_failure = std::max(slowest_failure, after);
   }
 
   // The warm-up is over. What failed in it still counts: who failed may be gone since.

@@ -19,6 +19,7 @@ std::optional<Operation> Operations::Next(Random& random) {
   operation.key =
       each_once ? next_key_.fetch_add(1, std::memory_order_relaxed) : random.Below(space_.keys);
   if (operation.key >= space_.keys) return std::nullopt;
+  operation.key += space_.first;
   operation.read = !each_once && random.Chance(mix_.reads);
   if (!operation.read) {
     operation.value = std::string_view(bytes_).substr(
