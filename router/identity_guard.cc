@@ -7,8 +7,7 @@ namespace ringkv {
 bool MayBeASecondProcess(const ClusterView& view, const v1::RegisterRequest& request) {
   if (view.state == nullptr) return false;
   // A disk of another cluster is told so.
-  if (!request.cluster_uuid().empty() &&
-      request.cluster_uuid() != view.state->identity().uuid()) {
+  if (!request.cluster_uuid().empty() && request.cluster_uuid() != view.state->identity().uuid()) {
     return false;
   }
   const v1::NodeRecord* node = view.state->FindNode(request.node());

@@ -134,13 +134,17 @@ TEST(BadInput, WithAClusterHasTheMessageAndTheCodeOfTheTable) {
   for (const CaseFile& file : FilesFor(Needs::kCluster)) {
     SCOPED_TRACE(file.name);
     const int port = FreePortPair();
-    Names variables = {
-        {"ROUTER", cluster.router_address()}, {"ROUTER_HTTP", cluster.router_http()},
-        {"ROUTER_DIR", cluster.RouterDir()},  {"NODE1", cluster.node_address(1)},
-        {"NODE1_HTTP", cluster.node_http(1)}, {"NODE1_DIR", cluster.NodeDir(1)},
-        {"OTHER_DIR", other.directory()},     {"OTHER_NODE", other.node()},
-        {"FREE", Port(port)},                 {"FREE_TOO", Port(port + 1)},
-        {"RINGKV_ROUTER", cluster.router_address()}};
+    Names variables = {{"ROUTER", cluster.router_address()},
+                       {"ROUTER_HTTP", cluster.router_http()},
+                       {"ROUTER_DIR", cluster.RouterDir()},
+                       {"NODE1", cluster.node_address(1)},
+                       {"NODE1_HTTP", cluster.node_http(1)},
+                       {"NODE1_DIR", cluster.NodeDir(1)},
+                       {"OTHER_DIR", other.directory()},
+                       {"OTHER_NODE", other.node()},
+                       {"FREE", Port(port)},
+                       {"FREE_TOO", Port(port + 1)},
+                       {"RINGKV_ROUTER", cluster.router_address()}};
     Shell shell(variables);
     variables.erase("RINGKV_ROUTER");
     variables["DIR"] = shell.directory();
