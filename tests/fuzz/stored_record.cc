@@ -54,7 +54,7 @@ void Try(std::string_view store_key, const std::string& bytes) {
   RINGKV_CHECK(version.ok() && version->term.value() == record.version().term() &&
                    version->seq == record.version().seq(),
                "the version is the record's");
-  const std::string again = EncodeRecord(store_key, record);
+  const std::string again = ringkv::EncodeRecord(store_key, record);
   ringkv::v1::Record same;
   RINGKV_CHECK(DecodeRecord(store_key, again, ValueBytes::kCopy, &same).ok() &&
                    same.SerializeAsString() == record.SerializeAsString(),
