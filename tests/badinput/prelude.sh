@@ -25,9 +25,11 @@ http() {
 }
 
 # runs_on COMMAND: a server that says what is wrong and goes on trying. Ends it with SIGTERM once it
-# has said something.
+# has said something. Shows the warnings of the part of it that spoke first: how far the others come
+# meanwhile differs from run to run.
 runs_on() {
   local said=$WORK/said pid code=0 tries=0
+  : >"$said" # now: the command below may take a while to begin
   "$@" >"$said" 2>&1 &
   pid=$!
   until grep -qE '^[^ ]+Z (warning|error) ' "$said" || ! kill -0 "$pid" 2>/dev/null; do
@@ -36,6 +38,6 @@ runs_on() {
   done
   kill -TERM "$pid" 2>/dev/null && printf 'runs on' >"$CODE_FILE"
   wait "$pid" || code=$?
-  cat "$said"
+  awk '$2 == "warning" || $2 == "error" { if (part == "") part = $3; if ($3 != part) next } 1' "$said"
   return "$code"
 }
