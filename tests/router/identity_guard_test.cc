@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "router/node_registration.h"
 #include "tests/router/cluster_fixture.h"
 
 namespace ringkv {
@@ -11,7 +12,7 @@ namespace {
 class IdentityGuardTest : public testing::Test {
  protected:
   IdentityGuardTest() {
-    view_.state = std::make_shared<const ClusterState>(Owned());
+    view_.state = std::make_shared<const ClusterState>(Registered());
     view_.peers = {"n1", "n2", "n3"};
     for (int loop = 0; loop < 2; ++loop) {
       LoopReport& report = loops_.emplace_back();
@@ -20,6 +21,20 @@ class IdentityGuardTest : public testing::Test {
     loops_[1].shard.peers[1].connected = true;  // n2 answers one of the loops
   }
 
+  // All three nodes have registered from their disks.
+  static ClusterState Registered() {
+    ClusterState state = Owned();
+    for (const char* id : {"n1", "n2", "n3"}) {
+      v1::RegisterRequest request = From(id, state.FindNode(id)->address());
+      request.set_format_version(1);
+      request.set_store_uuid(std::string(16, id[1]));
+      request.set_nonce(1);
+      const auto registration = PlanRegistration(state, request);
+      EXPECT_TRUE(registration.ok() && registration->txn.has_value());
+      EXPECT_TRUE(state.Apply(*registration->txn).ok());
+    }
+    return state;
+  }
   static v1::RegisterRequest From(const std::string& node, const std::string& address) {
     v1::RegisterRequest request;
     request.set_node(node);
