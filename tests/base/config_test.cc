@@ -195,7 +195,7 @@ TEST_F(ConfigTest, FileErrorsNameFileLineAndWhatIsAllowed) {
             HasSubstr("allowed: one of always, periodic, none")));
   EXPECT_THAT(FileError("listen: nowhere"), HasSubstr("it has no port"));
   EXPECT_THAT(FileError("advertise: h:0"), HasSubstr("from 1 to 65535"));
-  EXPECT_THAT(FileError("name: N1"), HasSubstr("allowed: a node id"));
+  EXPECT_THAT(FileError("name: N1"), HasSubstr("1 to 63 of [a-z0-9-]"));
   EXPECT_THAT(FileError("name: \"\""), HasSubstr("not a node id"));
 }
 
@@ -277,7 +277,7 @@ TEST_F(ConfigTest, WrongShapesAreErrors) {
   EXPECT_THAT(FileError("nodes: {id: n1}"), HasSubstr("needs a list of nodes"));
   EXPECT_THAT(FileError("- a\n- b\n"), HasSubstr("x.yaml:1: it needs lines of 'key: value'"));
   EXPECT_THAT(FileError("just words"), HasSubstr("it needs lines of 'key: value'"));
-  EXPECT_THAT(FileError("[a]: 3"), HasSubstr("unknown key"));
+  EXPECT_THAT(FileError("[a]: 3"), HasSubstr("a key has to be a single word"));
   EXPECT_THAT(FileError("vnodes: 3\n---\nvnodes: 4\n"),
               HasSubstr("x.yaml:2: a second YAML document"));
 }
