@@ -37,11 +37,13 @@ std::vector<const char*> OwnVariables(const char* const* environment) {
 std::string OptionError(const std::string& text) {
   static const std::regex missing("^(--[a-z0-9-]+): 1 required (.*) missing$");
   static const std::regex twice("^(--[a-z0-9-]+): At Most 1 required but received [0-9]+$");
+  static const std::regex valued("^([a-z0-9-]+) was given a disallowed flag override$");
   std::smatch match;
   if (std::regex_match(text, match, missing)) {
     return match[1].str() + ": its value is missing: " + match[2].str();
   }
   if (std::regex_match(text, match, twice)) return match[1].str() + ": given more than once";
+  if (std::regex_match(text, match, valued)) return "--" + match[1].str() + ": it takes no value";
   return text;
 }
 
