@@ -14,8 +14,6 @@
 namespace ringkv {
 namespace {
 
-using ::testing::HasSubstr;
-
 constexpr std::chrono::seconds kDeadline(20);
 
 // Gathers what a stream would be sent.
