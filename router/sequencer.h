@@ -504,6 +504,7 @@ class Sequencer {
   bool loss_accepted_ = false;
   StableRound stable_round_;
   FloorState floor_;
+  Version newest_garbage_;  // the highest version sent that is garbage, or will be when it expires
 };
 
 }  // namespace ringkv
