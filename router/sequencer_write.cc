@@ -67,7 +67,11 @@ void Sequencer::SendPending(Key* key, Pending& pending) {
 }
 
 Sequencer::Mask Sequencer::TakersOf(const v1::Record& record) const {
-  return record.tombstone() ? ReachableMask() : ReachableMask() & static_cast<Mask>(~FullMask());
+  const Mask full = FullMask();
+  // A write that was begun before too many disks were full, or is a read's, ends there too: they
+  // keep half of their reserves for it.
+  if (record.tombstone() || !QuorumWithout(full)) return ReachableMask();
+  return ReachableMask() & static_cast<Mask>(~full);
 }
 
 void Sequencer::SendPendingTo(Mask seats, Key* key, Pending& pending) {
