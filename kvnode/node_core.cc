@@ -13,6 +13,26 @@ constexpr size_t kMostDamagedNamed = 16;
 
 constexpr uint32_t kFormatVersion = 1;
 
+DiskSpace SpaceLeft(uint64_t free, uint64_t reserve, DiskSpace before) {
+  const auto below = [&](uint64_t bound, DiskSpace space) {
+    return free < (before >= space ? bound + bound / 10 : bound);
+  };
+  if (below(reserve / 2, DiskSpace::kSpent)) return DiskSpace::kSpent;
+  return below(reserve, DiskSpace::kInReserve) ? DiskSpace::kInReserve : DiskSpace::kPlenty;
+}
+
+const char* TextOf(DiskSpace space) {
+  switch (space) {
+    case DiskSpace::kPlenty:
+      return "the disk has space again";
+    case DiskSpace::kInReserve:
+      return "the disk is full, this node gets no new values";
+    case DiskSpace::kSpent:
+      break;
+  }
+  return "half of the disk's reserve is gone, values are refused";
+}
+
 }  // namespace
 
 NodeCore::NodeCore(const Clock& clock, Metrics& metrics, NodeCoreOptions options,
@@ -49,7 +69,7 @@ Status NodeCore::Serve(Store& store, const Registered& registered) {
     if (!replica.ok()) return replica.status();
     NodeWorker::Environment environment{
         clock_, metrics_, failed_, [this](Status why) { Fail(std::move(why)); }, options_.sync, {}};
-    environment.disk_full = &disk_full_;
+    environment.disk_space = &disk_space_;
     environment.drop = [this, &store, loop = serving->drops.get()](
                            std::vector<InstanceName> instances, std::function<void()> done) {
       (void)loop->Post([this, &store, instances = std::move(instances), done = std::move(done)] {
@@ -191,13 +211,14 @@ Status NodeCore::failure() const {
 
 void NodeCore::SetStoreStats(const StoreStats& stats) {
   if (stats.disk_free_bytes.has_value()) {
+    const uint64_t free = *stats.disk_free_bytes;
     const uint64_t reserve = options_.disk_reserve_bytes;
-    const uint64_t wanted = disk_full_ ? reserve + reserve / 10 : reserve;
-    const bool full = *stats.disk_free_bytes < wanted;
-    if (disk_full_.exchange(full) != full) {
-      RINGKV_LOG(kWarning, "node", "{}: {} MiB are free, `disk-reserve` is {} MiB",
-                 full ? "the disk is full, values are refused" : "the disk has space again",
-                 *stats.disk_free_bytes >> 20, reserve >> 20);
+    const DiskSpace before = disk_space_;
+    const DiskSpace space = SpaceLeft(free, reserve, before);
+    disk_space_ = space;
+    if (space != before) {
+      RINGKV_LOG(kWarning, "node", "{}: {} MiB are free, `disk-reserve` is {} MiB", TextOf(space),
+                 free >> 20, reserve >> 20);
     }
   }
   std::lock_guard lock(mutex_);
@@ -268,7 +289,7 @@ v1::NodeStats NodeCore::Stats() {
   stats.set_voting_instances(now.voting_instances);
   stats.set_instances(now.instances);
   stats.set_disk_free_bytes(now.store.disk_free_bytes.value_or(0));
-  stats.set_disk_full(disk_full_);
+  stats.set_disk_full(disk_space_ != DiskSpace::kPlenty);
   NameDamaged(&stats);
   return stats;
 }
@@ -285,8 +306,8 @@ void NodeCore::ExportTotals(MetricSink& sink) const {
   sink.Gauge("node_stored_keys", "Keys on disk, an estimate.", d(now.store.keys));
   sink.Gauge("node_disk_free_bytes", "Free space on the disk.",
              d(now.store.disk_free_bytes.value_or(0)));
-  sink.Gauge("node_disk_full", "1 while less is free than `disk-reserve`: values are refused.",
-             disk_full_ ? 1 : 0);
+  sink.Gauge("node_disk_full", "1 while less is free than `disk-reserve`: it gets no new values.",
+             disk_space_ != DiskSpace::kPlenty ? 1 : 0);
   sink.Gauge("node_disk_failed", "1 once the disk has failed.", failed_.load() ? 1 : 0);
   const ReplicaStats& r = now.replica;
   sink.Counter("node_applies_total", "Records written.", d(r.applies));

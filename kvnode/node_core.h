@@ -34,7 +34,7 @@ struct NodeCoreOptions {
   NodeId node;
   size_t workers = 1;
   bool sync_writes = false;         // durability `sync`
-  uint64_t disk_reserve_bytes = 0;  // with less free space, no values are taken; 0: never so
+  uint64_t disk_reserve_bytes = 0;  // with less free space it is full; 0: never so
   WorkerLimits limits;              // of each worker
   SyncTransport* sync = nullptr;    // to other nodes; stopped between Drain and destruction
 };
@@ -68,8 +68,9 @@ class NodeCore {
   Status failure() const;
 
   // What statistics say of the disk; the caller asks the store, which may block, now and then. With
-  // less free space than the reserve, values are refused until there is a tenth more: else it would
-  // come and go with every compaction.
+  // less free space than the reserve the node says that it is full, and with less than half of that
+  // it refuses values. It goes back where there is a tenth more: else it would come and go with
+  // every compaction.
   void SetStoreStats(const StoreStats& stats);
   // Records that cannot be read: statistics name some of them, other ones each time.
   void SetDamaged(std::vector<v1::DamagedKey> keys);
@@ -120,7 +121,7 @@ class NodeCore {
   std::atomic<const Serving*> serving_{nullptr};  // owned_, once it is complete
   std::atomic<bool> stopping_{false};
   std::atomic<bool> failed_{false};
-  std::atomic<bool> disk_full_{false};
+  std::atomic<DiskSpace> disk_space_{DiskSpace::kPlenty};
 
   mutable std::mutex mutex_;
   Status failure_;                       // guarded by mutex_

@@ -247,7 +247,7 @@ void NodeWorker::Execute(Turn* turn, std::vector<v1::ReplicaOpReply>* replies) {
   if (ops.empty()) return;
   Status status = Status::IoError("the disk has failed");
   if (!environment_.failed.load(std::memory_order_acquire)) {
-    if (environment_.disk_full != nullptr) replica_->SetDiskFull(*environment_.disk_full);
+    if (environment_.disk_space != nullptr) replica_->SetDiskSpace(*environment_.disk_space);
     MonoTime start = environment_.clock.Now();
     status = replica_->Execute(ops, replies);
     environment_.metrics.turn_seconds(KindOf(ops))

@@ -81,7 +81,7 @@ class NodeWorker {
     // Drops the records of instances elsewhere and calls `done`, on any thread, when they are gone
     // for good; not at all when the node stops before.
     std::function<void(std::vector<InstanceName>, std::function<void()> done)> drop;
-    const std::atomic<bool>* disk_full = nullptr;  // null: it never is
+    const std::atomic<DiskSpace>* disk_space = nullptr;  // null: there is always plenty
   };
   // What others may know of the replica; as of the last turn.
   struct Snapshot {

@@ -346,7 +346,7 @@ Status Replica::Execute(std::span<const v1::ReplicaOp* const> ops,
       if (!valid.ok()) {
         Refuse(&out[i], v1::REPLICA_CODE_INVALID, valid.message());
       } else if (Instance* instance = Admit(op, &out[i])) {
-        if (disk_full_ && TakesSpace(op)) {
+        if (disk_space_ == DiskSpace::kSpent && TakesSpace(op)) {
           Refuse(&out[i], v1::REPLICA_CODE_DISK_FULL, "the disk is full");
         } else {
           run.Add(op, *instance, &out[i]);

@@ -75,6 +75,13 @@ struct SyncQuestion {
   v1::ReplicaOp op;
 };
 
+// What is left of a disk, beside the reserve that it keeps.
+enum class DiskSpace : uint8_t {
+  kPlenty,
+  kInReserve,  // owners begin no writes of values, and nothing is copied here
+  kSpent,      // half of the reserve is gone: values are refused
+};
+
 class Replica {
  public:
   struct Options {
@@ -96,9 +103,8 @@ class Replica {
   Status Execute(std::span<const v1::ReplicaOp* const> ops,
                  std::vector<v1::ReplicaOpReply>* replies);
 
-  // While it is, what takes space is refused: values, and going on with a sync. Deletes and
-  // promises are not.
-  void SetDiskFull(bool full) { disk_full_ = full; }
+  // What takes space is refused, where it has to be; deletes and promises never are.
+  void SetDiskSpace(DiskSpace space) { disk_space_ = space; }
 
   // At most one for each slot is outstanding.
   std::vector<SyncQuestion> TakeQuestions() { return std::exchange(questions_, {}); }
@@ -202,7 +208,7 @@ class Replica {
   std::vector<SyncQuestion> questions_;  // not sent yet
   std::vector<InstanceName> drops_;      // not taken yet
   std::optional<Sweep> sweep_;
-  bool disk_full_ = false;
+  DiskSpace disk_space_ = DiskSpace::kPlenty;
   ReplicaStats stats_;
 };
 

@@ -191,7 +191,7 @@ Status Replica::DoPull(const v1::ReplicaOp& op, v1::ReplicaOpReply* reply) {
     Refuse(reply, v1::REPLICA_CODE_WRONG_BOOT, "the node has started again since");
     return Status::Ok();
   }
-  if (disk_full_ && !order.compare_only()) {
+  if (disk_space_ != DiskSpace::kPlenty && !order.compare_only()) {
     Refuse(reply, v1::REPLICA_CODE_DISK_FULL, "the disk is full");
     return Status::Ok();
   }
@@ -218,7 +218,8 @@ Status Replica::DoPull(const v1::ReplicaOp& op, v1::ReplicaOpReply* reply) {
 
 // Asks the source what comes next.
 Status Replica::Advance(SlotId slot, Pulling& pulling) {
-  if (disk_full_ && pulling.takes_space) return Status::Ok();  // the owner orders it again
+  // The owner orders it again.
+  if (disk_space_ != DiskSpace::kPlenty && pulling.takes_space) return Status::Ok();
   Instance& instance = instances_.at(slot);
   InstanceCopy copy(*this, slot, instance);
   SyncQuestion question;

@@ -75,7 +75,7 @@ class SequencerHost {
   virtual uint64_t WallMillis() = 0;    // never goes back
   virtual bool LeaseValid() const = 0;  // single-replica reads are allowed (R10)
   virtual bool Responsive(Peer peer) const = 0;
-  // It says that it takes no values.
+  // It says that it has no space for new values.
   virtual bool DiskFull(Peer peer) const = 0;
   // Where other nodes reach it.
   virtual v1::SyncSource Locate(Peer peer) const = 0;
@@ -306,7 +306,7 @@ class Sequencer {
   bool QuorumThere() const { return QuorumWithout(0); }
   bool Reachable(int seat) const;
   Mask ReachableMask() const;
-  // Whose nodes take no values. A delete goes to them too.
+  // Whose nodes have no space for new values.
   Mask FullMask() const;
   // Those that can be asked now, without these, are a quorum.
   bool QuorumWithout(Mask left_out) const {
@@ -504,6 +504,7 @@ class Sequencer {
   bool loss_accepted_ = false;
   StableRound stable_round_;
   FloorState floor_;
+  Version newest_garbage_;  // the highest version sent that is garbage, or will be when it expires
 };
 
 }  // namespace ringkv

@@ -27,7 +27,9 @@ void Sequencer::AdvanceFloor() {
                              .count();
   const uint64_t wall = host_.WallMillis();
   ++host_.stats().floors;
-  floor_ = {floor, false, now + host_.options().floor_interval, host_.NextCallId(), 0};
+  // What is above it, and may be on its way to all of them, goes with a later one.
+  const bool left = newest_garbage_ > floor;
+  floor_ = {floor, left, now + host_.options().floor_interval, host_.NextCallId(), 0};
   for (int i : row_) {
     v1::ReplicaOp op = MakeOp(i);
     v1::SetFloor* set = op.mutable_set_floor();

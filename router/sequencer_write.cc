@@ -20,7 +20,6 @@ void Sequencer::BeginWrite(Call* call, v1::Record record) {
   }
   if (!record.tombstone() && !QuorumWithout(FullMask())) return FailForFullDisks(call);
   ToProto(Version{term_, ++last_seq_}, record.mutable_version());
-  floor_.garbage |= record.tombstone() || record.expires_at_ms() != 0;
   call->stage = Call::Stage::kWriting;
   AddPending(call, std::move(record));
 }
@@ -45,6 +44,10 @@ void Sequencer::AddPending(Call* call, v1::Record record) {
   pending.record = std::move(record);
   pending.call = call->id;
   call->writing = pending.version;
+  if (pending.record.tombstone() || pending.record.expires_at_ms() != 0) {
+    floor_.garbage = true;
+    newest_garbage_ = std::max(newest_garbage_, pending.version);
+  }
   RINGKV_CHECK(key->pending.empty() || key->pending.back().version < pending.version,
                "versions of a key become pending in order");
   if (key->pending.empty()) {
@@ -64,7 +67,11 @@ void Sequencer::SendPending(Key* key, Pending& pending) {
 }
 
 Sequencer::Mask Sequencer::TakersOf(const v1::Record& record) const {
-  return record.tombstone() ? ReachableMask() : ReachableMask() & static_cast<Mask>(~FullMask());
+  const Mask full = FullMask();
+  // A write that was begun before too many disks were full, or is a read's, ends there too: they
+  // keep half of their reserves for it.
+  if (record.tombstone() || !QuorumWithout(full)) return ReachableMask();
+  return ReachableMask() & static_cast<Mask>(~full);
 }
 
 void Sequencer::SendPendingTo(Mask seats, Key* key, Pending& pending) {

@@ -14,8 +14,6 @@
 namespace ringkv {
 namespace {
 
-using ::testing::HasSubstr;
-
 constexpr std::chrono::seconds kDeadline(20);
 
 // Gathers what a stream would be sent.
@@ -152,9 +150,26 @@ TEST_F(NodeCoreTest, DiskIsFullBelowTheReserveUntilATenthMoreIsFree) {
     Execute(batch);
     return sink_->reply(op).stats().disk_full();
   };
+  const auto apply = [&] {
+    v1::ReplicaBatch batch = MakeBatch();
+    ++op;
+    AddApply(&batch, op, 3, "k", op, "v");
+    Execute(batch);
+    sink_->Await(op);
+    return sink_->code(op);
+  };
   EXPECT_FALSE(full(1000));
   EXPECT_TRUE(full(999));
+  EXPECT_EQ(apply(), v1::REPLICA_CODE_OK);  // what was begun before
+  EXPECT_TRUE(full(500));
+  EXPECT_EQ(apply(), v1::REPLICA_CODE_OK);
+  EXPECT_TRUE(full(499));
+  EXPECT_EQ(apply(), v1::REPLICA_CODE_DISK_FULL);
   EXPECT_TRUE(full(0));
+  EXPECT_TRUE(full(549));
+  EXPECT_EQ(apply(), v1::REPLICA_CODE_DISK_FULL);
+  EXPECT_TRUE(full(550));
+  EXPECT_EQ(apply(), v1::REPLICA_CODE_OK);
   EXPECT_TRUE(full(1099));
   EXPECT_FALSE(full(1100));
   EXPECT_FALSE(full(1000));

@@ -156,21 +156,23 @@ TEST_F(ReplicaTest, DiskErrorEndsTheExecution) {
   EXPECT_EQ(replica_->Execute(ops, &replies).code(), StatusCode::kIoError);
 }
 
-TEST_F(ReplicaTest, FullDiskTakesDeletesAndAnswersReadsButTakesNoValues) {
+TEST_F(ReplicaTest, FullDiskTakesWhatWasBegunAndDeletesAndAnswersReads) {
   Run(Apply("a", kTestTerm, 1, "old"));
-  replica_->SetDiskFull(true);
-  EXPECT_EQ(Run(Apply("a", kTestTerm, 2, "new")).code(), v1::REPLICA_CODE_DISK_FULL);
-  EXPECT_EQ(Value("a"), "old");
-  v1::ReplicaOp erase = Apply("a", kTestTerm, 3, "");
+  replica_->SetDiskSpace(DiskSpace::kInReserve);
+  EXPECT_EQ(Run(Apply("a", kTestTerm, 2, "late")).code(), v1::REPLICA_CODE_OK);
+  replica_->SetDiskSpace(DiskSpace::kSpent);
+  EXPECT_EQ(Run(Apply("a", kTestTerm, 3, "new")).code(), v1::REPLICA_CODE_DISK_FULL);
+  EXPECT_EQ(Value("a"), "late");
+  v1::ReplicaOp erase = Apply("a", kTestTerm, 4, "");
   erase.mutable_apply()->mutable_record()->set_tombstone(true);
   EXPECT_EQ(Run(erase).code(), v1::REPLICA_CODE_OK);
   EXPECT_TRUE(Run(Read("a")).read().record().tombstone());
   // Who may not write at all is told that first.
-  v1::ReplicaOp stale = Apply("a", kTestTerm - 1, 4, "x");
+  v1::ReplicaOp stale = Apply("a", kTestTerm - 1, 5, "x");
   stale.set_term(kTestTerm - 1);
   EXPECT_EQ(Run(stale).code(), v1::REPLICA_CODE_STALE);
-  replica_->SetDiskFull(false);
-  EXPECT_EQ(Run(Apply("a", kTestTerm, 4, "new")).code(), v1::REPLICA_CODE_OK);
+  replica_->SetDiskSpace(DiskSpace::kPlenty);
+  EXPECT_EQ(Run(Apply("a", kTestTerm, 5, "new")).code(), v1::REPLICA_CODE_OK);
   EXPECT_EQ(Value("a"), "new");
 }
 

@@ -104,6 +104,24 @@ TEST_F(FullDiskTest, WithoutAQuorumThatHasSpaceAWriteIsRefusedAndChangesNothing)
   for (Peer peer : {kA, kB, kC}) EXPECT_TRUE(Applies(peer).empty());
 }
 
+TEST_F(FullDiskTest, WriteThatWasBegunEndsAtAFullNodeWhereThereIsNoOther) {
+  SetFull(kB, true);
+  const uint64_t put = Put("k", "v");
+  Acknowledge(kA, TakeOne(kA));
+  EXPECT_TRUE(Applies(kB).empty());
+  shard_.OnDisconnected(kC);  // with what it was sent
+  std::vector<v1::ReplicaOp> applies;
+  for (int i = 0; i < 100 && applies.empty(); ++i) {
+    Advance(milliseconds(5));
+    AnswerStatistics();
+    applies = Applies(kB);
+  }
+  ASSERT_EQ(applies.size(), 1u);
+  Acknowledge(kB, applies[0]);
+  ASSERT_TRUE(Done(put));
+  EXPECT_EQ(PutStatus(put).outcome(), v1::OUTCOME_DONE);
+}
+
 TEST_F(FullDiskTest, DeletesGoOn) {
   const uint64_t put = Put("k", "v");
   for (Peer peer : {kA, kB, kC}) Acknowledge(peer, TakeOne(peer));

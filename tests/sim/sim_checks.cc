@@ -15,11 +15,13 @@ using std::chrono::milliseconds;
 
 // ---- checks ---------------------------------------------------------------------------------
 
-// What has expired and was collected reads as a tombstone at the floor, which may be its own
-// version. `written`: as CheckSent notes it.
+// What was collected reads as a tombstone at the floor, which may be its own version, and nothing
+// more is known of it: of a value that has expired, and of a tombstone that was written back, whose
+// origin is gone. `written`: as CheckSent notes it.
 bool SimCluster::IsCollectedAs(SlotId slot, const v1::Record& record, const std::string& written) {
   const bool expires = written.starts_with('+') && !written.starts_with("+0/");
-  if (!record.tombstone() || !expires) return false;
+  const bool written_back = written.starts_with("-0//") && !record.has_origin();
+  if (!record.tombstone() || (!expires && !written_back)) return false;
   const std::vector<Node*> holders = Holders(slot);
   return std::any_of(holders.begin(), holders.end(), [&](Node* node) {
     return FloorOf(*node, slot, IncOf(*node, slot)).version == FromProto(record.version());
@@ -45,7 +47,7 @@ void SimCluster::CheckSent(const Router& router, const v1::ReplicaOp& op) {
   if (record.has_origin()) content += "/" + FromProto(record.origin()).ToString();
   auto [at, made] = values_.emplace(name, content);
   if (!made && at->second != content && !IsCollectedAs(SlotId(op.slot()), record, at->second)) {
-    Violate("I1: two values for " + name);
+    Violate("I1: two values for " + name + ": " + at->second + " and " + content);
   }
   if (made) CheckNoSecondTime(router, op.apply().key(), record);
   if (record.has_origin()) {
