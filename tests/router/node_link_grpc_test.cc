@@ -28,9 +28,7 @@ class GarbledReplica final
       StartRead(&incoming_);
       StartWrite(&garbled_);
     }
-    void OnReadDone(bool ok) override {
-      if (!ok) Finish(grpc::Status::OK);
-    }
+    void OnCancel() override { Finish(grpc::Status::CANCELLED); }
     void OnDone() override { delete this; }
 
    private:
