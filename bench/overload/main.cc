@@ -11,7 +11,7 @@
 #include "bench/overload/idle_connections.h"
 #include "bench/overload/overload_bench.h"
 #include "bench/overload/scenarios.h"
-#include "bench/path/option_checks.h"
+#include "bench/path/common_options.h"
 
 namespace ringkv::bench {
 namespace {

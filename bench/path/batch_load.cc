@@ -32,13 +32,13 @@ std::string FailureName(const v1::OpStatus& status) {
 }  // namespace
 
 // One stream. Its state is guarded by its mutex; gRPC's threads come in through Events.
-class BatchLoad::Connection {
+class BatchLoad::Connection final : public LoadClient {
  public:
   Connection(BatchLoad& load, uint64_t seed) : load_(load), random_(seed) {
     starts_.resize(static_cast<size_t>(load.shape_.in_flight));
   }
 
-  Status Connect() {
+  Status Connect() override {
     ChannelOptions options;
     options.connection = ringkv::Connection::kOwn;
     auto channel = MakeChannel(load_.address_, options);
@@ -50,20 +50,10 @@ class BatchLoad::Connection {
     return Status::Ok();
   }
 
-  void Begin() {
+  void Begin() override {
     std::lock_guard lock(mutex_);
     for (size_t slot = 0; slot < starts_.size(); ++slot) free_.push_back(slot);
     WriteFree();
-  }
-
-  void BeginMeasuring() {
-    std::lock_guard lock(mutex_);
-    figures_.BeginMeasuring();
-  }
-
-  void AddFigures(LoadFigures* to) {
-    std::lock_guard lock(mutex_);
-    to->Add(figures_);
   }
 
   // Lets operations go on whose pause is over.
@@ -77,8 +67,7 @@ class BatchLoad::Connection {
     if (!writing_ && !broken_) WriteFree();
   }
 
-  // Ends when everything is answered. Only once nothing new is begun.
-  void Finish() {
+  void Finish() override {
     if (stream_ == nullptr) return;
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [this] { return closed_ || (in_flight_ == 0 && !writing_); });
@@ -180,7 +169,6 @@ class BatchLoad::Connection {
   RealClock clock_;
   BatchStream* stream_ = nullptr;  // owns itself until OnClosed
 
-  std::mutex mutex_;
   std::condition_variable changed_;
   // All guarded by mutex_.
   Random random_;
@@ -192,27 +180,32 @@ class BatchLoad::Connection {
   bool broken_ = false;  // nothing may be written any more
   bool closed_ = false;
   std::unique_ptr<BatchStream> closing_;
-  LoadFigures figures_;
 };
 
 BatchLoad::BatchLoad(std::string address, LoadShape shape, OpMix mix, KeySpace space,
                      const std::atomic<bool>* interrupted)
-    : address_(std::move(address)),
-      shape_(shape),
-      operations_(std::move(mix), space, interrupted) {}
+    : ClientsLoad(std::move(mix), space, interrupted),
+      address_(std::move(address)),
+      shape_(shape) {}
 
-BatchLoad::~BatchLoad() { Stop(); }
+BatchLoad::~BatchLoad() { BatchLoad::Stop(); }
+
+std::vector<std::unique_ptr<LoadClient>> BatchLoad::MakeClients() {
+  std::vector<std::unique_ptr<LoadClient>> clients;
+  for (int i = 0; i < shape_.connections; ++i) {
+    auto connection = std::make_unique<Connection>(*this, static_cast<uint64_t>(i) + 1);
+    connections_.push_back(connection.get());
+    clients.push_back(std::move(connection));
+  }
+  return clients;
+}
 
 Status BatchLoad::Start() {
-  for (int i = 0; i < shape_.connections; ++i) {
-    connections_.push_back(std::make_unique<Connection>(*this, static_cast<uint64_t>(i) + 1));
-    RINGKV_RETURN_IF_ERROR(connections_.back()->Connect());
-  }
-  for (auto& connection : connections_) connection->Begin();
+  RINGKV_RETURN_IF_ERROR(ClientsLoad::Start());
   if (shape_.pause_after_failure > Duration::zero()) {
     waker_ = std::jthread([this](const std::stop_token& stop) {
       while (!stop.stop_requested()) {
-        for (auto& connection : connections_) connection->Wake();
+        for (Connection* connection : connections_) connection->Wake();
         std::this_thread::sleep_for(kWakeInterval);  // paces the load; waits for nothing
       }
     });
@@ -220,34 +213,10 @@ Status BatchLoad::Start() {
   return Status::Ok();
 }
 
-void BatchLoad::BeginMeasuring() {
-  for (auto& connection : connections_) connection->BeginMeasuring();
-  measured_from_ = RealClock().Now();
-}
-
-LoadFigures BatchLoad::EndMeasuring() {
-  LoadFigures figures;
-  for (auto& connection : connections_) connection->AddFigures(&figures);
-  figures.seconds = static_cast<double>((RealClock().Now() - measured_from_).count()) / 1e9;
-  return figures;
-}
-
 void BatchLoad::Stop() {
-  operations_.End();
   waker_ = {};
-  for (auto& connection : connections_) connection->Finish();
+  ClientsLoad::Stop();
   connections_.clear();
-}
-
-Status BatchLoad::WriteAll() {
-  operations_.EachOnce();
-  RINGKV_RETURN_IF_ERROR(Start());
-  BeginMeasuring();
-  for (auto& connection : connections_) connection->Finish();
-  const LoadFigures figures = EndMeasuring();
-  connections_.clear();
-  if (figures.failed > 0) return Status::Unavailable(figures.first_error);
-  return Status::Ok();
 }
 
 }  // namespace ringkv::bench

@@ -10,34 +10,28 @@
 #include <thread>
 #include <vector>
 
-#include "bench/path/load.h"
-#include "bench/path/operations.h"
+#include "bench/path/clients_load.h"
 
 namespace ringkv::bench {
 
-class BatchLoad final : public Load {
+class BatchLoad final : public ClientsLoad {
  public:
   BatchLoad(std::string address, LoadShape shape, OpMix mix, KeySpace space,
             const std::atomic<bool>* interrupted = nullptr);
   ~BatchLoad() override;
-  BatchLoad(const BatchLoad&) = delete;
-  BatchLoad& operator=(const BatchLoad&) = delete;
 
   Status Start() override;
-  void BeginMeasuring() override;
-  LoadFigures EndMeasuring() override;
   void Stop() override;
-  Status WriteAll() override;
 
  private:
   class Connection;
 
+  std::vector<std::unique_ptr<LoadClient>> MakeClients() override;
+
   const std::string address_;
   const LoadShape shape_;
-  Operations operations_;
-  MonoTime measured_from_;
-  std::vector<std::unique_ptr<Connection>> connections_;
-  std::jthread waker_;  // where operations pause; gone before the connections are
+  std::vector<Connection*> connections_;  // the clients
+  std::jthread waker_;                    // where operations pause; gone before the clients are
 };
 
 }  // namespace ringkv::bench

@@ -32,7 +32,7 @@ Status ClientsLoad::WriteAll() {
   RINGKV_RETURN_IF_ERROR(Start());
   for (auto& client : clients_) client->Finish();
   const LoadFigures figures = EndMeasuring();
-  clients_.clear();
+  Stop();
   if (figures.failed > 0) return Status::Unavailable(figures.first_error);
   return Status::Ok();
 }

@@ -3,7 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
-#include "bench/path/option_checks.h"
+#include "bench/path/common_options.h"
 #include "bench/path/path_bench.h"
 
 namespace ringkv::bench {
@@ -20,23 +20,13 @@ int Main(int argc, char** argv) {
       "Throughput, latency and CPU time of puts and gets: RocksDB alone, a gRPC echo of the same "
       "messages, and a cluster of three nodes and a router, all on this machine.",
       "bench path"};
-  app.add_option("--seconds", options.seconds, "For each case")->check(CLI::Range(0.2, 600.0));
-  app.add_option("--warm-seconds", options.warm_seconds, "Before each case")
-      ->check(CLI::Range(0.0, 600.0));
+  AddCaseOptions(options, &app);
   app.add_option("--durability", options.durabilities, "os, periodic, sync")
       ->delimiter(',')
       ->check(CLI::IsMember({"os", "periodic", "sync"}));
   app.add_option("--value-size", options.value_bytes, "Bytes of a value")
       ->delimiter(',')
       ->check(CLI::Range(1, 8 << 20));
-  app.add_option("--load", options.shapes, "CONNECTIONSxIN_FLIGHT")
-      ->delimiter(',')
-      ->check(Parses(&ParseShape));
-  app.add_option("--mix", options.mixes, "put, get, or GETS/PUTS in percent")
-      ->delimiter(',')
-      ->check(Parses(&ParseMix));
-  app.add_option("--keys", options.keys, "Keys; fewer where their values are large")
-      ->check(CLI::Range(uint64_t{1'000}, uint64_t{100'000'000}));
   app.add_option("--json", options.json_file, "Where to write the figures");
   try {
     app.parse(argc, argv);

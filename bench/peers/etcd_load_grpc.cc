@@ -3,7 +3,6 @@
 #include <grpcpp/grpcpp.h>
 
 #include <condition_variable>
-#include <mutex>
 #include <utility>
 
 #include "etcd_kv.grpc.pb.h"
@@ -28,7 +27,7 @@ void SetDeadline(grpc::ClientContext* context, Duration after) {
 }  // namespace
 
 // One channel. Each of its calls is one of the operations in flight, and after it the next one.
-class EtcdLoad::Connection {
+class EtcdLoad::Connection final : public LoadClient {
  public:
   Connection(EtcdLoad& load, const std::string& member, uint64_t seed)
       : load_(load), member_(member), channel_(OwnChannel(member)), stub_(KV::NewStub(channel_)) {
@@ -37,13 +36,13 @@ class EtcdLoad::Connection {
     }
   }
 
-  Status Connect() {
+  Status Connect() override {
     const auto deadline = std::chrono::system_clock::now() + std::chrono::seconds(10);
     if (channel_->WaitForConnected(deadline)) return Status::Ok();
     return Status::Unavailable("cannot connect to " + member_);
   }
 
-  void Begin() {
+  void Begin() override {
     {
       std::lock_guard lock(mutex_);
       running_ = calls_.size();
@@ -51,17 +50,7 @@ class EtcdLoad::Connection {
     for (auto& call : calls_) Next(*call);
   }
 
-  void BeginMeasuring() {
-    std::lock_guard lock(mutex_);
-    figures_.BeginMeasuring();
-  }
-  void AddFigures(LoadFigures* to) {
-    std::lock_guard lock(mutex_);
-    to->Add(figures_);
-  }
-
-  // Ends when everything is answered. Only once nothing new is begun.
-  void Finish() {
+  void Finish() override {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [this] { return running_ == 0; });
   }
@@ -129,57 +118,25 @@ class EtcdLoad::Connection {
   const RealClock clock_;
   std::vector<std::unique_ptr<Call>> calls_;
 
-  std::mutex mutex_;
   std::condition_variable changed_;
-  size_t running_ = 0;   // guarded by mutex_: calls that will go on
-  LoadFigures figures_;  // guarded by mutex_
+  size_t running_ = 0;  // guarded by mutex_: calls that will go on
 };
 
 EtcdLoad::EtcdLoad(std::vector<std::string> members, LoadShape shape, OpMix mix, KeySpace space,
                    const std::atomic<bool>* interrupted, Duration patience)
-    : members_(std::move(members)),
+    : ClientsLoad(std::move(mix), space, interrupted),
+      members_(std::move(members)),
       shape_(shape),
-      patience_(patience),
-      operations_(std::move(mix), space, interrupted) {}
+      patience_(patience) {}
 
 EtcdLoad::~EtcdLoad() { Stop(); }
 
-Status EtcdLoad::Start() {
+std::vector<std::unique_ptr<LoadClient>> EtcdLoad::MakeClients() {
+  std::vector<std::unique_ptr<LoadClient>> clients;
   for (size_t i = 0; i < static_cast<size_t>(shape_.connections); ++i) {
-    connections_.push_back(
-        std::make_unique<Connection>(*this, members_[i % members_.size()], i + 1));
-    RINGKV_RETURN_IF_ERROR(connections_.back()->Connect());
+    clients.push_back(std::make_unique<Connection>(*this, members_[i % members_.size()], i + 1));
   }
-  for (auto& connection : connections_) connection->Begin();
-  return Status::Ok();
-}
-
-void EtcdLoad::BeginMeasuring() {
-  for (auto& connection : connections_) connection->BeginMeasuring();
-  measured_from_ = RealClock().Now();
-}
-
-LoadFigures EtcdLoad::EndMeasuring() {
-  LoadFigures figures;
-  for (auto& connection : connections_) connection->AddFigures(&figures);
-  figures.seconds = static_cast<double>((RealClock().Now() - measured_from_).count()) / 1e9;
-  return figures;
-}
-
-void EtcdLoad::Stop() {
-  operations_.End();
-  for (auto& connection : connections_) connection->Finish();
-  connections_.clear();
-}
-
-Status EtcdLoad::WriteAll() {
-  operations_.EachOnce();
-  RINGKV_RETURN_IF_ERROR(Start());
-  for (auto& connection : connections_) connection->Finish();
-  const LoadFigures figures = EndMeasuring();
-  connections_.clear();
-  if (figures.failed > 0) return Status::Unavailable(figures.first_error);
-  return Status::Ok();
+  return clients;
 }
 
 Status AskEtcd(const std::string& member) {

@@ -7,13 +7,11 @@
 #include <string>
 #include <vector>
 
-#include "base/clock.h"
-#include "bench/path/load.h"
-#include "bench/path/operations.h"
+#include "bench/path/clients_load.h"
 
 namespace ringkv::bench {
 
-class EtcdLoad final : public Load {
+class EtcdLoad final : public ClientsLoad {
  public:
   // A call that is not answered within `patience` has failed. One that failed is the last of its
   // place among those in flight.
@@ -21,24 +19,15 @@ class EtcdLoad final : public Load {
            const std::atomic<bool>* interrupted = nullptr,
            Duration patience = std::chrono::seconds(10));
   ~EtcdLoad() override;
-  EtcdLoad(const EtcdLoad&) = delete;
-  EtcdLoad& operator=(const EtcdLoad&) = delete;
-
-  Status Start() override;
-  void BeginMeasuring() override;
-  LoadFigures EndMeasuring() override;
-  void Stop() override;
-  Status WriteAll() override;
 
  private:
   class Connection;
 
+  std::vector<std::unique_ptr<LoadClient>> MakeClients() override;
+
   const std::vector<std::string> members_;
   const LoadShape shape_;
   const Duration patience_;
-  Operations operations_;
-  MonoTime measured_from_;
-  std::vector<std::unique_ptr<Connection>> connections_;
 };
 
 // A linearizable read of a key that need not be there: ok once the member answers it.

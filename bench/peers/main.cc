@@ -7,7 +7,7 @@
 #include <cstdio>
 
 #include "bench/cluster/bench_cluster.h"
-#include "bench/path/option_checks.h"
+#include "bench/path/common_options.h"
 #include "bench/peers/peers_bench.h"
 
 namespace ringkv::bench {
@@ -31,9 +31,7 @@ int Main(int argc, char** argv) {
       "Throughput, latency and CPU time of puts and gets: ringkv (three nodes and a router), Redis "
       "Cluster (three masters, three replicas) and etcd (three members), all on this machine.",
       "bench peers"};
-  app.add_option("--seconds", options.seconds, "For each case")->check(CLI::Range(0.2, 600.0));
-  app.add_option("--warm-seconds", options.warm_seconds, "Before each case")
-      ->check(CLI::Range(0.0, 600.0));
+  AddCaseOptions(options, &app);
   app.add_option("--systems", options.systems, names)
       ->delimiter(',')
       ->check(CLI::IsMember(options.systems));
@@ -41,14 +39,6 @@ int Main(int argc, char** argv) {
   app.add_option("--value-size", options.value_bytes, "Bytes of a value")
       ->delimiter(',')
       ->check(CLI::Range(1, 1 << 20));
-  app.add_option("--load", options.shapes, "CONNECTIONSxIN_FLIGHT")
-      ->delimiter(',')
-      ->check(Parses(&ParseShape));
-  app.add_option("--mix", options.mixes, "put, get, or GETS/PUTS in percent")
-      ->delimiter(',')
-      ->check(Parses(&ParseMix));
-  app.add_option("--keys", options.keys, "Keys; fewer where their values are large")
-      ->check(CLI::Range(uint64_t{1'000}, uint64_t{100'000'000}));
   app.add_option("--programs", options.programs, "Directory with redis-server and etcd");
   app.add_option("--json", options.json_file, "Where to write the figures");
   try {

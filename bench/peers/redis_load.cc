@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <mutex>
 #include <thread>
 #include <utility>
 
@@ -18,19 +17,42 @@ constexpr int kLookMs = 50;  // at who waits for too long
 }  // namespace
 
 // Some of the clients, and the thread that serves them.
-class RedisLoad::Worker {
+class RedisLoad::Worker final : public LoadClient {
  public:
-  explicit Worker(Duration patience) : patience_(patience), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
+  // Of the load's clients, every `step`th from number `first` on.
+  Worker(RedisLoad& load, int first, int step)
+      : load_(load), first_(first), step_(step), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
     RINGKV_CHECK(epoll_ >= 0, "an epoll instance can be made");
   }
-  ~Worker() {
-    Join();
+  ~Worker() override {
+    Finish();
     ::close(epoll_);
   }
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
-  // Before Run.
+  Status Connect() override {
+    for (int i = first_; i < load_.shape_.connections; i += step_) {
+      RINGKV_RETURN_IF_ERROR(Add(std::make_unique<RedisClient>(
+          load_.target_, load_.operations_, static_cast<size_t>(load_.shape_.in_flight),
+          static_cast<uint64_t>(i) + 1)));
+    }
+    return Status::Ok();
+  }
+  void Begin() override {
+    thread_ = std::thread([this] { Serve(); });
+  }
+  void Finish() override {
+    if (thread_.joinable()) thread_.join();
+  }
+
+ private:
+  struct Served {
+    std::unique_ptr<RedisClient> client;
+    std::vector<uint32_t> watched;  // events, by socket
+    MonoTime heard;
+  };
+
   Status Add(std::unique_ptr<RedisClient> client) {
     RINGKV_RETURN_IF_ERROR(client->Connect());
     clients_.push_back({std::move(client), {}, {}});
@@ -41,29 +63,6 @@ class RedisLoad::Worker {
     }
     return Status::Ok();
   }
-
-  void Run() {
-    thread_ = std::thread([this] { Serve(); });
-  }
-  void Join() {
-    if (thread_.joinable()) thread_.join();
-  }
-
-  void BeginMeasuring() {
-    std::lock_guard lock(mutex_);
-    figures_.BeginMeasuring();
-  }
-  void AddFigures(LoadFigures* to) {
-    std::lock_guard lock(mutex_);
-    to->Add(figures_);
-  }
-
- private:
-  struct Served {
-    std::unique_ptr<RedisClient> client;
-    std::vector<uint32_t> watched;  // events, by socket
-    MonoTime heard;
-  };
 
   // Until no client has anything in flight.
   void Serve() {
@@ -86,7 +85,7 @@ class RedisLoad::Worker {
       if (now - looked < std::chrono::milliseconds(kLookMs)) continue;
       looked = now;
       for (Served& served : clients_) {
-        if (now - served.heard > patience_ && !served.client->idle()) {
+        if (now - served.heard > load_.patience_ && !served.client->idle()) {
           served.client->GiveUp("no answer for too long", &figures_);
         }
       }
@@ -131,66 +130,29 @@ class RedisLoad::Worker {
                  "a socket of ours can be watched");
   }
 
-  const Duration patience_;
+  RedisLoad& load_;
+  const int first_;
+  const int step_;
   const int epoll_;
   const RealClock clock_;
   std::vector<Served> clients_;  // the thread's, once it runs
   std::thread thread_;
-  std::mutex mutex_;
-  LoadFigures figures_;  // guarded by mutex_
 };
 
 RedisLoad::RedisLoad(RedisTarget target, LoadShape shape, OpMix mix, KeySpace space,
                      const std::atomic<bool>* interrupted, Duration patience)
-    : target_(std::move(target)),
+    : ClientsLoad(std::move(mix), space, interrupted),
+      target_(std::move(target)),
       shape_(shape),
-      patience_(patience),
-      operations_(std::move(mix), space, interrupted) {}
+      patience_(patience) {}
 
 RedisLoad::~RedisLoad() { Stop(); }
 
-Status RedisLoad::Connect() {
+std::vector<std::unique_ptr<LoadClient>> RedisLoad::MakeClients() {
   const int threads = std::min(kMostThreads, shape_.connections);
-  for (int i = 0; i < threads; ++i) workers_.push_back(std::make_unique<Worker>(patience_));
-  for (int i = 0; i < shape_.connections; ++i) {
-    RINGKV_RETURN_IF_ERROR(workers_[static_cast<size_t>(i % threads)]->Add(
-        std::make_unique<RedisClient>(target_, operations_, static_cast<size_t>(shape_.in_flight),
-                                      static_cast<uint64_t>(i) + 1)));
-  }
-  return Status::Ok();
-}
-
-Status RedisLoad::Start() {
-  RINGKV_RETURN_IF_ERROR(Connect());
-  for (auto& worker : workers_) worker->Run();
-  return Status::Ok();
-}
-
-void RedisLoad::BeginMeasuring() {
-  for (auto& worker : workers_) worker->BeginMeasuring();
-  measured_from_ = RealClock().Now();
-}
-
-LoadFigures RedisLoad::EndMeasuring() {
-  LoadFigures figures;
-  for (auto& worker : workers_) worker->AddFigures(&figures);
-  figures.seconds = static_cast<double>((RealClock().Now() - measured_from_).count()) / 1e9;
-  return figures;
-}
-
-void RedisLoad::Stop() {
-  operations_.End();
-  workers_.clear();  // each ends once everything is answered
-}
-
-Status RedisLoad::WriteAll() {
-  operations_.EachOnce();
-  RINGKV_RETURN_IF_ERROR(Start());
-  for (auto& worker : workers_) worker->Join();
-  const LoadFigures figures = EndMeasuring();
-  workers_.clear();
-  if (figures.failed > 0) return Status::Unavailable(figures.first_error);
-  return Status::Ok();
+  std::vector<std::unique_ptr<LoadClient>> workers;
+  for (int i = 0; i < threads; ++i) workers.push_back(std::make_unique<Worker>(*this, i, threads));
+  return workers;
 }
 
 }  // namespace ringkv::bench

@@ -12,6 +12,32 @@ namespace {
 
 using std::chrono::milliseconds;
 
+// Answers whatever comes with bytes that are no message.
+class GarbledReplica final
+    : public v1::Replica::WithRawCallbackMethod_Exchange<v1::Replica::Service> {
+ public:
+  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Exchange(
+      grpc::CallbackServerContext*) override {
+    return new Stream;
+  }
+
+ private:
+  class Stream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
+   public:
+    Stream() {
+      StartRead(&incoming_);
+      StartWrite(&garbled_);
+    }
+    void OnCancel() override { Finish(grpc::Status::CANCELLED); }
+    void OnDone() override { delete this; }
+
+   private:
+    grpc::ByteBuffer incoming_;
+    const grpc::Slice slice_{std::string("\xff\xff\xff")};
+    const grpc::ByteBuffer garbled_{&slice_, 1};
+  };
+};
+
 // A loop with links, and what they reported.
 class NodeLinkTest : public testing::Test, public LinkEvents {
  protected:
@@ -141,6 +167,27 @@ TEST_F(NodeLinkTest, AsksANodeThatIsNotReadyAgainAndSaysWhy) {
   EXPECT_NE(report.why.find("not ready"), std::string::npos) << report.why;
   node_.await.Do([&] { node_.hello_code = v1::REPLICA_CODE_OK; });
   EXPECT_TRUE(Connected(1));
+}
+
+TEST_F(NodeLinkTest, EndsASessionWhoseAnswersCannotBeRead) {
+  GarbledReplica garbled;
+  GrpcServer server;
+  ASSERT_TRUE(server.Start("127.0.0.1:0", {&garbled}).ok());
+  StartLinks();
+  ASSERT_TRUE(Connected(1));
+  PeerAddress elsewhere = Address();
+  elsewhere.address = server.address();
+  SetPeer(elsewhere);
+  ASSERT_TRUE(seen_.For([&] { return disconnects_ == 1; }));
+  LinkReport report = Report();
+  const MonoTime deadline = clock_.Now() + kTestPatience;
+  while (report.why.find("no answer") == std::string::npos && clock_.Now() < deadline) {
+    report = Report();
+  }
+  EXPECT_NE(report.why.find("something that is no answer"), std::string::npos) << report.why;
+  EXPECT_FALSE(report.connected);
+  links_->Stop();  // before the server that they may be trying
+  server.Stop(Duration::zero());
 }
 
 TEST_F(NodeLinkTest, DoesNotTalkToAnotherNodeOrCluster) {

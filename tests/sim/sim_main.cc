@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdio>
 #include <mutex>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -133,8 +134,8 @@ int Main(int argc, char** argv) {
   std::atomic<uint64_t> next{0};
   std::atomic<bool> stop{false};
   std::mutex mutex;
-  Totals totals;     // guarded by mutex
-  int failures = 0;  // guarded by mutex
+  Totals totals;                      // guarded by mutex
+  std::vector<std::string> failures;  // guarded by mutex
   auto work = [&] {
     while (!stop && (minutes <= 0 || elapsed() < minutes * 60)) {
       uint64_t index = next++;
@@ -146,21 +147,22 @@ int Main(int argc, char** argv) {
       std::lock_guard lock(mutex);
       Add(report, &totals);
       if (report.violation.empty()) continue;
-      ++failures;
+      const std::string seed = std::to_string(options.seed);
+      failures.push_back("seed " + seed + " FAILED: " + report.violation +
+                         "\n  faults: " + report.mix + "\n  replay: ./dev sim --first " + seed +
+                         " --seeds 1 --trace\n");
       stop = true;
-      std::printf(
-          "seed %llu FAILED: %s\n  faults: %s\n  replay: ./dev sim --first %llu --seeds 1 "
-          "--trace\n",
-          static_cast<unsigned long long>(options.seed), report.violation.c_str(),
-          report.mix.c_str(), static_cast<unsigned long long>(options.seed));
+      std::printf("%s", failures.back().c_str());
     }
   };
   std::vector<std::thread> threads;
   for (unsigned i = 0; i < jobs; ++i) threads.emplace_back(work);
   for (std::thread& thread : threads) thread.join();
   Print(totals, elapsed());
-  std::printf("%s\n", failures == 0 ? "no violation" : "VIOLATION");
-  return failures == 0 ? 0 : 1;
+  // Again, as the last lines: where a log is shown in part, that is its end.
+  for (const std::string& failure : failures) std::printf("%s", failure.c_str());
+  std::printf("%s\n", failures.empty() ? "no violation" : "VIOLATION");
+  return failures.empty() ? 0 : 1;
 }
 
 }  // namespace
