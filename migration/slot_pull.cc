@@ -125,10 +125,13 @@ void SlotPull::PassFirstRange() {
 }
 
 Status SlotPull::Finish(PullTarget& copy) {
-  if (!compare_only_ && floor_known_ && floor_ > copy.floor()) {
-    RINGKV_RETURN_IF_ERROR(copy.AdoptFloor(floor_));
-  }
   done_ = true;
+  if (compare_only_ || !floor_known_ || floor_ <= copy.floor()) return Status::Ok();
+  if (lacks_) {
+    floor_left_ = floor_;
+    return Status::Ok();
+  }
+  return copy.AdoptFloor(floor_);
   return Status::Ok();
 }
 
@@ -218,7 +221,10 @@ Status SlotPull::OnDiff(const v1::SyncDiffReply& reply, PullTarget& copy) {
   }
   // The owner knows nothing of it: also where the target has a version of the present term, it may
   // have missed a later one.
-  for (const std::string& key : reply.unreadable()) reports_.push_back(key);
+  for (const std::string& key : reply.unreadable()) {
+    reports_.push_back(key);
+    lacks_ = true;
+  }
   if (!reply.complete()) {
     cursor_ = reply.through();
     doubtful_ = true;
@@ -239,6 +245,7 @@ void SlotPull::Describe(v1::PullReply* reply) const {
   reply->set_trouble_message(trouble_message_);
   reply->set_reports_from(reports_taken_);
   reply->set_reports_total(reports_taken_ + reports_.size());
+  if (floor_left_ != Version{}) ToProto(floor_left_, reply->mutable_floor_left());
   for (const std::string& key : reports_) {
     if (reply->reported_size() >= 64) break;
     reply->add_reported(key);

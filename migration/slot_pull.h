@@ -86,7 +86,9 @@ class SlotPull {
   std::string mine_until_;            // empty: to the end of the slot
   Version above_;                     // as the source said last
   bool floor_known_ = false;
-  Version floor_;  // the lowest that a source had
+  Version floor_;       // the lowest that a source had
+  Version floor_left_;  // done: not adopted
+  bool lacks_ = false;  // what a source could not read: below the floor it would read as collected
 
   Asked asked_ = Asked::kNothing;
   uint32_t attempt_ = 0;

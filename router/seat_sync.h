@@ -20,7 +20,7 @@ struct SeatSync {
     kPulling,      // the replica pulls, or compares itself; reported keys are being resolved
     kPulled,       // in a comparison: done, others are not yet
     kCatchingUp,   // acknowledges what was behind when the pull ended
-    kReinstating,  // is told to vote again
+    kReinstating,  // takes `floor`, if there is one, and is told to vote again, if it does not
   };
   Stage stage = Stage::kNone;
   uint64_t id = 0;
@@ -35,7 +35,7 @@ struct SeatSync {
   MonoTime next_send;
   std::map<std::string, bool> unresolved;  // reported keys; true: a call is on it
   Version catch_up;                        // kCatchingUp: acknowledges everything up to it
-  Version floor;                           // kReinstating, after a union: takes it first
+  Version floor;                           // taken once it is complete; (0, 0): none
 };
 
 // R11: all replicas of a slot are made equal, and then vote again.

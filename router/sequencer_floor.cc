@@ -51,7 +51,9 @@ void Sequencer::OnFloorReply(int seat, const Expected& expected, const v1::Repli
     if (reply.code() != v1::REPLICA_CODE_OK) return;
     sync.floor = {};
     sync.next_send = host_.Now();
-    return;
+    if (!seats_[seat].voting) return;  // Reinstate is next
+    if (!seats_[seat].tracked && RINGKV_RULE(kGapStartsSyncAnew)) return AbortSync(seat);
+    return EndSync(seat);
   }
   if (expected.call != floor_.round || reply.code() != v1::REPLICA_CODE_OK) return;
   floor_.answered |= static_cast<Mask>(1u << seat);

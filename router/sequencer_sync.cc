@@ -214,7 +214,7 @@ void Sequencer::TickSync() {
     }
     if (sync.stage == Stage::kPulling) TickPull(i);
     if (sync.stage == Stage::kCatchingUp && CaughtUp(i)) {
-      if (seats_[i].voting) {
+      if (seats_[i].voting && sync.floor == Version{}) {
         EndSync(i);
       } else {
         sync.stage = Stage::kReinstating;
@@ -320,6 +320,7 @@ void Sequencer::OnPullReply(int i, const Expected& expected, const v1::ReplicaOp
   }
   sync.stage = Stage::kCatchingUp;
   sync.catch_up = Version{term_, last_seq_};
+  sync.floor = FromProto(pull.floor_left());
 }
 
 // A batch of reported keys; the next one when these are resolved.
@@ -392,8 +393,6 @@ void Sequencer::SendReinstate(int i) {
   SeatSync& sync = seats_[i].sync;
   sync.next_send = host_.Now() + host_.options().retransmit;
   if (!Reachable(i)) return;
-  // Complete, whatever its disk has lost: what that lacks of W is held against it no more.
-  seats_[i].stable = seats_[i].stable_found;
   v1::ReplicaOp op = MakeOp(i);
   Expected expected;
   if (sync.floor != Version{}) {
@@ -401,6 +400,8 @@ void Sequencer::SendReinstate(int i) {
     ToProto(sync.floor, op.mutable_set_floor()->mutable_floor());
     expected.kind = Expected::Kind::kSetFloor;
   } else {
+    // Complete, whatever its disk has lost: what that lacks of W is held against it no more.
+    seats_[i].stable = seats_[i].stable_found;
     op.mutable_reinstate()->set_boot(sync.boot.value());
     expected.kind = Expected::Kind::kReinstate;
   }

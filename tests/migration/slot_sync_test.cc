@@ -226,6 +226,24 @@ TEST(SlotSync, RecordThatTheSourceCannotReadIsReportedAndHoldsNothingUp) {
   EXPECT_EQ(target.At("k150"), (Version{Term(3), 1})) << "what is here stays";
 }
 
+// Below the floor it would read as collected (seed 1796094631510).
+TEST(SlotSync, FloorIsLeftToTheOwnerWhileSomethingIsLackingThatTheSourceCannotRead) {
+  MapCopy source, target;
+  source.f = V(8, 30);
+  source.Put("damaged", V(8, 20), "acknowledged");
+  source.Put("intact", V(8, 31), "v");
+  source.damaged = {"damaged"};
+  SlotPull pull(kTerm, Order());
+  std::set<std::string> reported;
+  RunPull(pull, Order(), source, target, &reported);
+  EXPECT_TRUE(pull.done());
+  EXPECT_EQ(reported, std::set<std::string>{"damaged"});
+  EXPECT_EQ(target.f, Version{});
+  v1::PullReply state;
+  pull.Describe(&state);
+  EXPECT_EQ(FromProto(state.floor_left()), V(8, 30));
+}
+
 // That owner knows what it sent and whom it has not reached yet, but not what a source cannot read.
 TEST(SlotSync, RecordThatTheSourceCannotReadIsReportedAlsoWhereTheTargetHasOneOfTheOwners) {
   MapCopy source, target;

@@ -23,6 +23,7 @@ class ShardSyncTest : public ShardTest {
     pull->set_reports_from(taken);
     for (size_t i = taken; i < reported.size(); ++i) pull->add_reported(reported[i]);
     pull->set_reports_total(reported.size());
+    if (floor_left_ != Version{}) ToProto(floor_left_, pull->mutable_floor_left());
     Reply(peer, reply, op.op(), boot);
   }
 
@@ -64,6 +65,7 @@ class ShardSyncTest : public ShardTest {
   }
 
   uint64_t steps_ = 0;
+  Version floor_left_;  // what pulls answer of it
 };
 
 TEST_F(ShardSyncTest, EmptyReplicaPullsFromACleanOneAndGetsItsVoteBack) {
@@ -101,6 +103,47 @@ TEST_F(ShardSyncTest, VoteComesBackOnlyWhenWhatWasBehindIsAcknowledged) {
   EXPECT_FALSE(Last(kC, v1::ReplicaOp::kReinstate).has_value());
   Acknowledge(kC, c, Boot(2), /*voting=*/false);
   Await(kC, v1::ReplicaOp::kReinstate);
+}
+
+// A source could not read a record below its floor.
+TEST_F(ShardSyncTest, FloorThatAPullLeftIsTakenWhenNothingIsLackingAnyMore) {
+  TakeSlot(true);
+  ConnectAll();
+  ReturnEmpty(Boot(2));
+  v1::ReplicaOp pull = Await(kC, v1::ReplicaOp::kPull);
+  Put("k", "v");
+  v1::ReplicaOp a = *Last(kA, v1::ReplicaOp::kApply), b = *Last(kB, v1::ReplicaOp::kApply);
+  v1::ReplicaOp c = *Last(kC, v1::ReplicaOp::kApply);
+  Acknowledge(kA, a);
+  Acknowledge(kB, b);
+  floor_left_ = {Term(6), 4};
+  AnswerPull(kC, pull, v1::PULL_STATE_DONE, {}, Boot(2));
+  Advance(milliseconds(100));
+  EXPECT_FALSE(Last(kC, v1::ReplicaOp::kSetFloor).has_value()) << "C lacks k";
+  Acknowledge(kC, c, Boot(2), /*voting=*/false);
+  v1::ReplicaOp floor = Await(kC, v1::ReplicaOp::kSetFloor);
+  EXPECT_EQ(floor.set_floor().boot(), 2u);
+  EXPECT_EQ(FromProto(floor.set_floor().floor()), floor_left_);
+  EXPECT_FALSE(Last(kC, v1::ReplicaOp::kReinstate).has_value());
+  AnswerOk(kC, floor, Boot(2));
+  AnswerOk(kC, Await(kC, v1::ReplicaOp::kReinstate), Boot(2));
+  EXPECT_TRUE(Seat(kC).clean);
+}
+
+TEST_F(ShardSyncTest, FloorThatAPullLeftIsTakenAlsoByOneThatVotes) {
+  TakeSlot(true);
+  ConnectAll();
+  shard_.OnDisconnected(kC);
+  Connect(kC, Boot(2));
+  v1::ReplicaOp pull = Await(kC, v1::ReplicaOp::kPull);
+  floor_left_ = {Term(6), 4};
+  AnswerPull(kC, pull, v1::PULL_STATE_DONE, {}, Boot(2));
+  v1::ReplicaOp floor = Await(kC, v1::ReplicaOp::kSetFloor);
+  EXPECT_FALSE(Seat(kC).clean);
+  AnswerOk(kC, floor, Boot(2));
+  EXPECT_TRUE(Seat(kC).clean);
+  Advance(milliseconds(100));
+  EXPECT_FALSE(Last(kC, v1::ReplicaOp::kReinstate).has_value());
 }
 
 TEST_F(ShardSyncTest, WhatTheSourceLacksTheTargetLacksToo) {

@@ -44,7 +44,7 @@ INSTANTIATE_TEST_SUITE_P(Before, FoundSeeds,
                          testing::Values(Found{900048, true}, Found{5102469, true},
                                          Found{5400578, true}, Found{1796055770171, false},
                                          Found{1796062524604, false}, Found{1796585110694, false},
-                                         Found{1796086162485, false}),
+                                         Found{1796086162485, false}, Found{1796094631510, false}),
                          [](const auto& found) { return std::to_string(found.param.seed); });
 
 TEST(RareBranches, AreReachedByTheFixedSeeds) {
