@@ -131,16 +131,15 @@ TEST_F(ShardSyncTest, FloorThatAPullLeftIsTakenWhenNothingIsLackingAnyMore) {
 }
 
 TEST_F(ShardSyncTest, FloorThatAPullLeftIsTakenAlsoByOneThatVotes) {
-  TakeSlot(true);
+  TakeSlot(false);
   ConnectAll();
-  shard_.OnDisconnected(kC);
-  Connect(kC, Boot(2));
+  AnswerPull(kB, Await(kB, v1::ReplicaOp::kPull), v1::PULL_STATE_DONE);
   v1::ReplicaOp pull = Await(kC, v1::ReplicaOp::kPull);
   floor_left_ = {Term(6), 4};
-  AnswerPull(kC, pull, v1::PULL_STATE_DONE, {}, Boot(2));
+  AnswerPull(kC, pull, v1::PULL_STATE_DONE);
   v1::ReplicaOp floor = Await(kC, v1::ReplicaOp::kSetFloor);
   EXPECT_FALSE(Seat(kC).clean);
-  AnswerOk(kC, floor, Boot(2));
+  AnswerOk(kC, floor);
   EXPECT_TRUE(Seat(kC).clean);
   Advance(milliseconds(100));
   EXPECT_FALSE(Last(kC, v1::ReplicaOp::kReinstate).has_value());
