@@ -277,6 +277,9 @@ void SimCluster::CheckFloor(const v1::ReplicaOp& op) {
     if (SlotFor(key).value() != op.slot()) continue;
     const Version version = CommittedAs(key, written);
     if (version > floor) continue;
+    // What was written back, or written anew, above it is at a quorum: nothing older counts any
+    // more, and it cannot be collected yet. Of an unknown outcome nobody need have been told.
+    if (HeldByAQuorum(key, {floor.term, floor.seq + 1})) continue;
     for (const v1::ReplicaRef& replica : state_->slots()[op.slot()].replicas()) {
       auto at = std::find_if(nodes_.begin(), nodes_.end(),
                              [&](const auto& n) { return n->id == replica.node(); });
@@ -296,15 +299,20 @@ Version SimCluster::CommittedAs(const std::string& key, Version origin) {
   if (written_back == write_backs_.end()) return origin;
   for (auto version = written_back->second.rbegin(); version != written_back->second.rend();
        ++version) {
-    int holders = 0;
-    for (const v1::ReplicaRef& replica : state_->slots()[SlotFor(key).value()].replicas()) {
-      auto at = std::find_if(nodes_.begin(), nodes_.end(),
-                             [&](const auto& n) { return n->id == replica.node(); });
-      holders += StoredVersion(**at, key, Incarnation(replica.inc())) >= *version ? 1 : 0;
-    }
-    if (holders > mix_.replicas / 2) return *version;
+    if (HeldByAQuorum(key, *version)) return *version;
   }
   return origin;
+}
+
+// At least this version of the key is on the disks of a quorum.
+bool SimCluster::HeldByAQuorum(const std::string& key, Version version) {
+  int holders = 0;
+  for (const v1::ReplicaRef& replica : state_->slots()[SlotFor(key).value()].replicas()) {
+    auto at = std::find_if(nodes_.begin(), nodes_.end(),
+                           [&](const auto& n) { return n->id == replica.node(); });
+    holders += StoredVersion(**at, key, Incarnation(replica.inc())) >= version ? 1 : 0;
+  }
+  return holders > mix_.replicas / 2;
 }
 
 void SimCluster::OnReleased(const std::string& key, Version origin, const Release& release) {

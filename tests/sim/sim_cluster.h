@@ -172,6 +172,7 @@ class SimCluster {
   int NodeOf(Peer peer) const;
 
   Version CommittedAs(const std::string& key, Version origin);
+  bool HeldByAQuorum(const std::string& key, Version version);
   // A client was given what was written to the key as version `origin`: I2, I3 and I5.
   struct Release {
     uint64_t router = 0;  // generation
