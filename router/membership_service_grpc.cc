@@ -14,12 +14,12 @@ grpc::ServerUnaryReactor* MembershipService::Register(grpc::CallbackServerContex
   grpc::ServerUnaryReactor* reactor = call->DefaultReactor();
   // One that makes no sense is told what is wrong with it, whoever else has the id.
   if (!CheckRegistration(*request).ok() || !MayBeASecondProcess(*membership_.view(), *request)) {
-    Register(*request, reply, reactor);
+    HandOver(*request, reply, reactor);
     return reactor;
   }
   data_.Gather([this, request, reply, reactor](const std::vector<LoopReport>& loops) {
     const auto second = JudgeSecondProcess(*membership_.view(), loops, *request);
-    if (!second.has_value()) return Register(*request, reply, reactor);
+    if (!second.has_value()) return HandOver(*request, reply, reactor);
     RINGKV_LOG_EVERY(std::chrono::seconds(10), kWarning, "membership",
                      "a second process registers as {}, from {}: {}", request->node(),
                      request->address(), second->message());
@@ -29,7 +29,7 @@ grpc::ServerUnaryReactor* MembershipService::Register(grpc::CallbackServerContex
   return reactor;
 }
 
-void MembershipService::Register(const v1::RegisterRequest& request, v1::RegisterReply* reply,
+void MembershipService::HandOver(const v1::RegisterRequest& request, v1::RegisterReply* reply,
                                  grpc::ServerUnaryReactor* reactor) {
   auto done = [reactor, reply](Result<v1::RegisterReply> answer) {
     if (!answer.ok()) {

@@ -23,7 +23,7 @@ class MembershipService final : public v1::Membership::CallbackService {
                                      v1::RegisterReply* reply) override;
 
  private:
-  void Register(const v1::RegisterRequest& request, v1::RegisterReply* reply,
+  void HandOver(const v1::RegisterRequest& request, v1::RegisterReply* reply,
                 grpc::ServerUnaryReactor* reactor);
 
   EventLoop& control_;

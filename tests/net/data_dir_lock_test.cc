@@ -89,7 +89,7 @@ TEST_F(DataDirLockTest, AShorterPidLeavesNothingOfALongerOneBehind) {
 
 TEST_F(DataDirLockTest, AFileInTheWayIsAClearError) {
   std::ofstream(dir_ + "/file") << "x";
-  for (std::string path : {dir_ + "/file", dir_ + "/file/below"}) {
+  for (const std::string& path : {dir_ + "/file", dir_ + "/file/below"}) {
     Status status = DataDirLock::Acquire(path).status();
     EXPECT_EQ(status.code(), StatusCode::kIoError);
     EXPECT_THAT(status.message(), AllOf(HasSubstr(path), HasSubstr("not a directory")));
