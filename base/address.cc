@@ -33,6 +33,9 @@ Result<HostPort> ParseAddress(std::string_view address, PortZero port_zero) {
   if (host.size() > 255) return bad("its host is too long");
   bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
   if (bracketed) host = host.substr(1, host.size() - 2);
+  if (bracketed && host.find(':') == std::string_view::npos) {
+    return bad("brackets are for IPv6 addresses, such as [::1]");
+  }
   for (char c : host) {
     if (!IsHostCharacter(c, bracketed))
       return bad("its host has a character that no host name has");

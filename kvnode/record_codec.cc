@@ -196,6 +196,11 @@ Status DecodeRecord(std::string_view store_key, std::string_view bytes, ValueByt
                               ? fields.Take<uint64_t>() == ValueChecksum(value) && !value.empty()
                               : value.empty();
   if (!value_fits) return Corrupt(store_key, "value does not match its checksum");
+  // What is not there has no flag: a record has one encoding.
+  if (((flags & kExpires) && expires_at_ms == 0) ||
+      ((flags & kRequestId) && client == 0 && number == 0)) {
+    return Corrupt(store_key, "has a flag for a field that is zero");
+  }
 
   record->mutable_version()->set_term(term);
   record->mutable_version()->set_seq(seq);

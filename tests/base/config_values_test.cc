@@ -78,6 +78,7 @@ TEST(AddressText, IsTakenApartAndPutTogether) {
   EXPECT_EQ(FormatAddress("h", 5), "h:5");
   EXPECT_FALSE(ParseAddress("h:0", PortZero::kRefused).ok());
   EXPECT_FALSE(ParseAddress("h:", PortZero::kAllowed).ok());
+  EXPECT_FALSE(ParseAddress("[h]:5", PortZero::kAllowed).ok()) << "written without brackets";
 }
 
 TEST(NearMiss, IsOfferedOnlyIfItIsNear) {

@@ -41,6 +41,14 @@ class ShardSyncTest : public ShardTest {
     Connect(kC, boot, /*voting=*/false);
   }
 
+  // A and B acknowledge it; returns what was sent to C.
+  v1::ReplicaOp PutThatCLacks() {
+    Put("k", "v");
+    Acknowledge(kA, *Last(kA, v1::ReplicaOp::kApply));
+    Acknowledge(kB, *Last(kB, v1::ReplicaOp::kApply));
+    return *Last(kC, v1::ReplicaOp::kApply);
+  }
+
   // Lets time pass, while all nodes are heard of, until each was sent one of the kind or the time
   // is over.
   std::map<Peer, v1::ReplicaOp> AwaitAll(v1::ReplicaOp::BodyCase kind, int64_t ms) {
@@ -92,11 +100,7 @@ TEST_F(ShardSyncTest, VoteComesBackOnlyWhenWhatWasBehindIsAcknowledged) {
   ConnectAll();
   ReturnEmpty(Boot(2));
   v1::ReplicaOp pull = Await(kC, v1::ReplicaOp::kPull);
-  Put("k", "v");
-  v1::ReplicaOp a = *Last(kA, v1::ReplicaOp::kApply), b = *Last(kB, v1::ReplicaOp::kApply);
-  v1::ReplicaOp c = *Last(kC, v1::ReplicaOp::kApply);
-  Acknowledge(kA, a);
-  Acknowledge(kB, b);
+  const v1::ReplicaOp c = PutThatCLacks();
   EXPECT_EQ(Seat(kC).behind_keys, 1u);
   AnswerPull(kC, pull, v1::PULL_STATE_DONE, {}, Boot(2));
   Advance(milliseconds(100));
@@ -111,11 +115,7 @@ TEST_F(ShardSyncTest, FloorThatAPullLeftIsTakenWhenNothingIsLackingAnyMore) {
   ConnectAll();
   ReturnEmpty(Boot(2));
   v1::ReplicaOp pull = Await(kC, v1::ReplicaOp::kPull);
-  Put("k", "v");
-  v1::ReplicaOp a = *Last(kA, v1::ReplicaOp::kApply), b = *Last(kB, v1::ReplicaOp::kApply);
-  v1::ReplicaOp c = *Last(kC, v1::ReplicaOp::kApply);
-  Acknowledge(kA, a);
-  Acknowledge(kB, b);
+  const v1::ReplicaOp c = PutThatCLacks();
   floor_left_ = {Term(6), 4};
   AnswerPull(kC, pull, v1::PULL_STATE_DONE, {}, Boot(2));
   Advance(milliseconds(100));
