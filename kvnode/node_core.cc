@@ -315,6 +315,8 @@ void NodeCore::ExportTotals(MetricSink& sink) const {
                d(r.applies_old));
   sink.Counter("node_version_reads_total", "Writes that had to read first.", d(r.version_reads));
   sink.Counter("node_reads_total", "Records read.", d(r.reads));
+  sink.Counter("node_reads_large_total", "Of them: large values, of which only the size was told.",
+               d(r.reads_large));
   sink.Counter("node_scans_total", "Pages scanned.", d(r.scans));
   sink.Counter("node_fenced_total", "Operations refused for their term.", d(r.fenced));
   sink.Counter("node_pulls_total", "Comparisons of an instance with another node's.", d(r.pulls));

@@ -18,7 +18,8 @@ bool IsRead(const v1::ReplicaOp& op) { return op.has_read() || ReadsAPage(op); }
 size_t ReadWeight(const v1::ReplicaOp& op) { return ReadsAPage(op) ? 32 : op.has_read() ? 1 : 0; }
 
 size_t ValueBytes(const v1::ReplicaOpReply& reply) {
-  if (reply.has_read()) return reply.read().record().value().size();
+  // A large value that stays here was read all the same.
+  if (reply.has_read()) return reply.read().record().value().size() + reply.read().large_bytes();
   if (reply.has_sync_diff()) return reply.sync_diff().ByteSizeLong();
   return reply.has_scan() ? reply.scan().ByteSizeLong() : 0;
 }

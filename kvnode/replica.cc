@@ -158,6 +158,13 @@ class Replica::DataRun {
       ++replica_.stats_.corrupt;
       return Refuse(item.reply, CodeOf(found->status), found->status.message());
     }
+    const size_t value_bytes = found->found ? found->record.value().size() : 0;
+    if (value_bytes > replica_.options_.large_value_bytes && !item.op->read().large()) {
+      ++replica_.stats_.reads_large;
+      item.reply->set_code(v1::REPLICA_CODE_LARGE);
+      item.reply->mutable_read()->set_large_bytes(value_bytes);
+      return;
+    }
     v1::Record* record = item.reply->mutable_read()->mutable_record();
     if (found->found) {
       record->Swap(&found->record);

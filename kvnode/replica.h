@@ -33,6 +33,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "base/limits.h"
 #include "base/status.h"
 #include "kvnode/garbage.h"
 #include "kvnode/store.h"
@@ -50,6 +51,7 @@ struct ReplicaStats {
   uint64_t applies_old = 0;    // a version at least as high was there
   uint64_t version_reads = 0;  // applies that had to read first
   uint64_t reads = 0;
+  uint64_t reads_large = 0;  // of them: not answered, for want of room where the value would go
   uint64_t scans = 0;
   uint64_t fenced = 0;  // STALE and NEED_PROMISE
   uint64_t corrupt = 0;
@@ -89,6 +91,7 @@ class Replica {
     uint32_t groups = 64;
     Boot boot;                 // of this process
     bool sync_writes = false;  // durability `sync`: each batch is synced before it is answered
+    size_t large_value_bytes = kLargeValueBytes;  // above it, values go to those who have room
   };
 
   // Reads the durable state of `mine`. The store outlives the replica.

@@ -8,9 +8,10 @@
 #include "router/scan_run.h"
 
 namespace ringkv {
-BatchCall::BatchCall(KvContext& context, BatchCalls& streams)
+BatchCall::BatchCall(KvContext& context, BatchCalls& streams, UntakenAnswers& untaken)
     : context_(context),
       streams_(streams),
+      untaken_(untaken),
       ports_(context.loops.size()),
       timer_loop_(context.loops.loop(streams.count() % context.loops.size())) {
   for (size_t i = 0; i < ports_.size(); ++i) {
@@ -20,6 +21,8 @@ BatchCall::BatchCall(KvContext& context, BatchCalls& streams)
   StartRead(&incoming_);
   streams_.Add(this);
 }
+
+BatchCall::~BatchCall() { untaken_.Remove(untaken_bytes_); }
 
 void BatchCall::EndSoon() {
   {
@@ -129,10 +132,12 @@ void BatchCall::StartScan(const v1::Op& op, MonoTime now) {
     std::lock_guard lock(mutex_);
     ++in_flight_;
   }
-  auto deliver = [this, id = op.id(), now](v1::ScanResponse response, bool) {
+  auto deliver = [this, id = op.id(), now, cursor = op.scan().cursor()](v1::ScanResponse response,
+                                                                        bool) {
     v1::OpResult result;
     result.set_id(id);
     *result.mutable_scan() = std::move(response);
+    BoundAnswer(cursor, &result);
     context_.metrics.NoteResult(v1::OpResult::kScan, StatusOf(result).code(),
                                 context_.clock.Now() - now);
     Append(result, context_.clock.Now(), Duration::zero());
@@ -145,6 +150,7 @@ void BatchCall::StartScan(const v1::Op& op, MonoTime now) {
 
 void BatchCall::OnResult(Port& port, MonoTime started, v1::OpResult result) {
   const MonoTime now = context_.clock.Now();
+  BoundAnswer("", &result);
   context_.metrics.NoteResult(result.result_case(), StatusOf(result).code(), now - started);
   Append(result, now, now - started);
   ++port.results;
@@ -167,6 +173,28 @@ void BatchCall::Refuse(const v1::Op& op, v1::ErrorCode code, const std::string& 
   Append(result, context_.clock.Now(), Duration::zero());
 }
 
+void BatchCall::BoundAnswer(const std::string& cursor, v1::OpResult* result) {
+  const size_t bytes = DroppableBytes(*result);
+  if (bytes == 0) return;
+  {
+    std::lock_guard lock(mutex_);
+    if (untaken_bytes_ == 0) return;
+    const bool fits = untaken_bytes_ + bytes <= context_.max_untaken_bytes;
+    if (fits && untaken_.HasRoomFor(bytes)) return;
+  }
+  DropAnswer(cursor, result);
+}
+
+void BatchCall::ForgetAnswers(size_t bytes) {
+  untaken_bytes_ -= bytes;
+  untaken_.Remove(bytes);
+}
+
+void BatchCall::DropOutbox() {
+  for (const Answers& answers : outbox_) ForgetAnswers(answers.wire.size());
+  outbox_.clear();
+}
+
 void BatchCall::Append(const v1::OpResult& result, MonoTime now, Duration took) {
   const size_t bytes = result.ByteSizeLong();
   std::lock_guard lock(mutex_);
@@ -174,7 +202,11 @@ void BatchCall::Append(const v1::OpResult& result, MonoTime now, Duration took) 
   const bool fits = !outbox_.empty() && outbox_.back().results < kMaxBatchRequestOps &&
                     outbox_.back().wire.size() + kWirePrefixBytes + bytes <= kBatchBytes;
   if (!fits) outbox_.emplace_back();
-  AppendMessage(v1::BatchResponse::kResultsFieldNumber, result, bytes, &outbox_.back().wire);
+  std::string& wire = outbox_.back().wire;
+  const size_t before = wire.size();
+  AppendMessage(v1::BatchResponse::kResultsFieldNumber, result, bytes, &wire);
+  untaken_bytes_ += wire.size() - before;
+  untaken_.Add(wire.size() - before);
   ++outbox_.back().results;
   hold_.Note(now, took);
 }
@@ -210,6 +242,7 @@ BatchCall::Next BatchCall::Decide() {
   if (!writing_.has_value() && !cancelled_ && !outbox_.empty()) {
     if (!MayHold()) {
       writing_results_ = outbox_.front().results;
+      writing_bytes_ = outbox_.front().wire.size();
       writing_ = ToByteBuffer(std::move(outbox_.front().wire));
       outbox_.pop_front();
       if (outbox_.empty()) hold_.Sent();
@@ -265,9 +298,10 @@ void BatchCall::OnWriteDone(bool ok) {
     std::lock_guard lock(mutex_);
     unanswered_ -= writing_results_;
     writing_.reset();
+    ForgetAnswers(std::exchange(writing_bytes_, 0));
     if (!ok) {
       cancelled_ = true;
-      outbox_.clear();
+      DropOutbox();
     }
     ++in_flight_;
   }
@@ -281,7 +315,7 @@ void BatchCall::OnCancel() {
   {
     std::lock_guard lock(mutex_);
     cancelled_ = true;
-    outbox_.clear();
+    DropOutbox();
     ++in_flight_;
   }
   Advance();

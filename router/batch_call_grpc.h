@@ -5,7 +5,10 @@
 //  1. Every operation that was read gets one result, unless the client goes away first.
 //  2. At most about `max_unanswered` operations are without an answer that was written; beyond it
 //     nothing more is read (one batch may go over).
-//  3. At most one write and one read are outstanding.
+//  3. Answers that the client does not take are bounded in bytes: beyond `max_untaken_bytes` of
+//     this stream, or `max_untaken_bytes_of_all`, what reads found is dropped for OVERLOADED. A
+//     stream without untaken answers gets one in any case.
+//  4. At most one write and one read are outstanding.
 //
 // Made by the service for each call; destroys itself when gRPC and all its calls are done with it.
 #pragma once
@@ -23,6 +26,7 @@
 #include "ringkv/v1/kv.grpc.pb.h"
 #include "router/answer_hold.h"
 #include "router/kv_context.h"
+#include "router/untaken_answers.h"
 
 namespace ringkv {
 
@@ -30,8 +34,8 @@ class BatchCalls;
 
 class BatchCall final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:
-  // Borrows both. Begins to read.
-  BatchCall(KvContext& context, BatchCalls& streams);
+  // Borrows all three. Begins to read.
+  BatchCall(KvContext& context, BatchCalls& streams, UntakenAnswers& untaken);
 
   // Ends the stream when what it has in flight is answered.
   void EndSoon();
@@ -51,7 +55,7 @@ class BatchCall final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::B
     void OnTurnEnd() override;
   };
 
-  ~BatchCall() override = default;
+  ~BatchCall() override;
   // A BatchResponse, encoded.
   struct Answers {
     std::string wire;
@@ -67,6 +71,10 @@ class BatchCall final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::B
   void Refuse(const v1::Op& op, v1::ErrorCode code, const std::string& message);
   // `took`: since the operation came.
   void Append(const v1::OpResult& result, MonoTime now, Duration took);
+  // Puts an error in the place of what was read if there is no room for it.
+  void BoundAnswer(const std::string& cursor, v1::OpResult* result);
+  void ForgetAnswers(size_t bytes);  // mutex_ held
+  void DropOutbox();                 // likewise
   // Goes on with whatever may go on: a write, a read, the end. The caller keeps the object alive.
   void Advance();
   struct Next {
@@ -84,6 +92,7 @@ class BatchCall final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::B
 
   KvContext& context_;
   BatchCalls& streams_;
+  UntakenAnswers& untaken_;
   const std::shared_ptr<std::atomic<bool>> abandoned_ = std::make_shared<std::atomic<bool>>(false);
   std::vector<Port> ports_;    // by loop; each used on its loop only
   ShardLoop& timer_loop_;      // streams take turns
@@ -96,8 +105,10 @@ class BatchCall final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::B
   MonoTime timer_due_ = kNever;  // of the earliest timer that is armed
   std::optional<grpc::ByteBuffer> writing_;
   uint64_t writing_results_ = 0;
-  uint64_t unanswered_ = 0;  // read and not written
-  uint64_t in_flight_ = 0;   // calls whose `done` has not run, and those who hold the object
+  size_t writing_bytes_ = 0;
+  size_t untaken_bytes_ = 0;  // of the outbox, and of what is being written
+  uint64_t unanswered_ = 0;   // read and not written
+  uint64_t in_flight_ = 0;    // calls whose `done` has not run, and those who hold the object
   bool reading_ = true;
   bool half_closed_ = false;  // nothing more will be read
   bool unreadable_ = false;   // what was read last is no BatchRequest

@@ -16,6 +16,10 @@ struct KvContext {
   RequestMetrics& metrics;
   Duration default_timeout = kDefaultCallTimeout;
   size_t max_unanswered = 4096;  // operations of one stream; beyond it is not read any more
+  // Of answers that clients have not taken yet, of one stream and of all; beyond it what was read
+  // is dropped, and the answer is OVERLOADED.
+  size_t max_untaken_bytes = 64u << 20;
+  size_t max_untaken_bytes_of_all = 256u << 20;
 
   size_t LoopOfSlot(SlotId slot) const {
     const SlotLayout& layout = gate.layout();

@@ -17,8 +17,11 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
  public:
   using Store = std::function<void(v1::OpResult)>;  // puts the result into the response
 
-  UnaryCall(KvContext& context, v1::Op op, Store store)
-      : context_(context), store_(std::move(store)), started_(context.clock.Now()) {
+  UnaryCall(KvContext& context, UntakenAnswers& untaken, v1::Op op, Store store)
+      : context_(context),
+        untaken_(untaken),
+        store_(std::move(store)),
+        started_(context.clock.Now()) {
     link_->call = this;
     Begin(std::move(op));
   }
@@ -30,7 +33,10 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
     link_->call = nullptr;
     Finish(grpc::Status(grpc::StatusCode::CANCELLED, "the client went away"));
   }
-  void OnDone() override { delete this; }
+  void OnDone() override {
+    untaken_.Remove(answer_bytes_);
+    delete this;
+  }
 
  private:
   struct Link {
@@ -65,6 +71,13 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
     std::lock_guard lock(link.mutex);
     if (link.call == nullptr) return;
     UnaryCall& call = *std::exchange(link.call, nullptr);
+    size_t bytes = DroppableBytes(result);
+    if (bytes != 0 && !call.untaken_.HasRoomFor(bytes)) {
+      DropAnswer("", &result);
+      bytes = 0;
+    }
+    call.untaken_.Add(bytes);
+    call.answer_bytes_ = bytes;
     call.context_.metrics.NoteResult(result.result_case(), StatusOf(result).code(),
                                      call.context_.clock.Now() - call.started_);
     call.context_.metrics.NoteAnswers(1, result.ByteSizeLong());
@@ -73,6 +86,8 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
   }
 
   KvContext& context_;
+  UntakenAnswers& untaken_;
+  size_t answer_bytes_ = 0;  // of what waits to be taken, once it is there
   const Store store_;
   const MonoTime started_;
   const std::shared_ptr<Link> link_ = std::make_shared<Link>();
@@ -192,7 +207,7 @@ grpc::ServerUnaryReactor* KvService::Get(grpc::CallbackServerContext*,
                                          const v1::GetRequest* request, v1::GetResponse* response) {
   v1::Op op;
   *op.mutable_get() = *request;
-  return new UnaryCall(context_, std::move(op), [response](v1::OpResult result) {
+  return new UnaryCall(context_, untaken_, std::move(op), [response](v1::OpResult result) {
     *response = std::move(*result.mutable_get());
   });
 }
@@ -201,7 +216,7 @@ grpc::ServerUnaryReactor* KvService::Put(grpc::CallbackServerContext*,
                                          const v1::PutRequest* request, v1::PutResponse* response) {
   v1::Op op;
   *op.mutable_put() = *request;
-  return new UnaryCall(context_, std::move(op), [response](v1::OpResult result) {
+  return new UnaryCall(context_, untaken_, std::move(op), [response](v1::OpResult result) {
     *response = std::move(*result.mutable_put());
   });
 }
@@ -211,7 +226,7 @@ grpc::ServerUnaryReactor* KvService::Delete(grpc::CallbackServerContext*,
                                             v1::DeleteResponse* response) {
   v1::Op op;
   *op.mutable_del() = *request;
-  return new UnaryCall(context_, std::move(op), [response](v1::OpResult result) {
+  return new UnaryCall(context_, untaken_, std::move(op), [response](v1::OpResult result) {
     *response = std::move(*result.mutable_del());
   });
 }
@@ -221,7 +236,7 @@ grpc::ServerUnaryReactor* KvService::Increment(grpc::CallbackServerContext*,
                                                v1::IncrementResponse* response) {
   v1::Op op;
   *op.mutable_increment() = *request;
-  return new UnaryCall(context_, std::move(op), [response](v1::OpResult result) {
+  return new UnaryCall(context_, untaken_, std::move(op), [response](v1::OpResult result) {
     *response = std::move(*result.mutable_increment());
   });
 }
@@ -233,7 +248,7 @@ grpc::ServerWriteReactor<v1::ScanResponse>* KvService::Scan(grpc::CallbackServer
 
 grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* KvService::Batch(
     grpc::CallbackServerContext*) {
-  return new BatchCall(context_, streams_);
+  return new BatchCall(context_, streams_, untaken_);
 }
 
 }  // namespace ringkv

@@ -21,7 +21,8 @@ using KvServiceBase = v1::Kv::WithCallbackMethod_Get<v1::Kv::WithCallbackMethod_
 
 class KvService final : public KvServiceBase {
  public:
-  explicit KvService(KvContext context) : context_(context) {}
+  explicit KvService(KvContext context)
+      : context_(context), untaken_(context.max_untaken_bytes_of_all) {}
 
   grpc::ServerUnaryReactor* Get(grpc::CallbackServerContext* call, const v1::GetRequest* request,
                                 v1::GetResponse* response) override;
@@ -45,6 +46,7 @@ class KvService final : public KvServiceBase {
  private:
   KvContext context_;
   BatchCalls streams_;
+  UntakenAnswers untaken_;
 };
 
 }  // namespace ringkv

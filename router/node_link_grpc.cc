@@ -15,6 +15,7 @@ enum StreamKind : size_t { kSmall = 0, kLarge = 1, kStreamKinds = 2 };
 constexpr Duration kLogInterval = std::chrono::seconds(5);
 
 StreamKind KindOf(const v1::ReplicaOp& op) {
+  if (op.has_read()) return op.read().large() ? kLarge : kSmall;
   const bool large = op.has_apply() && op.apply().record().value().size() > kLargeValueBytes;
   return large ? kLarge : kSmall;
 }

@@ -76,8 +76,10 @@ void RouterServer::BuildDataPath() {
   });
 
   request_metrics_ = std::make_unique<RequestMetrics>(metrics_);
-  kv_ = std::make_unique<KvService>(
-      KvContext{*loops_, gate_, clock_, *request_metrics_, options_.default_timeout});
+  KvContext context{*loops_, gate_, clock_, *request_metrics_, options_.default_timeout};
+  context.max_untaken_bytes_of_all = options_.max_in_flight_bytes;
+  context.max_untaken_bytes = std::min(context.max_untaken_bytes, options_.max_in_flight_bytes);
+  kv_ = std::make_unique<KvService>(context);
   planner_ =
       std::make_unique<ChangePlanner>(clock_, inspection_, [this] { return membership_->view(); });
   orders_ = std::make_unique<ChangeOrders>(*status_, *control_, *membership_, clock_);

@@ -418,6 +418,7 @@ void Sequencer::Submit(ClientCall client) {
 
 // Runs the call now, or when those before it on its key are done.
 void Sequencer::Start(Call* call) {
+  LeaveRoom(call);  // nobody waits for a lock with it: the one who has the lock may be in line
   if (call->key->locked_by != 0 || !call->key->queue.empty()) {
     call->stage = Call::Stage::kQueued;
     call->key->queue.push_back(call->id);
@@ -470,6 +471,7 @@ void Sequencer::FinishCall(Call* call, v1::Outcome outcome, v1::ErrorCode code, 
                            const v1::Record* record) {
   auto node = calls_.extract(call->id);
   Key* key = call->key;
+  LeaveRoom(call);
   v1::OpStatus status = MakeStatus(outcome, code, std::move(message));
   if (outcome == v1::OUTCOME_UNKNOWN) ++host_.stats().unknown;
   if (call->kind == Call::Kind::kInternalRead) {
@@ -521,8 +523,7 @@ void Sequencer::TickCalls() {
     bool reading = call->stage == Call::Stage::kSingleRead ||
                    call->stage == Call::Stage::kAwaitingCommit ||
                    call->stage == Call::Stage::kQuorumRead || call->stage == Call::Stage::kLooking;
-    bool gone =
-        call->stage == Call::Stage::kQueued && call->client.abandoned && *call->client.abandoned;
+    const bool gone = HasGone(*call);
     if (call->deadline <= now || gone || (reading && call->ask_again <= now)) due.push_back(id);
   }
   for (uint64_t id : due) {
@@ -530,10 +531,14 @@ void Sequencer::TickCalls() {
   }
 }
 
+// Its client is not there any more, and nothing was begun that has to be ended.
+bool Sequencer::HasGone(const Call& call) {
+  const bool waits = call.stage == Call::Stage::kQueued || call.stage == Call::Stage::kAwaitingRoom;
+  return waits && call.client.abandoned && *call.client.abandoned;
+}
+
 void Sequencer::TickCall(Call* call) {
-  bool gone =
-      call->stage == Call::Stage::kQueued && call->client.abandoned && *call->client.abandoned;
-  if (gone) return Fail(call, v1::ERROR_CODE_DEADLINE, "the client went away");
+  if (HasGone(*call)) return Fail(call, v1::ERROR_CODE_DEADLINE, "the client went away");
   // Not for long: the key's writers wait for it.
   if (call->stage == Call::Stage::kLooking) return FinishLook(call);
   if (call->deadline <= host_.Now()) {
@@ -546,7 +551,7 @@ void Sequencer::TickCall(Call* call) {
   }
   if (call->stage == Call::Stage::kSingleRead || call->stage == Call::Stage::kQuorumRead ||
       call->stage == Call::Stage::kAwaitingCommit) {
-    ReadLate(call);
+    TickRead(call);
   }
 }
 

@@ -90,6 +90,11 @@ class SequencerHost {
   virtual LoadBalancer::Picker::Choice Choose(std::span<const Peer> row, uint32_t eligible) = 0;
   // A read that this node is asked whatever it has in flight.
   virtual ServerLease Count(Peer peer) = 0;
+  // Has not been heard of for a while: to ask another one costs it nothing.
+  virtual bool Silent(Peer peer) const = 0;
+  virtual LargeReads& large_reads() = 0;
+  virtual LargeKeys& large_keys() = 0;
+  virtual RetryBudget& retry_budget() = 0;
   // How long a read waits for this node before another one is asked too.
   virtual Duration HedgeDelay(Peer peer) const = 0;
   // Counts one more key behind at the node; false: too many, the replica is no longer clean.
@@ -128,6 +133,9 @@ class Sequencer {
   void OnPeerDown(Peer peer);
   void OnPeerSlow(Peer peer);
   void OnReply(Peer peer, const Expected& expected, const v1::ReplicaOpReply& reply);
+
+  // There is room now for the value that the call waits for.
+  void OnRoom(uint64_t call);
 
   // The node has found that its record of the key is unreadable.
   void OnDamaged(Peer peer, Incarnation inc, const std::string& key);
@@ -239,6 +247,7 @@ class Sequencer {
     enum class Kind { kGet, kPut, kDelete, kIncrement, kInternalRead, kLook };
     enum class Stage {
       kQueued,
+      kAwaitingRoom,  // reads a large value, and is in line
       kSingleRead,
       kAwaitingCommit,  // has read a version that is pending
       kQuorumRead,
@@ -267,7 +276,11 @@ class Sequencer {
     v1::Record best;  // highest answer of the attempt
     Version best_version;
     MonoTime ask_again;
+    MonoTime asked_since;        // the attempt began
     int late_rounds = 0;         // so many times a quorum did not answer in time
+    size_t large_bytes = 0;      // of a value that is known to be large
+    bool has_room = false;       // for it
+    bool asks_quorum = false;    // kAwaitingRoom: what it does then
     uint64_t asked_wall_ms = 0;  // when the attempt began
     Version writing;             // kWriting, kWritingBack
     Version awaited;             // kAwaitingCommit
@@ -337,6 +350,7 @@ class Sequencer {
                   const v1::Record* record);
   void Fail(Call* call, v1::ErrorCode code, std::string message);
   void TickCalls();
+  static bool HasGone(const Call& call);
   void TickCall(Call* call);
 
   // ---- writing (sequencer_write.cc) ----
@@ -381,10 +395,21 @@ class Sequencer {
   void AwaitCommit(Call* call, Version version);
   void ReleaseReaders(Key* key, Version committed, const v1::Record& record);
   void ReadDone(Call* call, const v1::Record& record);
-  void ReadLate(Call* call);
   bool IsPending(const Key* key, Version version) const;
   bool Live(const v1::Record& record) { return LiveAt(record, host_.WallMillis()); }
   static bool LiveAt(const v1::Record& record, uint64_t wall_ms);
+
+  // ---- reads that take long (sequencer_patience.cc) ----
+  void TickRead(Call* call);
+  void PutOff(Call* call);
+  bool MayAskAgain(const Call& call);
+  void ReadLate(Call* call);
+  bool FindRoom(Call* call, bool quorum);
+  void OnLarge(Call* call, const v1::ReplicaOpReply& reply);
+  void LeaveRoom(Call* call);
+  bool IsSmall(const v1::Record& record) const {
+    return record.value().size() <= host_.options().large_value_bytes;
+  }
 
   // ---- scanning (sequencer_scan.cc) ----
   void AskScan(Scan* scan);

@@ -31,6 +31,7 @@ bool Sequencer::IsPending(const Key* key, Version version) const {
 void Sequencer::StartRead(Call* call) {
   call->asked = 0;
   call->late_rounds = 0;
+  if (!FindRoom(call, false)) return;
   LoadBalancer::Picker::Choice choice = PickSingle(call->key, 0);
   if (choice.place < 0) {
     if (!host_.LeaseValid()) ++host_.stats().lease_refusals;
@@ -39,6 +40,7 @@ void Sequencer::StartRead(Call* call) {
   ++call->attempt;
   call->answered = 0;
   call->asked_wall_ms = host_.WallMillis();
+  call->asked_since = host_.Now();
   call->stage = Call::Stage::kSingleRead;
   ++host_.stats().single_reads;
   if (!AskOne(call, choice.place, std::move(choice.lease))) AskQuorum(call);
@@ -80,6 +82,8 @@ bool Sequencer::AskOne(Call* call, int seat, ServerLease load) {
   Address(&op, seat);
   op.set_attempt(call->attempt);
   op.mutable_read()->set_key(call->key->name);
+  // An operator's look is one call at a time.
+  op.mutable_read()->set_large(call->has_room || call->kind == Call::Kind::kLook);
   Expected expected;
   expected.kind = Expected::Kind::kRead;
   expected.slot = slot_;
@@ -97,11 +101,13 @@ void Sequencer::AskQuorum(Call* call) {
         call, v1::ERROR_CODE_UNAVAILABLE,
         "too few replicas of slot " + std::to_string(slot_.value()) + " are reachable; try again");
   }
+  if (!FindRoom(call, true)) return;
   // What is known to be unreadable is not asked, unless without it there is no quorum: it may be
   // readable again (the node's list of damaged records is older than what it has written since).
   const bool intact = QuorumWithout(call->key->corrupt_mask);
   ++call->attempt;
   call->asked_wall_ms = host_.WallMillis();
+  call->asked_since = host_.Now();
   call->stage = Call::Stage::kQuorumRead;
   call->asked = 0;
   call->answered = 0;
@@ -131,13 +137,22 @@ void Sequencer::OnReadReply(int seat, const Expected& expected, const v1::Replic
     call->key->corrupt_mask |= static_cast<Mask>(1u << seat);
   } else if (reply.code() == v1::REPLICA_CODE_OK) {
     call->key->corrupt_mask &= static_cast<Mask>(~(1u << seat));
+    if (call->large_bytes != 0 && IsSmall(reply.read().record())) {
+      host_.large_keys().Forget(slot_, call->key->name);
+    }
   }
+  if (reply.code() == v1::REPLICA_CODE_LARGE) return OnLarge(call, reply);
   if (call->stage == Call::Stage::kSingleRead) return OnSingleAnswer(call, seat, reply);
   if (call->stage == Call::Stage::kQuorumRead) return OnQuorumAnswer(call, seat, reply);
   if (call->stage == Call::Stage::kLooking) return OnLookAnswer(call, seat, reply);
 }
 
 void Sequencer::OnSingleAnswer(Call* call, int seat, const v1::ReplicaOpReply& reply) {
+  if (reply.code() == v1::REPLICA_CODE_OVERLOADED) {
+    // To ask it or another one again at once is what it does not need.
+    call->asked &= static_cast<Mask>(~(1u << seat));
+    if (!host_.retry_budget().Take(1)) return PutOff(call);
+  }
   if (reply.code() != v1::REPLICA_CODE_OK) return ReadLate(call);
   const v1::Record& record = reply.read().record();
   const bool counts =
@@ -287,23 +302,6 @@ void Sequencer::ReadDone(Call* call, const v1::Record& record) {
     default:
       return Decide(call, record);
   }
-}
-
-// No answer in time, or one that is of no use.
-void Sequencer::ReadLate(Call* call) {
-  if (call->stage == Call::Stage::kSingleRead && std::popcount(call->asked) < 2) {
-    LoadBalancer::Picker::Choice choice = PickSingle(call->key, call->asked);
-    if (choice.place >= 0) {
-      ++host_.stats().hedged_reads;
-      if (AskOne(call, choice.place, std::move(choice.lease))) {
-        // Both are at work on it. A large value takes its time; a node that is gone is noticed.
-        call->ask_again = host_.Now() + host_.options().retransmit;
-        return;
-      }
-    }
-  }
-  if (call->stage == Call::Stage::kQuorumRead) ++call->late_rounds;
-  AskQuorum(call);
 }
 
 }  // namespace ringkv

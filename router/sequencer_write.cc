@@ -48,6 +48,9 @@ void Sequencer::AddPending(Call* call, v1::Record record) {
     floor_.garbage = true;
     newest_garbage_ = std::max(newest_garbage_, pending.version);
   }
+  if (!IsSmall(pending.record)) {
+    host_.large_keys().Note(slot_, key->name, pending.record.value().size());
+  }
   RINGKV_CHECK(key->pending.empty() || key->pending.back().version < pending.version,
                "versions of a key become pending in order");
   if (key->pending.empty()) {

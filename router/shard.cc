@@ -69,6 +69,13 @@ class Shard::Host final : public SequencerHost {
     }
     return shard_.picker_.PickAmong({servers.data(), row.size()}, eligible);
   }
+  bool Silent(Peer peer) const override {
+    const auto limit = static_cast<uint64_t>(shard_.options_.ping / shard_.options_.tick);
+    return shard_.sessions_[peer.value()].ticks_unheard > limit;
+  }
+  LargeReads& large_reads() override { return shard_.large_reads_; }
+  LargeKeys& large_keys() override { return shard_.large_keys_; }
+  RetryBudget& retry_budget() override { return shard_.retry_budget_; }
   ServerLease Count(Peer peer) override {
     return shard_.picker_.Count(*shard_.sessions_[peer.value()].server);
   }
@@ -131,7 +138,9 @@ Shard::Shard(const ShardOptions& options, const Clock& clock, NodeTransport& tra
       picker_(nodes),
       lease_until_(kNever),
       host_(std::make_unique<Host>(*this)),
-      outstanding_(std::make_unique<OutstandingOps>()) {
+      outstanding_(std::make_unique<OutstandingOps>()),
+      large_reads_(options.large_read_bytes),
+      retry_budget_(options.spare_retries) {
   ReadClock();
   next_tick_ = next_watch_ = next_introduce_ = now_;
   next_stable_ = now_ + options.stable_interval;
@@ -278,6 +287,7 @@ void Shard::OnConnected(Peer peer, Boot boot) {
   session.boot = boot;
   session.stats.set_disk_full(false);  // as long as it says nothing
   session.last_heard = session.last_ping = now_;
+  session.ticks_unheard = 0;
   session.promised.clear();
   for (const auto& [id, group] : groups_) {
     if (std::find(group.peers.begin(), group.peers.end(), peer) == group.peers.end()) continue;
@@ -340,6 +350,7 @@ void Shard::OnReplies(Peer peer, const v1::ReplicaBatchReply& batch) {
   if (!session.connected || Boot(batch.boot()) != session.boot) return;
   session.last_heard = now_;
   session.suspected = false;
+  session.ticks_unheard = 0;
   for (const v1::ReplicaOpReply& reply : batch.replies()) OnReply(peer, reply);
 }
 
@@ -363,6 +374,7 @@ void Shard::OnReply(Peer peer, const v1::ReplicaOpReply& reply) {
   if (expected.kind == Expected::Kind::kRead) {
     double took = static_cast<double>((now_ - answered->sent).count());
     session.pace_ns += (took - session.pace_ns) / 16;
+    retry_budget_.OnAnswer();
   }
   if (reply.code() == v1::REPLICA_CODE_STALE) {
     for (auto& [id, group] : groups_) {
@@ -470,7 +482,11 @@ void Shard::RunDue() {
   }
   if (next_tick_ > now) return;
   next_tick_ = now + options_.tick;
+  for (Session& session : sessions_) ++session.ticks_unheard;
   RunSyncs();
+  for (const LargeReads::Reader& reader : large_reads_.TakeTurns(now)) {
+    if (Sequencer* owner = FindSequencer(reader.slot)) owner->OnRoom(reader.call);
+  }
   for (size_t i = 0; i < active_.size(); ++i) active_[i]->Tick();
   std::erase_if(active_, [](Sequencer* sequencer) {
     if (!sequencer->idle()) return false;

@@ -28,10 +28,13 @@
 
 #include "base/clock.h"
 #include "base/ids.h"
+#include "base/limits.h"
 #include "ring/load_balancer.h"
 #include "ringkv/v1/kv.pb.h"
 #include "ringkv/v1/replica.pb.h"
 #include "router/key_look.h"
+#include "router/large_reads.h"
+#include "router/retry_budget.h"
 
 namespace ringkv {
 
@@ -60,8 +63,12 @@ struct ShardOptions {
   Duration floor_interval = std::chrono::seconds(60);  // and the floor, at most
   Duration clock_skew = std::chrono::seconds(10);      // between routers' clocks, at most
   Duration expiry_grace = std::chrono::seconds(60);    // an expired record stays so much longer
-  double read_bound = 1.25;   // a node takes reads up to this × its fair share in flight...
-  uint64_t read_always = 16;  // ...or so many
+  // Larger values are read where there is room for them: so many bytes at a time.
+  size_t large_value_bytes = kLargeValueBytes;
+  size_t large_read_bytes = 32u << 20;
+  uint64_t spare_retries = 256;  // of reads that are late (RetryBudget)
+  double read_bound = 1.25;      // a node takes reads up to this × its fair share in flight...
+  uint64_t read_always = 16;     // ...or so many
 };
 
 // How the process's shards together choose among replicas that may answer a read alone. A node that
@@ -223,6 +230,10 @@ struct ShardStats {
   uint64_t spread_reads = 0;  // of them: not the first that would do, for it had too many
   uint64_t quorum_reads = 0;
   uint64_t hedged_reads = 0;
+  uint64_t reads_left = 0;       // times that nobody else was asked, because too much was already
+  uint64_t large_reads = 0;      // reads that were given room for a large value
+  uint64_t large_waits = 0;      // of them: had to wait for it
+  uint64_t large_refused = 0;    // OVERLOADED: would have waited for too long
   uint64_t lease_refusals = 0;   // reads that asked a quorum because the lease was over
   uint64_t awaited_commits = 0;  // reads that met a pending version, and waited for it
   uint64_t node_reads = 0;       // Read operations sent
@@ -345,7 +356,8 @@ class Shard {
     MonoTime last_ping;
     std::unordered_map<GroupId, bool> promised;  // true: the promise is in, in this session
     uint64_t behind_keys = 0;
-    double pace_ns = 1e6;  // smoothed time of an answer to a read
+    double pace_ns = 1e6;        // smoothed time of an answer to a read
+    uint64_t ticks_unheard = 0;  // since it was heard of; a loop that stands still counts none
     v1::NodeStats stats;
   };
 
@@ -395,6 +407,9 @@ class Shard {
   size_t calls_ = 0;
   size_t call_bytes_ = 0;
   size_t repairs_ = 0;
+  LargeReads large_reads_;
+  LargeKeys large_keys_;
+  RetryBudget retry_budget_;
   MonoTime now_;
   MonoTime next_tick_;
   MonoTime next_watch_;

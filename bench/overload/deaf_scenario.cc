@@ -68,12 +68,7 @@ Status RunDeaf(const ScenarioContext& context) {
                    Mib(static_cast<uint64_t>(options.deaf_streams) *
                        static_cast<uint64_t>(options.deaf_gets) * kValueBytes),
                    "MiB");
-  // What is asked for and not answered is in flight: max-in-flight names its bound.
-  report.WantAtMost("growth of the router's memory",
-                    Mib(memory->at("router").peak - memory_before->at("router").resident),
-                    Mib(RouterOptions().max_in_flight_bytes), "MiB");
   for (const auto& [process, figures] : *memory) {
-    if (process == "router") continue;
     report.AddFigure(
         "growth of " + process,
         Mib(figures.peak - std::min(figures.peak, memory_before->at(process).resident)), "MiB");

@@ -35,6 +35,9 @@ MemoryBound RouterMemoryBound(const RouterOptions& options, uint64_t nodes, uint
       {"keys and values of calls in flight (max-in-flight)", options.max_in_flight_bytes},
       {"calls in flight", shard.max_calls * kCallBytes},
       {"outboxes to nodes", loops * nodes * kStreamsToANode * link.max_outbox_bytes},
+      {"messages of nodes", loops * nodes * kStreamsToANode * kMaxMessageBytes},
+      {"large values being read", loops * shard.large_read_bytes},
+      {"answers that clients have not taken (max-in-flight)", options.max_in_flight_bytes},
       {"keys that nodes are behind on", loops * nodes * shard.max_behind_keys * kBehindKeyBytes},
       {"client streams", streams * kClientStreamBytes},
   }};

@@ -22,9 +22,8 @@ struct MemoryBound {
   uint64_t total() const;
 };
 
-// With so many nodes and client streams (Kv.Batch) that are idle or whose clients read their
-// answers. Answers that wait for a client to read them are no part of it: they are bounded by
-// number (KvContext::max_unanswered for each stream), not by bytes.
+// With so many nodes and client streams (Kv.Batch). What streams of clients are handing in is no
+// part of it: a message each.
 MemoryBound RouterMemoryBound(const RouterOptions& options, uint64_t nodes, uint64_t streams);
 
 // With so many streams of routers: two for each event loop of a router.

@@ -28,6 +28,7 @@ const std::vector<Scenario>& Scenarios() {
       {"deaf", "clients that ask for values of 1 MiB and read no answer", &RunDeaf},
       {"idle", "connections with a stream each that say nothing", &RunIdle},
       {"large", "puts of 8 MiB beside small operations", &RunLarge},
+      {"large-reads", "1 024 gets of 1 MiB at once, beside small operations", &RunLargeReads},
   };
   return scenarios;
 }

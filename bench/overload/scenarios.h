@@ -47,5 +47,6 @@ Status RunPaused(const ScenarioContext& context);
 Status RunDeaf(const ScenarioContext& context);
 Status RunIdle(const ScenarioContext& context);
 Status RunLarge(const ScenarioContext& context);
+Status RunLargeReads(const ScenarioContext& context);
 
 }  // namespace ringkv::bench

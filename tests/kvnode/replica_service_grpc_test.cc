@@ -178,6 +178,7 @@ TEST_F(ReplicaServiceTest, LargestValueThereAndBack) {
   stream.Await(1);
   batch = MakeBatch();
   for (uint64_t op = 2; op < 5; ++op) AddRead(&batch, op, 2, std::string(kMaxKeyBytes, 'k'));
+  for (v1::ReplicaOp& op : *batch.mutable_ops()) op.mutable_read()->set_large(true);
   ASSERT_TRUE(stream.Send(batch));
   EXPECT_TRUE(stream.Finish().ok());
   for (uint64_t op = 2; op < 5; ++op) EXPECT_EQ(stream.replies[op].read().record().value(), value);

@@ -35,6 +35,22 @@ TEST_F(ReplicaTest, AbsentKeyReadsAsATombstoneAtTheFloor) {
   EXPECT_EQ(reply.read().record().version().term(), 0u);
 }
 
+TEST_F(ReplicaTest, LargeValueGoesOnlyToWhoHasRoomForIt) {
+  Run(Apply("small", kTestTerm, 1, std::string(kLargeValueBytes, 's')));
+  Run(Apply("large", kTestTerm, 2, std::string(kLargeValueBytes + 1, 'l')));
+  EXPECT_EQ(Run(Read("small")).code(), v1::REPLICA_CODE_OK);
+  const v1::ReplicaOpReply kept = Run(Read("large"));
+  EXPECT_EQ(kept.code(), v1::REPLICA_CODE_LARGE);
+  EXPECT_EQ(kept.read().large_bytes(), kLargeValueBytes + 1);
+  EXPECT_FALSE(kept.read().has_record());
+  v1::ReplicaOp read = Read("large");
+  read.mutable_read()->set_large(true);
+  const v1::ReplicaOpReply given = Run(read);
+  EXPECT_EQ(given.code(), v1::REPLICA_CODE_OK);
+  EXPECT_EQ(given.read().record().value().size(), kLargeValueBytes + 1);
+  EXPECT_EQ(replica_->stats().reads_large, 1u);
+}
+
 TEST_F(ReplicaTest, LowerTermIsStaleHigherTermNeedsAPromise) {
   v1::ReplicaOp lower = Read("k");
   lower.set_term(kTestTerm - 1);

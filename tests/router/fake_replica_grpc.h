@@ -23,6 +23,7 @@ class FakeReplica final : public v1::Replica::CallbackService {
     int ops = 0;
     size_t bytes = 0;
     size_t largest_value = 0;
+    int large_reads = 0;
   };
 
   ~FakeReplica() override { Stop(); }
@@ -113,6 +114,7 @@ class FakeReplica final : public v1::Replica::CallbackService {
         }
         ++ops;
         ++seen.ops;
+        seen.large_reads += op.read().large();
         seen.largest_value = std::max(seen.largest_value, op.apply().record().value().size());
       }
       if (seen.ops > 0) batches.push_back(seen);

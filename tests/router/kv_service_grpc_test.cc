@@ -18,6 +18,8 @@ using std::chrono::milliseconds;
 
 constexpr uint32_t kSlots = 64;
 constexpr uint32_t kGroups = 8;
+constexpr size_t kMiB = 1u << 20;
+constexpr size_t kMaxUntakenBytes = 4 * kMiB;
 
 class KvServiceTest : public testing::Test {
  protected:
@@ -32,6 +34,7 @@ class KvServiceTest : public testing::Test {
     KvContext context{*loops_, gate_, clock_, request_metrics_};
     context.max_unanswered = 64;
     context.default_timeout = milliseconds(1500);
+    context.max_untaken_bytes = context.max_untaken_bytes_of_all = kMaxUntakenBytes;
     service_ = std::make_unique<KvService>(context);
     ASSERT_TRUE(server_.Start("127.0.0.1:0", {service_.get()}).ok());
     stub_ = v1::Kv::NewStub(MakeChannel(server_.address()));
@@ -350,6 +353,46 @@ TEST_F(KvServiceTest, DoesNotReadFurtherWhileTooMuchIsUnanswered) {
   writer.wait();
   EXPECT_EQ(answered, 8 * kBatchOps);
   EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST_F(KvServiceTest, AnswersThatAreNotTakenAreBoundedInBytes) {
+  Open();
+  ASSERT_EQ(Put("large", std::string(kMiB, 'v')).outcome(), v1::OUTCOME_DONE);
+  grpc::ClientContext context;
+  auto stream = stub_->Batch(&context);
+  constexpr int kGets = 32;
+  v1::BatchRequest batch;
+  for (int i = 0; i < kGets; ++i) batch.add_ops()->mutable_get()->set_key("large");
+  // What waits for this stream leaves no room for what others find.
+  int asked = 0;
+  v1::ErrorCode of_other = v1::ERROR_CODE_OK;
+  const auto give_up = std::chrono::steady_clock::now() + kTestPatience;
+  while (of_other == v1::ERROR_CODE_OK) {
+    ASSERT_LT(std::chrono::steady_clock::now(), give_up);
+    ASSERT_TRUE(stream->Write(batch));
+    asked += kGets;
+    while (gate_.in_flight() > 0) {
+    }
+    of_other = Get("large").status().code();
+  }
+  EXPECT_EQ(of_other, v1::ERROR_CODE_OVERLOADED);
+  EXPECT_EQ(Put("small", "v").outcome(), v1::OUTCOME_DONE);
+  EXPECT_EQ(Get("small").value(), "v");
+  stream->WritesDone();
+  std::map<v1::ErrorCode, int> codes;
+  v1::BatchResponse response;
+  while (stream->Read(&response)) {
+    for (const auto& result : response.results()) {
+      ++codes[result.get().status().code()];
+      const bool found = result.get().status().code() == v1::ERROR_CODE_OK;
+      EXPECT_EQ(result.get().value().size(), found ? kMiB : 0);
+    }
+  }
+  EXPECT_TRUE(stream->Finish().ok());
+  EXPECT_GT(codes[v1::ERROR_CODE_OK], 0);
+  EXPECT_GT(codes[v1::ERROR_CODE_OVERLOADED], 0);
+  EXPECT_EQ(codes[v1::ERROR_CODE_OK] + codes[v1::ERROR_CODE_OVERLOADED], asked);
+  EXPECT_EQ(Get("large").value().size(), kMiB) << "the room is given back";
 }
 
 TEST_F(KvServiceTest, AnswersDoNotWaitForThoseThatDoNotCome) {

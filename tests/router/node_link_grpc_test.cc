@@ -326,6 +326,26 @@ TEST_F(NodeLinkTest, LargeValuesTravelAloneAndApartFromSmallOnes) {
   }
 }
 
+TEST_F(NodeLinkTest, LargeReadsTravelApartFromSmallOnes) {
+  StartLinks();
+  ASSERT_TRUE(Connected(1));
+  OnLoop([&] {
+    for (uint64_t i = 0; i < 8; ++i) {
+      v1::ReplicaOp read;
+      read.mutable_read()->set_key("k");
+      read.mutable_read()->set_large(i % 2 == 1);
+      ASSERT_TRUE(links_->Send(Peer(0), read));
+    }
+  });
+  ASSERT_TRUE(seen_.For([&] { return replies_ == 8; }));
+  int large = 0;
+  for (const auto& batch : node_.await.Get([&] { return node_.batches; })) {
+    large += batch.large_reads;
+    EXPECT_TRUE(batch.large_reads == 0 || batch.large_reads == batch.ops);
+  }
+  EXPECT_EQ(large, 4);
+}
+
 TEST_F(NodeLinkTest, HasABoundedOutbox) {
   NodeLinkOptions options;
   options.max_outbox_ops = 100;

@@ -159,6 +159,14 @@ class ShardTest : public testing::Test, public NodeTransport {
     }
   }
 
+  // All nodes are heard of meanwhile, and answer nothing.
+  void AdvanceHeard(std::chrono::milliseconds by) {
+    for (std::chrono::milliseconds gone(0); gone < by; gone += std::chrono::milliseconds(10)) {
+      Advance(std::chrono::milliseconds(10));
+      for (uint32_t i = 0; i < kNodes; ++i) Reply(Peer(i), v1::ReplicaOpReply(), 1'000'000);
+    }
+  }
+
   // Time goes by; a test may have more happen meanwhile.
   virtual void Tick(std::chrono::milliseconds by) { Advance(by); }
 

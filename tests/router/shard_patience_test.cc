@@ -70,6 +70,104 @@ TEST_F(PatienceTest, QuorumThatRefusesIsAskedAgainSoon) {
   EXPECT_EQ(shard_.stats().quorum_reads, 4u);
 }
 
+// Two more questions may be asked beside those that are not answered yet.
+class FewRetriesTest : public ShardTest {
+ protected:
+  FewRetriesTest() : ShardTest(Few()) {}
+  static ShardOptions Few() {
+    ShardOptions options;
+    options.spare_retries = 2;
+    return options;
+  }
+
+  void SetUp() override {
+    TakeSlot(true);
+    ConnectAll();
+  }
+
+  size_t Reads() {
+    size_t reads = 0;
+    for (Peer peer : {kA, kB, kC}) {
+      for (const v1::ReplicaOp& op : Take(peer)) reads += op.has_read();
+    }
+    return reads;
+  }
+
+  void GetFor(const std::string& key, milliseconds timeout) {
+    v1::Op op;
+    op.mutable_get()->set_key(key);
+    Call(op, timeout);
+  }
+};
+
+TEST_F(FewRetriesTest, NodesThatAreAtWorkAreAskedLittleMore) {
+  for (int i = 0; i < 10; ++i) GetFor("k" + std::to_string(i), milliseconds(8000));
+  AdvanceHeard(milliseconds(3000));
+  EXPECT_EQ(Reads(), 12u);
+  EXPECT_GT(shard_.stats().reads_left, 0u);
+}
+
+TEST_F(FewRetriesTest, AnswersAreTakenForLostInTheEnd) {
+  for (int i = 0; i < 10; ++i) GetFor("k" + std::to_string(i), milliseconds(8000));
+  AdvanceHeard(milliseconds(3900));
+  EXPECT_EQ(Reads(), 12u);
+  AdvanceHeard(milliseconds(200));
+  EXPECT_GE(Reads(), 8u);
+}
+
+TEST_F(FewRetriesTest, AnswersEarnMore) {
+  GetFor("a", milliseconds(5000));
+  const v1::ReplicaOp first = TakeOne(kA);
+  GetFor("b", milliseconds(5000));
+  GetFor("c", milliseconds(5000));
+  AdvanceHeard(milliseconds(500));
+  ASSERT_EQ(Reads(), 4u);  // b, c, and two of them at others
+  AnswerRead(kA, first, 7, 0, "v");
+  for (int i = 0; i < 2; ++i) {
+    GetFor("d" + std::to_string(i), milliseconds(5000));
+    AnswerRead(kA, TakeOne(kA), 7, 0, "v");
+  }
+  AdvanceHeard(milliseconds(100));
+  EXPECT_EQ(Reads(), 1u);
+}
+
+// A node that is not heard of may be gone; what is asked of others is no burden to it.
+TEST_F(FewRetriesTest, SilentNodeIsNotWaitedFor) {
+  for (int i = 0; i < 10; ++i) GetFor("k" + std::to_string(i), milliseconds(8000));
+  size_t asked = 0;
+  for (int i = 0; i < 20; ++i) {
+    Advance(milliseconds(10));
+    for (Peer peer : {kB, kC}) Reply(peer, v1::ReplicaOpReply(), 1'000'000);
+    asked += Reads();
+  }
+  EXPECT_EQ(asked, 20u);
+}
+
+// To ask it or another one again at once is what nodes do not need that have too much to do.
+TEST_F(FewRetriesTest, NodesThatRefuseAreGivenTime) {
+  size_t asked = 0;
+  for (int i = 0; i < 10; ++i) GetFor("k" + std::to_string(i), milliseconds(8000));
+  for (int step = 0; step < 20; ++step) {
+    for (Peer peer : {kA, kB, kC}) {
+      for (const v1::ReplicaOp& op : Take(peer)) {
+        if (!op.has_read()) continue;
+        ++asked;
+        v1::ReplicaOpReply refused;
+        refused.set_code(v1::REPLICA_CODE_OVERLOADED);
+        refused.set_attempt(op.attempt());
+        Reply(peer, refused, op.op());
+      }
+    }
+    Advance(milliseconds(10));
+  }
+  EXPECT_GT(asked, 10u);
+  // Refusals are answers: each earns a third of a question, and so do the answers to these.
+  EXPECT_LE(asked, 10u + 2 + (10 + 2) / 2 + 3);
+  GetFor("other", milliseconds(1000));
+  const v1::ReplicaOp read = TakeOne(kA);
+  AnswerRead(kA, read, 7, 0, "v");
+}
+
 // n3 comes back and misses a write. The nodes answer, but for what they were sent.
 class SlowNodeTest : public ShardTest {
  protected:

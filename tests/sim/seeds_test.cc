@@ -79,6 +79,10 @@ TEST(RareBranches, AreReachedByTheFixedSeeds) {
   EXPECT_GT(sum.shard.lease_refusals, 0u);
   EXPECT_GT(sum.shard.write_backs, 0u);
   EXPECT_GT(sum.shard.hedged_reads, 0u);
+  EXPECT_GT(sum.shard.reads_left, 0u);
+  EXPECT_GT(sum.shard.large_reads, 0u);
+  EXPECT_GT(sum.shard.large_waits, 0u);
+  EXPECT_GT(sum.replica.reads_large, 0u);
   EXPECT_GT(sum.shard.awaited_commits, 0u);
   EXPECT_GT(sum.shard.spread_reads, 0u);
   EXPECT_GT(sum.shard.retransmits, 0u);

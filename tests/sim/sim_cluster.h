@@ -94,11 +94,15 @@ struct FaultMix {
   // What clients do: send again, under the same request id, what they got no answer to (R9);
   bool client_retries = false;
   bool ttl = false;  // write what expires (R8)
+  // Values from a number on are large, the router has room for few, and spares few second
+  // questions.
+  bool large_values = false;
 
   static FaultMix Draw(Random& random);
   // Without those that were added later: a seed that once found a flaw still finds it.
   void LeaveOutNewer() {
-    one_way = clog = slow_disk = disk_error = damage = clocks = client_retries = ttl = false;
+    one_way = clog = slow_disk = disk_error = damage = clocks = client_retries = ttl =
+        large_values = false;
   }
   std::string ToString() const;
 };

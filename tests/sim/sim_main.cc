@@ -71,6 +71,11 @@ void Print(const Totals& totals, double seconds) {
       n(sum.shard.quorum_reads), n(sum.shard.hedged_reads), n(sum.shard.write_backs),
       n(sum.shard.retransmits), n(sum.shard.repairs));
   std::printf(
+      "                 %llu late reads left alone; %llu reads of large values (%llu waited, %llu "
+      "refused)\n",
+      n(sum.shard.reads_left), n(sum.shard.large_reads), n(sum.shard.large_waits),
+      n(sum.shard.large_refused));
+  std::printf(
       "replicas         %llu applies compared first, %llu found the same or a later version, %llu "
       "operations fenced\n",
       n(sum.replica.version_reads), n(sum.replica.applies_old), n(sum.replica.fenced));

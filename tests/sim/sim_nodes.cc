@@ -58,6 +58,7 @@ void SimCluster::TakeStep(int i, const std::function<Result<BootStep>()>& take) 
       options.groups = registered.groups;
       options.boot = registered.boot;
       options.sync_writes = mix_.synced_writes;
+      if (mix_.large_values) options.large_value_bytes = kSimLargeValueBytes;
       std::vector<GroupId> groups;
       for (uint32_t g = 0; g < registered.groups; ++g) groups.push_back(GroupId(g));
       const bool opened = WithDisk(i, [&] {

@@ -10,6 +10,10 @@ void Add(const ShardStats& from, ShardStats* to) {
   to->spread_reads += from.spread_reads;
   to->quorum_reads += from.quorum_reads;
   to->hedged_reads += from.hedged_reads;
+  to->reads_left += from.reads_left;
+  to->large_reads += from.large_reads;
+  to->large_waits += from.large_waits;
+  to->large_refused += from.large_refused;
   to->lease_refusals += from.lease_refusals;
   to->awaited_commits += from.awaited_commits;
   to->node_reads += from.node_reads;
@@ -46,6 +50,7 @@ void Add(const ReplicaStats& from, ReplicaStats* to) {
   to->applies_old += from.applies_old;
   to->version_reads += from.version_reads;
   to->reads += from.reads;
+  to->reads_large += from.reads_large;
   to->scans += from.scans;
   to->fenced += from.fenced;
   to->corrupt += from.corrupt;
@@ -109,6 +114,11 @@ ShardOptions SimOptions(const FaultMix& mix) {
   options.clock_skew = milliseconds(500);
   options.expiry_grace = milliseconds(500);
   options.read_always = 1;  // few clients: a node has its share at once
+  if (mix.large_values) {
+    options.large_value_bytes = kSimLargeValueBytes;
+    options.large_read_bytes = 6 * kSimLargeValueBytes;
+    options.spare_retries = 2;
+  }
   return options;
 }
 
@@ -117,6 +127,7 @@ ShardOptions SimOptions(const FaultMix& mix) {
 static void DrawClients(Random random, FaultMix* mix) {
   mix->client_retries = random.Chance(0.4);
   mix->ttl = random.Chance(0.3);
+  mix->large_values = random.Chance(0.15);
 }
 
 FaultMix FaultMix::Draw(Random& random) {
@@ -197,6 +208,7 @@ std::string FaultMix::ToString() const {
   if (clocks) text += ", clocks that drift and jump";
   if (client_retries) text += ", clients that try again";
   if (ttl) text += ", records that expire";
+  if (large_values) text += ", large values and few retries";
   text += ", " + std::to_string(groups) + " groups, " + std::to_string(max_behind) + " keys behind";
   return text;
 }

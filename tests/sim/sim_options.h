@@ -7,6 +7,9 @@
 
 namespace ringkv {
 
+// Where values are large in this mix: "v100" and what comes after it.
+inline constexpr size_t kSimLargeValueBytes = 3;
+
 ShardOptions SimOptions(const FaultMix& mix);
 void Add(const ShardStats& from, ShardStats* to);
 void Add(const ReplicaStats& from, ReplicaStats* to);
