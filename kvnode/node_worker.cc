@@ -1,6 +1,9 @@
 #include "kvnode/node_worker.h"
 
 #include <algorithm>
+#include <iterator>
+
+#include "base/limits.h"
 
 namespace ringkv {
 namespace {
@@ -56,6 +59,11 @@ size_t OpBytes(const v1::ReplicaOp& op) {
   return bytes;
 }
 
+bool IsLarge(const v1::ReplicaOp& op) {
+  if (op.has_read()) return op.read().large();
+  return op.has_apply() && op.apply().record().value().size() > kLargeValueBytes;
+}
+
 NodeWorker::NodeWorker(std::string name, Environment environment, WorkerLimits limits, Boot boot,
                        std::unique_ptr<Replica> replica)
     : environment_(std::move(environment)),
@@ -99,9 +107,7 @@ NodeWorker::PushOutcome NodeWorker::Push(Slice* slice) {
     if (taken == 0) return PushOutcome::kOverloaded;
     queued_ops_.fetch_add(taken, std::memory_order_relaxed);
     queued_bytes_.fetch_add(size, std::memory_order_relaxed);
-    Waiting waiting{{slice->batch, slice->sink, {}}, 0, environment_.clock.Now()};
-    waiting.slice.ops.assign(slice->ops.begin(), slice->ops.begin() + static_cast<long>(taken));
-    queue_.push_back(std::move(waiting));
+    Enqueue(*slice, taken);
     first = !scheduled_;
     scheduled_ = true;
     // Under the lock, so that Stop cannot come between: what is taken is always run.
@@ -110,6 +116,23 @@ NodeWorker::PushOutcome NodeWorker::Push(Slice* slice) {
   }
   slice->ops.erase(slice->ops.begin(), slice->ops.begin() + static_cast<long>(taken));
   return slice->ops.empty() ? PushOutcome::kTaken : PushOutcome::kOverloaded;
+}
+
+// The first `ops` of the slice, each into its lane. queue_mutex_ is held.
+void NodeWorker::Enqueue(const Slice& slice, size_t ops) {
+  const MonoTime now = environment_.clock.Now();
+  const auto end = slice.ops.begin() + static_cast<long>(ops);
+  const auto is_large = [](const v1::ReplicaOp* op) { return IsLarge(*op); };
+  Waiting small{{slice.batch, slice.sink, {}}, 0, now};
+  const auto first_large = std::find_if(slice.ops.begin(), end, is_large);
+  small.slice.ops.assign(slice.ops.begin(), first_large);
+  if (first_large != end) {
+    Waiting large{{slice.batch, slice.sink, {}}, 0, now};
+    std::partition_copy(first_large, end, std::back_inserter(large.slice.ops),
+                        std::back_inserter(small.slice.ops), is_large);
+    large_.push_back(std::move(large));
+  }
+  if (!small.slice.ops.empty()) small_.push_back(std::move(small));
 }
 
 NodeWorker::Snapshot NodeWorker::Published() const {
@@ -129,15 +152,21 @@ void NodeWorker::RunAll() {
 NodeWorker::Turn NodeWorker::TakeTurn() {
   Turn turn;
   std::lock_guard lock(queue_mutex_);
-  while (!queue_.empty()) {
-    Waiting& waiting = queue_.front();
-    if (turn.parts.empty()) turn.oldest = waiting.since;
-    TakeFrom(&waiting, &turn);
-    if (waiting.next < waiting.slice.ops.size()) return turn;
-    queue_.pop_front();
-  }
+  turn.large = !large_.empty() && (large_next_ || small_.empty());
+  large_next_ = !turn.large;
+  TakeFromLane(turn.large ? &large_ : &small_, &turn);
   if (turn.ops == 0) scheduled_ = false;
   return turn;
+}
+
+void NodeWorker::TakeFromLane(Lane* lane, Turn* turn) {
+  while (!lane->empty()) {
+    Waiting& waiting = lane->front();
+    if (turn->parts.empty()) turn->oldest = waiting.since;
+    TakeFrom(&waiting, turn);
+    if (waiting.next < waiting.slice.ops.size()) return;
+    lane->pop_front();
+  }
 }
 
 void NodeWorker::TakeFrom(Waiting* waiting, Turn* turn) {
@@ -164,6 +193,10 @@ void NodeWorker::TakeFrom(Waiting* waiting, Turn* turn) {
 
 bool NodeWorker::Fits(const Turn& turn, const v1::ReplicaOp& op) const {
   if (turn.ops == 0) return true;
+  // How large a value is that is read nobody knows.
+  if (turn.large) {
+    return turn.reads == 0 && !IsRead(op) && turn.bytes + OpBytes(op) <= limits_.large_turn_bytes;
+  }
   return turn.ops < limits_.turn_ops && turn.bytes + OpBytes(op) <= limits_.turn_bytes &&
          (!IsRead(op) || turn.reads + ReadWeight(op) <= turn_reads_);
 }
@@ -267,7 +300,7 @@ void NodeWorker::Execute(Turn* turn, std::vector<v1::ReplicaOpReply>* replies) {
 // How large values are is known only after they are read: the next turn reads as many as would have
 // been the right number for this one.
 void NodeWorker::AdaptReads(const Turn& turn, const std::vector<v1::ReplicaOpReply>& replies) {
-  if (turn.reads == 0) return;
+  if (turn.reads == 0 || turn.large) return;
   size_t bytes = 0;
   for (const v1::ReplicaOpReply& reply : replies) bytes += ValueBytes(reply);
   size_t right = bytes == 0 ? limits_.turn_reads : turn.reads * limits_.turn_reply_bytes / bytes;

@@ -4,9 +4,11 @@
 //
 // Guarantees
 //  1. Every operation that Push accepts gets exactly one reply, delivered before the worker lets go
-//     of its batch. Operations of one stream run in the order in which they were pushed.
-//  2. The queue is bounded in operations and bytes; what is over is refused at once.
-//  3. After the first error of the store nothing is executed: replies are IO_ERROR.
+//     of its batch. Operations of one stream run in the order in which they were pushed, but for
+//     large ones (IsLarge): these have a lane of their own, in which they run in order.
+//  2. Small operations wait for one turn of large ones at most, and the other way round.
+//  3. The queue is bounded in operations and bytes; what is over is refused at once.
+//  4. After the first error of the store nothing is executed: replies are IO_ERROR.
 //
 // Between turns it sweeps for garbage, a step at a time. What the replica asks of other nodes
 // leaves after each turn; answers are turns of their own. The transport must not call any more when
@@ -53,15 +55,19 @@ struct WorkerLimits {
   size_t queue_ops = 64 * 1024;
   size_t queue_bytes = 64 * 1024 * 1024;
   size_t turn_ops = 1024;
-  size_t turn_bytes = 4 * 1024 * 1024;         // of requests; one larger operation runs alone
-  size_t turn_reads = 256;                     // fewer while the values read are large
-  size_t turn_reply_bytes = 16 * 1024 * 1024;  // aimed at, by what the last turn showed
+  size_t turn_bytes = 4 * 1024 * 1024;                   // of requests
+  size_t large_turn_bytes = 1024 * 1024;                 // of large ones; there is always one
+  size_t turn_reads = 256;                               // fewer while the values read are large
+  size_t turn_reply_bytes = 16 * 1024 * 1024;            // aimed at, by what the last turn showed
   Duration sweep_pause = std::chrono::milliseconds(10);  // between steps of a sweep for garbage
   Duration sweep_look = std::chrono::seconds(1);  // how often an instance is looked for to sweep
 };
 
 // Memory that an operation keeps while it waits.
 size_t OpBytes(const v1::ReplicaOp& op);
+
+// Writes a large value, or reads one, as far as is known before.
+bool IsLarge(const v1::ReplicaOp& op);
 
 // Operations of one batch that belong to one worker. `batch` keeps them alive.
 struct Slice {
@@ -120,14 +126,19 @@ class NodeWorker {
   };
   struct Turn {
     std::vector<Part> parts;
+    bool large = false;
     size_t ops = 0;
     size_t bytes = 0;
     size_t reads = 0;
     MonoTime oldest;
   };
 
+  using Lane = std::deque<Waiting>;
+
+  void Enqueue(const Slice& slice, size_t ops);
   void RunAll();
   Turn TakeTurn();
+  void TakeFromLane(Lane* lane, Turn* turn);
   void TakeFrom(Waiting* waiting, Turn* turn);
   bool Fits(const Turn& turn, const v1::ReplicaOp& op) const;
   void RunTurn(Turn turn);
@@ -149,9 +160,11 @@ class NodeWorker {
   MonoTime next_sweep_;                     // the loop's
 
   std::mutex queue_mutex_;
-  std::deque<Waiting> queue_;  // guarded by queue_mutex_
-  bool scheduled_ = false;     // guarded by queue_mutex_: RunAll is posted or running
-  bool stopped_ = false;       // guarded by queue_mutex_
+  Lane small_;               // guarded by queue_mutex_
+  Lane large_;               // guarded by queue_mutex_
+  bool large_next_ = false;  // guarded by queue_mutex_: if both have something
+  bool scheduled_ = false;   // guarded by queue_mutex_: RunAll is posted or running
+  bool stopped_ = false;     // guarded by queue_mutex_
   // Waiting or running. Raised under queue_mutex_, lowered when executed.
   std::atomic<size_t> queued_ops_{0};
   std::atomic<size_t> queued_bytes_{0};

@@ -97,7 +97,7 @@ void BatchCall::Dispatch(v1::BatchRequest& batch, MonoTime now) {
     ClientCall call;
     call.slot = layout.SlotOfKey(KeyOf(op));
     call.deadline = now + TimeoutOf(op, context_.default_timeout);
-    call.abandoned = abandoned_;
+    call.caller = caller_;
     Port* port = &ports_[context_.LoopOfSlot(call.slot)];
     // Two words, so that std::function needs no allocation.
     call.done = [port, now](v1::OpResult result) {
@@ -181,6 +181,7 @@ void BatchCall::BoundAnswer(const std::string& cursor, v1::OpResult* result) {
     if (untaken_bytes_ == 0) return;
     const bool fits = untaken_bytes_ + bytes <= context_.max_untaken_bytes;
     if (fits && untaken_.HasRoomFor(bytes)) return;
+    caller_->full.store(true, std::memory_order_relaxed);
   }
   DropAnswer(cursor, result);
 }
@@ -299,19 +300,20 @@ void BatchCall::OnWriteDone(bool ok) {
     unanswered_ -= writing_results_;
     writing_.reset();
     ForgetAnswers(std::exchange(writing_bytes_, 0));
+    caller_->full.store(false, std::memory_order_relaxed);
     if (!ok) {
       cancelled_ = true;
       DropOutbox();
     }
     ++in_flight_;
   }
-  if (!ok) abandoned_->store(true, std::memory_order_relaxed);
+  if (!ok) caller_->gone.store(true, std::memory_order_relaxed);
   Advance();
   LeaveAndMaybeDelete(1);
 }
 
 void BatchCall::OnCancel() {
-  abandoned_->store(true, std::memory_order_relaxed);
+  caller_->gone.store(true, std::memory_order_relaxed);
   {
     std::lock_guard lock(mutex_);
     cancelled_ = true;

@@ -93,7 +93,7 @@ class BatchCall final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::B
   KvContext& context_;
   BatchCalls& streams_;
   UntakenAnswers& untaken_;
-  const std::shared_ptr<std::atomic<bool>> abandoned_ = std::make_shared<std::atomic<bool>>(false);
+  const std::shared_ptr<CallerState> caller_ = std::make_shared<CallerState>();
   std::vector<Port> ports_;    // by loop; each used on its loop only
   ShardLoop& timer_loop_;      // streams take turns
   grpc::ByteBuffer incoming_;  // gRPC's while a read is outstanding

@@ -27,7 +27,7 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
   }
 
   void OnCancel() override {
-    link_->abandoned.store(true, std::memory_order_relaxed);
+    link_->caller.gone.store(true, std::memory_order_relaxed);
     std::lock_guard lock(link_->mutex);
     if (link_->call == nullptr) return;
     link_->call = nullptr;
@@ -40,7 +40,7 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
 
  private:
   struct Link {
-    std::atomic<bool> abandoned{false};
+    CallerState caller;
     std::mutex mutex;
     UnaryCall* call = nullptr;  // guarded by mutex; null: it has ended
   };
@@ -56,7 +56,7 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
     ClientCall call;
     call.slot = context_.gate.layout().SlotOfKey(KeyOf(op));
     call.deadline = started_ + TimeoutOf(op, context_.default_timeout);
-    call.abandoned = std::shared_ptr<const std::atomic<bool>>(link_, &link_->abandoned);
+    call.caller = std::shared_ptr<const CallerState>(link_, &link_->caller);
     call.done = [link = link_, gate = &context_.gate](v1::OpResult result) {
       Answer(*link, std::move(result));
       gate->Leave(1);

@@ -15,7 +15,7 @@ void Sequencer::TickRead(Call* call) {
 
 void Sequencer::PutOff(Call* call) {
   ++host_.stats().reads_left;
-  call->ask_again = host_.Now() + host_.options().hedge_max;
+  AskAgainAt(call, host_.Now() + host_.options().hedge_max);
 }
 
 // Whether others are asked what was asked already. Nodes that answer, only not this yet, are at
@@ -48,6 +48,12 @@ bool Sequencer::FindRoom(Call* call, bool quorum) {
     call->large_bytes = host_.large_keys().Find(slot_, call->key->name);
   }
   if (call->large_bytes == 0) return true;
+  if (call->client.caller != nullptr && call->client.caller->full) {
+    ++host_.stats().large_refused;
+    Fail(call, v1::ERROR_CODE_OVERLOADED,
+         "too many answers wait for their client to take them; try again after a pause");
+    return false;
+  }
   const size_t copies = quorum ? row_.size() : 1;
   const LargeReads::Reader reader{slot_, call->id, call->large_bytes * copies, call->deadline};
   switch (host_.large_reads().Ask(reader, host_.Now())) {
@@ -104,7 +110,7 @@ void Sequencer::ReadLate(Call* call) {
       ++host_.stats().hedged_reads;
       if (AskOne(call, choice.place, std::move(choice.lease))) {
         // Both are at work on it. A large value takes its time; a node that is gone is noticed.
-        call->ask_again = host_.Now() + host_.options().retransmit;
+        AskAgainAt(call, host_.Now() + host_.options().retransmit);
         return;
       }
     }

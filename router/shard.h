@@ -138,14 +138,19 @@ struct GroupGrant {
   std::vector<SlotGrant> slots;
 };
 
+// What is known meanwhile of whoever made a call. Thread-safe.
+struct CallerState {
+  std::atomic<bool> gone{false};  // the call may end without an answer if it has not started
+  std::atomic<bool> full{false};  // it does not take its answers: large values would be dropped
+};
+
 // One get, put, delete or increment. Key, value and TTL are within limits.
 struct ClientCall {
   SlotId slot;
   v1::Op op;
   MonoTime deadline;
   std::function<void(v1::OpResult)> done;
-  // Set when the client went away: the call may end without an answer if it has not started.
-  std::shared_ptr<const std::atomic<bool>> abandoned;
+  std::shared_ptr<const CallerState> caller;  // null: nothing is known
 };
 
 // One page of one slot: live keys only.

@@ -15,7 +15,7 @@ struct OverloadOptions {
   std::vector<std::string> loads = {"64x1024", "512x128", "256x1024"};  // of `load`
   double pause_seconds = 10;                                            // of `paused`
   int deaf_streams = 16;   // of `deaf`; each asks for...
-  int deaf_gets = 256;     // ...so many values of 1 MiB: more than the router may take
+  int deaf_gets = 160;     // ...so many values of 1 MiB: more than the router may take
   uint64_t idle = 10'000;  // connections of `idle`
   std::string json_file;
 };

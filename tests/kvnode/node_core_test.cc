@@ -366,6 +366,35 @@ TEST_F(NodeCoreTest, LargeValuesMakeTurnsOfFewReads) {
   EXPECT_EQ(sink_->deliveries(), 1u + 1u + 5u);
 }
 
+TEST_F(NodeCoreTest, SmallOperationsWaitForOneTurnOfLargeOnesAtMost) {
+  options_.workers = 1;
+  Make();
+  store_.Close();
+  v1::ReplicaBatch first = MakeBatch();
+  AddRead(&first, 1, 0, "k");
+  Execute(first);
+  store_.AwaitWaiting();
+  v1::ReplicaBatch large = MakeBatch();
+  for (uint64_t op = 10; op < 13; ++op) {
+    AddApply(&large, op, 0, "k", op, std::string(kLargeValueBytes + 1, 'x'));
+  }
+  for (uint64_t op = 13; op < 16; ++op) {
+    AddRead(&large, op, 0, "k");
+    large.mutable_ops()->rbegin()->mutable_read()->set_large(true);
+  }
+  Execute(large);
+  v1::ReplicaBatch small = MakeBatch();
+  for (uint64_t op = 20; op < 30; ++op) AddApply(&small, op, 1, "s", op, "v");
+  Execute(small);
+  store_.Open();
+  sink_->Await(17);
+  std::vector<uint64_t> wanted{1, 10, 11, 12};  // as many as fit into a turn
+  for (uint64_t op = 20; op < 30; ++op) wanted.push_back(op);
+  for (uint64_t op : {13, 14, 15}) wanted.push_back(op);
+  EXPECT_EQ(sink_->order(), wanted);
+  EXPECT_EQ(sink_->deliveries(), 6u) << "each large read is a turn";
+}
+
 TEST_F(NodeCoreTest, DiskErrorStopsTheNodeForGood) {
   Make();
   disk_.SetDiskError(true);

@@ -60,6 +60,17 @@ class LargeTest : public ShardTest {
     AnswerRead(peer, read, 7, 0, value);
   }
 
+  void GetFor(std::shared_ptr<const CallerState> caller, const std::string& key,
+              v1::OpResult* result) {
+    ClientCall call;
+    call.slot = SlotId(0);
+    call.op.mutable_get()->set_key(key);
+    call.deadline = clock_.Now() + milliseconds(1000);
+    call.caller = std::move(caller);
+    call.done = [result](v1::OpResult got) { *result = std::move(got); };
+    shard_.Submit(std::move(call));
+  }
+
   const v1::OpStatus& StatusOfGet(uint64_t get) { return results_[get].get().status(); }
 };
 
@@ -208,21 +219,28 @@ TEST_F(LargeTest, NobodyWaitsForALockWithRoom) {
 TEST_F(LargeTest, ClientThatWentAwayLeavesTheLine) {
   GetLarge("a", 100);
   TakeOne(kA);
-  auto gone = std::make_shared<std::atomic<bool>>(false);
-  ClientCall call;
-  call.slot = SlotId(0);
-  call.op.mutable_get()->set_key("b");
-  call.deadline = clock_.Now() + milliseconds(1000);
-  call.abandoned = gone;
-  bool done = false;
-  call.done = [&](v1::OpResult) { done = true; };
-  shard_.Submit(std::move(call));
+  auto caller = std::make_shared<CallerState>();
+  v1::OpResult result;
+  GetFor(caller, "b", &result);
   KeepBack(kA, TakeOne(kA), 100);
   Advance(milliseconds(5));
-  EXPECT_FALSE(done);
-  *gone = true;
+  EXPECT_FALSE(result.has_get());
+  caller->gone = true;
   Advance(milliseconds(5));
-  EXPECT_TRUE(done);
+  EXPECT_TRUE(result.has_get());
+}
+
+TEST_F(LargeTest, NothingIsReadForWhoDoesNotTakeIt) {
+  auto caller = std::make_shared<CallerState>();
+  caller->full = true;
+  v1::OpResult large, small;
+  GetFor(caller, "a", &large);
+  KeepBack(kA, TakeOne(kA), 40);
+  EXPECT_EQ(large.get().status().code(), v1::ERROR_CODE_OVERLOADED);
+  EXPECT_TRUE(Take(kA).empty());
+  GetFor(caller, "b", &small);
+  Answer(kA, TakeOne(kA), "v");
+  EXPECT_EQ(small.get().value(), "v");
 }
 
 }  // namespace
