@@ -11,6 +11,8 @@
 namespace ringkv {
 namespace {
 
+constexpr Duration kLookForGone = std::chrono::milliseconds(50);
+
 v1::OpStatus MakeStatus(v1::Outcome outcome, v1::ErrorCode code, std::string message) {
   v1::OpStatus status;
   status.set_outcome(outcome);
@@ -202,7 +204,9 @@ void Sequencer::OnPeerSlow(Peer peer) {
   for (auto& [id, call] : calls_) {
     bool reading =
         call->stage == Call::Stage::kSingleRead || call->stage == Call::Stage::kQuorumRead;
-    if (reading && (call->asked & bit) && !(call->answered & bit)) call->ask_again = host_.Now();
+    if (reading && (call->asked & bit) && !(call->answered & bit)) {
+      AskAgainAt(call.get(), host_.Now());
+    }
   }
   for (auto& [id, scan] : scans_) {
     if ((scan->asked & bit) && !(scan->answered & bit) && !scan->merged)
@@ -406,7 +410,7 @@ void Sequencer::Submit(ClientCall client) {
   call->needs_lock = call->kind != Call::Kind::kGet;
   call->key = UseKey(std::string(KeyOf(client.op)));
   call->client = std::move(client);
-  calls_.emplace(call->id, std::move(owned));
+  AddCall(std::move(owned));
   // Not behind a lock that a union holds: it would run much later than it could be refused.
   if (union_.running) {
     return Fail(call, v1::ERROR_CODE_UNAVAILABLE,
@@ -516,25 +520,48 @@ void Sequencer::Tick() {
   TickChange();
 }
 
+void Sequencer::AddCall(std::unique_ptr<Call> call) {
+  calls_due_ = std::min(calls_due_, call->deadline);
+  calls_.emplace(call->id, std::move(call));
+}
+
+void Sequencer::AskAgainAt(Call* call, MonoTime at) {
+  call->ask_again = at;
+  calls_due_ = std::min(calls_due_, at);
+}
+
+MonoTime Sequencer::DueOf(const Call& call) {
+  const bool reading =
+      call.stage == Call::Stage::kSingleRead || call.stage == Call::Stage::kAwaitingCommit ||
+      call.stage == Call::Stage::kQuorumRead || call.stage == Call::Stage::kLooking;
+  return reading ? std::min(call.deadline, call.ask_again) : call.deadline;
+}
+
+// All calls are looked at only when one may be due: there are many, and nearly all end before.
 void Sequencer::TickCalls() {
-  MonoTime now = host_.Now();
+  const MonoTime now = host_.Now();
+  if (now < calls_due_ && now < next_look_for_gone_) return;
+  next_look_for_gone_ = now + kLookForGone;
+  calls_due_ = kNever;
   std::vector<uint64_t> due;
   for (const auto& [id, call] : calls_) {
-    bool reading = call->stage == Call::Stage::kSingleRead ||
-                   call->stage == Call::Stage::kAwaitingCommit ||
-                   call->stage == Call::Stage::kQuorumRead || call->stage == Call::Stage::kLooking;
-    const bool gone = HasGone(*call);
-    if (call->deadline <= now || gone || (reading && call->ask_again <= now)) due.push_back(id);
+    const MonoTime at = DueOf(*call);
+    if (at <= now || HasGone(*call)) {
+      due.push_back(id);
+    } else {
+      calls_due_ = std::min(calls_due_, at);
+    }
   }
   for (uint64_t id : due) {
     if (Call* call = FindCall(id)) TickCall(call);
+    if (Call* call = FindCall(id)) calls_due_ = std::min(calls_due_, DueOf(*call));
   }
 }
 
 // Its client is not there any more, and nothing was begun that has to be ended.
 bool Sequencer::HasGone(const Call& call) {
   const bool waits = call.stage == Call::Stage::kQueued || call.stage == Call::Stage::kAwaitingRoom;
-  return waits && call.client.abandoned && *call.client.abandoned;
+  return waits && call.client.caller != nullptr && call.client.caller->gone;
 }
 
 void Sequencer::TickCall(Call* call) {

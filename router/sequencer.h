@@ -349,6 +349,9 @@ class Sequencer {
   void FinishCall(Call* call, v1::Outcome outcome, v1::ErrorCode code, std::string message,
                   const v1::Record* record);
   void Fail(Call* call, v1::ErrorCode code, std::string message);
+  void AddCall(std::unique_ptr<Call> call);
+  void AskAgainAt(Call* call, MonoTime at);
+  static MonoTime DueOf(const Call& call);
   void TickCalls();
   static bool HasGone(const Call& call);
   void TickCall(Call* call);
@@ -513,6 +516,9 @@ class Sequencer {
   std::unordered_map<std::string, Key> keys_;  // keys with anything going on
   std::vector<Key*> pending_keys_;             // those with pending versions
   std::map<uint64_t, std::unique_ptr<Call>> calls_;
+  MonoTime calls_due_ = kNever;    // none is due before
+  MonoTime pending_due_ = kNever;  // nor is a pending version to be sent again
+  MonoTime next_look_for_gone_;
   std::map<uint64_t, std::unique_ptr<Scan>> scans_;
   MonoTime next_repair_;
   Mask compared_ = 0;                           // R5 without a clean source: who takes part

@@ -19,7 +19,7 @@ void Sequencer::SubmitLook(LookCall look) {
   call->key = UseKey(look.key);
   call->look = std::make_unique<Look>();
   call->look->call = std::move(look);
-  calls_.emplace(call->id, std::move(owned));
+  AddCall(std::move(owned));
   Start(call);
 }
 
@@ -45,7 +45,7 @@ void Sequencer::AskAll(Call* call) {
   for (int i : row_) {
     if (Reachable(i)) AskOne(call, i, host_.Count(seats_[i].peer));
   }
-  call->ask_again = host_.Now() + look.call.patience;
+  AskAgainAt(call, host_.Now() + look.call.patience);
   if (call->asked == 0) FinishLook(call);
 }
 

@@ -77,7 +77,7 @@ LoadBalancer::Picker::Choice Sequencer::PickSingle(const Key* key, Mask asked) {
 
 bool Sequencer::AskOne(Call* call, int seat, ServerLease load) {
   call->asked |= static_cast<Mask>(1u << seat);
-  call->ask_again = host_.Now() + host_.HedgeDelay(seats_[seat].peer);
+  AskAgainAt(call, host_.Now() + host_.HedgeDelay(seats_[seat].peer));
   v1::ReplicaOp& op = host_.ReadScratch();
   Address(&op, seat);
   op.set_attempt(call->attempt);
@@ -125,7 +125,7 @@ void Sequencer::AskQuorum(Call* call) {
     if (!AskOne(call, seat, host_.Count(seats_[i].peer))) all_sent = false;
   }
   const int round = all_sent ? std::min(call->late_rounds, kRounds - 1) : 0;
-  call->ask_again = host_.Now() + host_.options().retransmit * kPatience[round];
+  AskAgainAt(call, host_.Now() + host_.options().retransmit * kPatience[round]);
 }
 
 void Sequencer::OnReadReply(int seat, const Expected& expected, const v1::ReplicaOpReply& reply) {
@@ -174,7 +174,7 @@ void Sequencer::AwaitCommit(Call* call, Version version) {
   ++call->attempt;  // a second replica that was asked is not heard any more
   call->stage = Call::Stage::kAwaitingCommit;
   call->awaited = version;
-  call->ask_again = host_.Now() + host_.options().retransmit;
+  AskAgainAt(call, host_.Now() + host_.options().retransmit);
   call->key->readers.push_back(call->id);
   ++host_.stats().awaited_commits;
 }
@@ -204,7 +204,7 @@ void Sequencer::OnQuorumAnswer(Call* call, int seat, const v1::ReplicaOpReply& r
   if (reply.code() != v1::REPLICA_CODE_OK || (!votes && !awaited_here)) {
     if (reply.code() != v1::REPLICA_CODE_CORRUPTION) {
       // It is not at work on it: however patient the call was to be, it may be another one soon.
-      call->ask_again = std::min(call->ask_again, host_.Now() + host_.options().retransmit);
+      AskAgainAt(call, std::min(call->ask_again, host_.Now() + host_.options().retransmit));
       return;
     }
     call->unreadable |= bit;

@@ -139,7 +139,7 @@ void Sequencer::ForgetAnswersOf(int i) {
     call->asked &= others;
     call->answered &= others;
     call->voted &= others;
-    call->ask_again = host_.Now();
+    AskAgainAt(call.get(), host_.Now());
   }
   for (auto& [id, scan] : scans_) {
     scan->excluded &= others;

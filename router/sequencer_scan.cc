@@ -182,7 +182,7 @@ void Sequencer::ReadKeyForScan(Scan* scan, const std::string& name) {
     }
     if (at->merged && at->reads_left == 0) FinishScan(at);
   };
-  calls_.emplace(call->id, std::move(owned));
+  AddCall(std::move(owned));
   Start(call);
 }
 

@@ -364,7 +364,7 @@ void Sequencer::Resolve(int i, const std::string& name) {
     at.last_step = at.progress = host_.Now();
     if (at.unresolved.empty()) at.next_send = host_.Now();
   };
-  calls_.emplace(call->id, std::move(owned));
+  AddCall(std::move(owned));
   Start(call);
 }
 

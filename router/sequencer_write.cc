@@ -79,6 +79,7 @@ Sequencer::Mask Sequencer::TakersOf(const v1::Record& record) const {
 
 void Sequencer::SendPendingTo(Mask seats, Key* key, Pending& pending) {
   key->sent = host_.Now();
+  pending_due_ = std::min(pending_due_, key->sent + host_.options().retransmit);
   sent_ = std::max(sent_, union_.running ? Sent::kOfAUnion : Sent::kAnything);
   v1::ReplicaOp& op = PrepareApply(*key, pending.record, /*forget=*/false);
   for (size_t i = 0; i < seats_.size(); ++i) {
@@ -186,10 +187,14 @@ void Sequencer::DropAcks(int i) {
 }
 
 void Sequencer::TickPending() {
-  MonoTime now = host_.Now();
+  const MonoTime now = host_.Now();
+  if (now < pending_due_) return;
+  pending_due_ = kNever;
   for (size_t k = 0; k < pending_keys_.size(); ++k) {
     Key* key = pending_keys_[k];
-    if (now - key->sent < host_.options().retransmit) continue;
+    const MonoTime due = key->sent + host_.options().retransmit;
+    pending_due_ = std::min(pending_due_, due);
+    if (now < due) continue;
     GiveUpAnswers(key);
     Pending& pending = key->pending.back();
     const Mask seats =
@@ -248,7 +253,7 @@ void Sequencer::StartRepair(Key* key) {
     at->sent = host_.Now();
     if (status.outcome() == v1::OUTCOME_DONE && record != nullptr) SendRepair(name, *record);
   };
-  calls_.emplace(call->id, std::move(owned));
+  AddCall(std::move(owned));
   Start(call);
 }
 
