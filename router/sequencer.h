@@ -408,6 +408,7 @@ class Sequencer {
   bool MayAskAgain(const Call& call);
   void ReadLate(Call* call);
   bool FindRoom(Call* call, bool quorum);
+  bool RefuseIfFull(Call* call);
   void OnLarge(Call* call, const v1::ReplicaOpReply& reply);
   void LeaveRoom(Call* call);
   bool IsSmall(const v1::Record& record) const {

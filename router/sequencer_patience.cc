@@ -48,12 +48,7 @@ bool Sequencer::FindRoom(Call* call, bool quorum) {
     call->large_bytes = host_.large_keys().Find(slot_, call->key->name);
   }
   if (call->large_bytes == 0) return true;
-  if (call->client.caller != nullptr && call->client.caller->full) {
-    ++host_.stats().large_refused;
-    Fail(call, v1::ERROR_CODE_OVERLOADED,
-         "too many answers wait for their client to take them; try again after a pause");
-    return false;
-  }
+  if (RefuseIfFull(call)) return false;
   const size_t copies = quorum ? row_.size() : 1;
   const LargeReads::Reader reader{slot_, call->id, call->large_bytes * copies, call->deadline};
   switch (host_.large_reads().Ask(reader, host_.Now())) {
@@ -76,11 +71,21 @@ bool Sequencer::FindRoom(Call* call, bool quorum) {
   return false;
 }
 
+// What is read for a client that does not take its answers would only be dropped.
+bool Sequencer::RefuseIfFull(Call* call) {
+  if (call->client.caller == nullptr || !call->client.caller->full) return false;
+  ++host_.stats().large_refused;
+  Fail(call, v1::ERROR_CODE_OVERLOADED,
+       "too many answers wait for their client to take them; try again after a pause");
+  return true;
+}
+
 void Sequencer::OnRoom(uint64_t id) {
   Call* call = FindCall(id);
   if (call == nullptr || call->stage != Call::Stage::kAwaitingRoom) {
     return host_.large_reads().End(id, host_.Now());
   }
+  if (RefuseIfFull(call)) return;
   ++host_.stats().large_reads;
   call->has_room = true;
   if (call->asks_quorum) return AskQuorum(call);

@@ -12,6 +12,9 @@
 namespace ringkv {
 namespace {
 
+// A node is not held to be down before so many ticks have passed without a word from it.
+constexpr uint64_t kTicksToSuspect = 20;
+
 // Bytes that a call keeps in memory.
 size_t BytesOf(const v1::Op& op) {
   switch (op.op_case()) {
@@ -522,7 +525,9 @@ void Shard::Watch() {
       op.mutable_stats();
       SendOp(peer, op, Expected{});
     }
-    if (!session.suspected && now - session.last_heard >= options_.suspect) {
+    // A loop that has much to do hears late: what the node has said may stand in its own line.
+    const bool looked = session.ticks_unheard >= kTicksToSuspect;
+    if (!session.suspected && looked && now - session.last_heard >= options_.suspect) {
       session.suspected = true;
       for (auto& [slot, sequencer] : sequencers_) sequencer->OnPeerSlow(peer);
     }

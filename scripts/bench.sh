@@ -8,7 +8,7 @@ readonly benchmarks=(
   $'rejoin\twhat moves when a node returns that missed 1 % of a million keys, on real processes; minutes'
   $'path\tputs and gets beside RocksDB alone and a gRPC echo, on real processes; 10 minutes'
   $'peers\tthe same load on Redis Cluster and on etcd (fetched as Debian packages); 6 minutes'
-  $'overload\tmore than it can do, a stopped node, clients that do not read or say nothing; 4 minutes'
+  $'overload\tmore than it can do, a stopped node, clients that do not read or say nothing; 5 minutes'
   $'load_balancer\twhat a look-up of the load balancer costs, counting included'
 )
 

@@ -21,6 +21,9 @@ struct OverloadTarget {
 // More load than the cluster can do keeps so much of the throughput; so does a small load beside
 // clients that do nothing, or do not read.
 inline constexpr double kKeptThroughput = 0.8;
+// Two nodes of three are left beside one that is slow, and who waits for a read that went to it
+// does nothing meanwhile.
+inline constexpr double kKeptBesideSlowNode = 0.6;
 // An operation has 5 s by default, and an answer one more to arrive.
 inline constexpr double kSlowestAnswerSeconds = 6;
 // No key is without writes for longer because a node is paused; beside it, what the same load shows

@@ -25,6 +25,7 @@ const std::vector<Scenario>& Scenarios() {
   static const std::vector<Scenario> scenarios{
       {"load", "more operations in flight than it can do", &RunLoad},
       {"paused", "a node that is stopped under a load of puts, and goes on", &RunPaused},
+      {"slow", "a node that runs a tenth of the time only", &RunSlow},
       {"deaf", "clients that ask for values of 1 MiB and read no answer", &RunDeaf},
       {"idle", "connections with a stream each that say nothing", &RunIdle},
       {"large", "puts of 8 MiB beside small operations", &RunLarge},

@@ -44,6 +44,7 @@ const std::vector<Scenario>& Scenarios();
 
 Status RunLoad(const ScenarioContext& context);
 Status RunPaused(const ScenarioContext& context);
+Status RunSlow(const ScenarioContext& context);
 Status RunDeaf(const ScenarioContext& context);
 Status RunIdle(const ScenarioContext& context);
 Status RunLarge(const ScenarioContext& context);

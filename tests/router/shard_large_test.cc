@@ -243,5 +243,24 @@ TEST_F(LargeTest, NothingIsReadForWhoDoesNotTakeIt) {
   EXPECT_EQ(small.get().value(), "v");
 }
 
+TEST_F(LargeTest, NothingIsReadForWhoDoesNotTakeItAnyMoreWhenItsTurnComes) {
+  const uint64_t first = GetLarge("a", 100);
+  const v1::ReplicaOp asked = TakeOne(kA);
+  auto caller = std::make_shared<CallerState>();
+  v1::OpResult result;
+  GetFor(caller, "b", &result);
+  KeepBack(kA, TakeOne(kA), 100);
+  EXPECT_FALSE(result.has_get());
+  caller->full = true;
+  Answer(kA, asked, std::string(100, 'v'));
+  EXPECT_TRUE(Done(first));
+  Advance(milliseconds(5));
+  EXPECT_EQ(result.get().status().code(), v1::ERROR_CODE_OVERLOADED);
+  v1::ReplicaOp read;
+  EXPECT_FALSE(AskedOne(&read).has_value());
+  GetLarge("c", 100);
+  EXPECT_TRUE(TakeOne(kA).read().large()) << "the room is given back";
+}
+
 }  // namespace
 }  // namespace ringkv

@@ -70,6 +70,22 @@ TEST_F(PatienceTest, QuorumThatRefusesIsAskedAgainSoon) {
   EXPECT_EQ(shard_.stats().quorum_reads, 4u);
 }
 
+TEST_F(PatienceTest, LoopThatStoodStillSuspectsNobody) {
+  TakeSlot(true);
+  ConnectAll();
+  clock_.Set(clock_.Now() + milliseconds(2000));
+  shard_.RunDue();
+  const uint64_t put = Put("k", "v");
+  for (Peer peer : {kA, kB, kC}) Acknowledge(peer, TakeOne(peer));
+  ASSERT_TRUE(Done(put));
+  EXPECT_EQ(results_[put].put().status().outcome(), v1::OUTCOME_DONE);
+  // And does when it has looked again and again.
+  Advance(milliseconds(600));
+  const uint64_t refused = Put("k", "w");
+  ASSERT_TRUE(Done(refused));
+  EXPECT_EQ(results_[refused].put().status().code(), v1::ERROR_CODE_UNAVAILABLE);
+}
+
 // Two more questions may be asked beside those that are not answered yet.
 class FewRetriesTest : public ShardTest {
  protected:

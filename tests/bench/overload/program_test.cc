@@ -41,8 +41,8 @@ TEST(OverloadProgram, MeasuresEachScenarioAndWritesJson) {
       }
     }
   }
-  EXPECT_EQ(names,
-            (std::set<std::string>{"load", "paused", "deaf", "idle", "large", "large-reads"}));
+  EXPECT_EQ(names, (std::set<std::string>{"load", "paused", "deaf", "idle", "large", "large-reads",
+                                          "slow"}));
   bool met = true;
   for (const auto& target : json["targets"]) met = met && target["met"].get<bool>();
   EXPECT_EQ(met, json["passed"]);
