@@ -7,7 +7,6 @@
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/listener.h>
 #include <rocksdb/options.h>
-#include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
 #include <rocksdb/write_buffer_manager.h>
 #include <unistd.h>
@@ -161,8 +160,6 @@ rocksdb::ColumnFamilyOptions RecordFamily(const RocksOptions& options,
   // instead of 4.9 us for an absent key, 8 instead of 12 for a present one.
   family.memtable_prefix_bloom_size_ratio = 0.02;
   family.memtable_whole_key_filtering = true;
-  // One place for all keys: batches are in their order.
-  family.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(0));
   family.table_properties_collector_factories.push_back(MakeSizeCollectors());
   family.table_properties_collector_factories.push_back(MakeVersionCollectors());
   if (options.blob_min_bytes > 0) {

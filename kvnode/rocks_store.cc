@@ -3,14 +3,12 @@
 #include <rocksdb/convenience.h>
 #include <rocksdb/write_batch.h>
 
-#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <filesystem>
 #include <mutex>
 #include <thread>
-#include <tuple>
 
 #include "kvnode/record_codec.h"
 #include "kvnode/rocks_engine.h"
@@ -40,20 +38,6 @@ void AddToBatch(const RocksEngine& engine, const StoreBatch::Put& put, std::stri
   const std::string header = EncodeRecordHeader(*store_key, *put.record);
   const rocksdb::Slice parts[] = {ToSlice(header), ToSlice(put.record->value())};
   (void)batch->Put(engine.records, rocksdb::SliceParts(&key, 1), rocksdb::SliceParts(parts, 2));
-}
-
-// In the order of the keys: the memtable then finds the place of each near that of the one before.
-// Of one key the order stays as it is.
-std::vector<const StoreBatch::Put*> InOrder(const std::vector<StoreBatch::Put>& puts) {
-  std::vector<const StoreBatch::Put*> ordered;
-  ordered.reserve(puts.size());
-  for (const StoreBatch::Put& put : puts) ordered.push_back(&put);
-  const auto place = [](const StoreBatch::Put* put) {
-    return std::tuple(put->key.slot, put->key.inc, put->key.key);
-  };
-  std::stable_sort(ordered.begin(), ordered.end(),
-                   [&](const auto* a, const auto* b) { return place(a) < place(b); });
-  return ordered;
 }
 
 // A damaged block hides its keys, and there is no way forward through it: so from the end
@@ -144,7 +128,6 @@ struct RocksStore::Impl {
 
   Status WriteRocks(rocksdb::WriteBatch* batch, bool sync) {
     rocksdb::WriteOptions write;
-    write.memtable_insert_hint_per_batch = true;  // keys come in order
     write.sync = sync || options.durability == Durability::kSync;
     const rocksdb::Status status = engine->db->Write(write, batch);
     if (!status.ok()) return Fail("a write failed", status);
@@ -208,8 +191,8 @@ Status RocksStore::Write(const StoreBatch& batch, bool sync) {
   if (batch.empty()) return sync ? Sync() : Status::Ok();
   rocksdb::WriteBatch rocks;
   std::string store_key;
-  for (const StoreBatch::Put* put : InOrder(batch.puts())) {
-    AddToBatch(*impl_->engine, *put, &store_key, &rocks);
+  for (const StoreBatch::Put& put : batch.puts()) {
+    AddToBatch(*impl_->engine, put, &store_key, &rocks);
   }
   for (const StoreBatch::Meta& meta : batch.metas()) {
     if (meta.erase) {
